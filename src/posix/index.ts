@@ -1,0 +1,27 @@
+export { decodeBytes, encodeBytes, joinBlock, splitBlock } from "./bytes.ts";
+export { errnoOf, SystemError } from "./posix.ts";
+export type {
+  Accepted,
+  Account,
+  Child,
+  Fd,
+  FileVersion,
+  Gid,
+  Group,
+  Identity,
+  Limit,
+  OpenMode,
+  Pid,
+  Posix,
+  Readiness,
+  ReceivedMessage,
+  Resource,
+  Session,
+  SocketAddress,
+  SpawnRequest,
+  Uid,
+  WaitStatus,
+  Watch,
+} from "./posix.ts";
+export { loadPosix } from "./native.ts";
+export { writeFully } from "./write.ts";
