@@ -1,0 +1,173 @@
+/**
+ * Compilation: from words to links. A word is fused only if executing it would have run our own
+ * launcher, by the PATH in force at that point of the chain; otherwise it is the program.
+ *
+ * What a word means depends only on the words and on PATH, so it is worked out once and remembered
+ * by the array of words: each link hands on the same array every time it runs.
+ */
+
+import type { UsageError } from "../options/index.ts";
+import type { Launch } from "./launch.ts";
+import { end, parseLink } from "./link.ts";
+import type { Link, LinkContext, LinkWords, Outcome } from "./link.ts";
+import { isUsageError, reportUsage } from "./usage.ts";
+
+/** Finds our own commands: the launchers know their files, the registry their links. */
+export interface LinkFinder {
+  /** The name of the command of ours that execvp of this word would run, if it would. */
+  ownCommand(word: string, path: string | undefined): string | undefined;
+  /** Its link; undefined for a command that is no chain link. */
+  load(name: string): Promise<Link | undefined>;
+  /** The file to execute for a command of ours. */
+  file(name: string): string;
+}
+
+/** A link of a compiled chain and its parsed words, or why they could not be parsed. */
+export type Stage =
+  | { readonly link: Link; readonly words: LinkWords<Link["options"]> }
+  | { readonly link: Link; readonly error: UsageError };
+
+/** "program": the words that are left are not ours to run. */
+type Meaning = Stage | "program";
+
+/** The end of a run: a program to execute, or the exit code of a chain that ended before one. */
+export type ChainResult =
+  | {
+      readonly kind: "program";
+      readonly launch: Launch;
+      /** The link that would execute it. */
+      readonly by: string;
+      /** The PATH that link would search. */
+      readonly path: string | undefined;
+    }
+  | { readonly kind: "ended"; readonly exitCode: number };
+
+/**
+ * How far a run has come. `path` is the PATH that the process at this point would search for its
+ * next word: what PATH was before that process made its edits, as in the C suite.
+ */
+interface Position {
+  readonly launch: Launch;
+  readonly by: string;
+  readonly path: string | undefined;
+}
+
+export interface ChainsOptions {
+  readonly finder: LinkFinder;
+  /** False makes every link a real exec (UCSPI_CHAIN=exec). */
+  readonly fuses: boolean;
+}
+
+export class Chains {
+  readonly finder: LinkFinder;
+  readonly fuses: boolean;
+  readonly #meanings = new WeakMap<readonly string[], Map<string | undefined, Meaning>>();
+
+  constructor({ finder, fuses }: ChainsOptions) {
+    this.finder = finder;
+    this.fuses = fuses;
+  }
+
+  /** What these words mean, known or worked out now. */
+  meaning(argv: readonly string[], path: string | undefined): Meaning | Promise<Meaning> {
+    const known = this.#meanings.get(argv)?.get(path);
+    return known ?? (this.fuses ? this.#compile(argv, path) : "program");
+  }
+
+  /** Tell what these words mean: the command line of this very process is ours whatever PATH says. */
+  know(argv: readonly string[], path: string | undefined, stage: Stage): void {
+    this.#remember(argv, path, stage);
+  }
+
+  /** Work out a whole chain ahead of its first run, as far as PATH stays what it is. */
+  async prepare(argv: readonly string[], path: string | undefined): Promise<void> {
+    const meaning = await this.meaning(argv, path);
+    if (meaning !== "program" && "words" in meaning) {
+      await this.prepare(meaning.words.program, path);
+    }
+  }
+
+  /**
+   * Run the links at the head of `launch.argv` for a child to be: those that can act for it from
+   * here. Answers at once unless a link has to wait. `by` is the name of the server.
+   */
+  runForChild(
+    launch: Launch,
+    by: string,
+    context: LinkContext,
+  ): ChainResult | Promise<ChainResult> {
+    return this.#run({ launch, by, path: launch.environment.get("PATH") }, context);
+  }
+
+  #run(start: Position, context: LinkContext): ChainResult | Promise<ChainResult> {
+    let now = start;
+    for (;;) {
+      const stage = this.meaning(now.launch.argv, now.path);
+      if (stage instanceof Promise) return stage.then(() => this.#run(now, context));
+      if (stage === "program" || !canActFor(now.launch, stage.link)) {
+        return { kind: "program", ...now };
+      }
+      const next = { by: stage.link.name, path: now.launch.environment.get("PATH") };
+      const outcome = runStage(stage, now.launch, context);
+      if (outcome instanceof Promise) return this.#resume(outcome, next, context);
+      if (outcome.kind === "ended") return outcome;
+      now = { ...next, launch: outcome.launch };
+    }
+  }
+
+  async #resume(
+    outcome: Promise<Outcome>,
+    next: Omit<Position, "launch">,
+    context: LinkContext,
+  ): Promise<ChainResult> {
+    const result = await outcome;
+    return result.kind === "ended"
+      ? result
+      : this.#run({ ...next, launch: result.launch }, context);
+  }
+
+  async #compile(argv: readonly string[], path: string | undefined): Promise<Meaning> {
+    const meaning = await this.#understand(argv, path);
+    this.#remember(argv, path, meaning);
+    return meaning;
+  }
+
+  #remember(argv: readonly string[], path: string | undefined, meaning: Meaning): void {
+    const byPath = this.#meanings.get(argv) ?? new Map<string | undefined, Meaning>();
+    if (byPath.size >= PATHS_MAX) byPath.clear();
+    this.#meanings.set(argv, byPath.set(path, meaning));
+  }
+
+  async #understand(argv: readonly string[], path: string | undefined): Promise<Meaning> {
+    const [word, ...rest] = argv;
+    const name = word === undefined ? undefined : this.finder.ownCommand(word, path);
+    const link = name === undefined ? undefined : await this.finder.load(name);
+    if (link === undefined) return "program";
+    try {
+      const { words, builtin } = parseLink(link, rest);
+      return builtin === undefined ? { link, words } : "program";
+    } catch (error) {
+      if (isUsageError(error)) return { link, error };
+      throw error;
+    }
+  }
+}
+
+/** How many values of PATH one chain remembers: rules may set any number of them. */
+const PATHS_MAX = 16;
+
+/** Run one link; words that could not be parsed are an exit code like any other refusal. */
+export function runStage(
+  stage: Stage,
+  launch: Launch,
+  context: LinkContext,
+): Outcome | Promise<Outcome> {
+  if ("words" in stage) return stage.link.run(launch, stage.words, context);
+  return end(reportUsage(context.report, stage.link, stage.error));
+}
+
+/** Can this link run in this process on behalf of the child that `launch` describes? */
+function canActFor(launch: Launch, link: Link): boolean {
+  if (link.reach === "anywhere") return true;
+  return link.reach === "identity" && launch.identity === undefined;
+}

@@ -1,0 +1,23 @@
+export { become } from "./become.ts";
+export { Chains } from "./chains.ts";
+export type { ChainResult, ChainsOptions, LinkFinder, Stage } from "./chains.ts";
+export { Environment } from "./environment.ts";
+export { execFailureCode, EXIT } from "./exit.ts";
+export { initialLaunch } from "./inherit.ts";
+export { withDescriptors, withEnvironment, withIdentity, withLimits } from "./launch.ts";
+export type { Launch, Source } from "./launch.ts";
+export { defineLink, end, goOn, linkSynopsis, parseLink } from "./link.ts";
+export type {
+  Link,
+  LinkContext,
+  LinkWords,
+  MessageKind,
+  Outcome,
+  Reach,
+  Report,
+  Signals,
+} from "./link.ts";
+export { candidateFiles } from "./search.ts";
+export { Spawner } from "./spawn.ts";
+export type { SpawnResult } from "./spawn.ts";
+export { isUsageError, reportUsage } from "./usage.ts";

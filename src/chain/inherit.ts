@@ -1,0 +1,107 @@
+/**
+ * What this process was born with, before Node changed it: Node raises the soft limit on open files
+ * to the hard one and opens /dev/null on closed descriptors 0 to 2. The launch a chain starts from
+ * puts both back.
+ *
+ * The soft limit is taken from the parent (a shell's children share its limits), the closed
+ * descriptors from the way Node opens them: /dev/null for reading and writing, each on its own.
+ * Between launchers of ours both are handed on exactly, in one variable.
+ */
+
+import { readFileSync, readlinkSync } from "node:fs";
+import { errnoOf } from "../posix/index.ts";
+import type { Fd, Limit, Pid, Posix, Resource } from "../posix/index.ts";
+import { Environment } from "./environment.ts";
+import type { Launch, Source } from "./launch.ts";
+
+/** Set for a launcher of ours that is executed, and taken out by it: `SOFT_NOFILE[,CLOSED_FD]...` */
+const HANDED_ON = "UCSPI_INHERITED";
+
+/** The soft limit on open files where /proc does not tell: the kernel's own default. */
+const SOFT_NOFILE_DEFAULT = 1024;
+
+export interface Birth {
+  readonly softNofile: number;
+  readonly closed: readonly number[];
+}
+
+/** The launch that a chain typed at a shell starts from. */
+export function initialLaunch(
+  posix: Posix,
+  parent: Pid | number,
+  variables: readonly string[],
+  argv: readonly string[],
+): Launch {
+  const environment = Environment.of(variables);
+  const handedOn = environment.get(HANDED_ON);
+  const birth = parseBirth(handedOn) ?? observeBirth(posix, parent);
+  const hard = posix.getrlimit("nofile").hard;
+  const nofile: Limit = { soft: Math.min(birth.softNofile, hard), hard };
+  return {
+    argv,
+    environment:
+      handedOn === undefined
+        ? environment
+        : Environment.of(variables.filter((text) => !text.startsWith(`${HANDED_ON}=`))),
+    descriptors: new Map(birth.closed.map((fd): [number, Source] => [fd, "closed"])),
+    limits: new Map<Resource, Limit>([["nofile", nofile]]),
+  };
+}
+
+/** The launch as a launcher of ours has to get it, so that nothing is lost to its Node either. */
+export function handOn(launch: Launch, posix: Posix): Launch {
+  const soft = launch.limits.get("nofile")?.soft ?? posix.getrlimit("nofile").soft;
+  const closed = [...launch.descriptors].filter(([, source]) => source === "closed");
+  const value = [soft, ...closed.map(([fd]) => fd)].join(",");
+  return { ...launch, environment: launch.environment.with([{ name: HANDED_ON, value }]) };
+}
+
+function parseBirth(text: string | undefined): Birth | undefined {
+  if (text === undefined || !/^([0-9]+|Infinity)(,[012])*$/.test(text)) return undefined;
+  const [softNofile = 0, ...closed] = text.split(",").map(Number);
+  return { softNofile, closed };
+}
+
+function observeBirth(posix: Posix, parent: number): Birth {
+  return { softNofile: parentSoftNofile(parent), closed: closedAtBirth(posix, parent) };
+}
+
+function parentSoftNofile(parent: number): number {
+  try {
+    const limits = readFileSync(`/proc/${parent}/limits`, "latin1");
+    const soft = /^Max open files\s+(\d+|unlimited)/m.exec(limits)?.[1];
+    if (soft === undefined) return SOFT_NOFILE_DEFAULT;
+    return soft === "unlimited" ? Infinity : Number(soft);
+  } catch (error) {
+    if (errnoOf(error) === undefined) throw error;
+    return SOFT_NOFILE_DEFAULT;
+  }
+}
+
+function closedAtBirth(posix: Posix, parent: number): number[] {
+  if (parent === 0) return []; // of another pid namespace: nothing to compare with
+  const suspects = [0, 1, 2].filter(
+    (fd) =>
+      posix.isOpen(fd) &&
+      linkTarget(`/proc/self/fd/${fd}`) === "/dev/null" &&
+      posix.accessMode(fd) === "readwrite" &&
+      !["/dev/null", undefined].includes(linkTarget(`/proc/${parent}/fd/${fd}`)),
+  );
+  return suspects.filter((fd) => suspects.every((other) => !isShared(posix, fd, other)));
+}
+
+/** Two numbers for one open file: somebody's dup2, not Node's doing. */
+function isShared(posix: Posix, a: number, b: number): boolean {
+  if (a === b || !posix.isOpen(a) || !posix.isOpen(b)) return false;
+  return posix.isSameOpenFile(a as Fd, b as Fd) !== false;
+}
+
+/** What a descriptor refers to: "" when it is closed, undefined when that is not ours to know. */
+function linkTarget(path: string): string | undefined {
+  try {
+    return readlinkSync(path);
+  } catch (error) {
+    if (errnoOf(error) === undefined) throw error;
+    return errnoOf(error) === "ENOENT" ? "" : undefined;
+  }
+}

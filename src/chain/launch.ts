@@ -1,0 +1,40 @@
+/** A process that has not been born yet, as a value that links edit (design: "a chain is data"). */
+
+import type { EnvironmentEdit } from "../net/index.ts";
+import type { Fd, Identity, Limit, Resource, Session } from "../posix/index.ts";
+import type { Environment } from "./environment.ts";
+
+/** What a descriptor will be in the process: one of ours, or closed. */
+export type Source = Fd | "closed";
+
+/** Everything execve(2) and its predecessors decide. Descriptors not named are inherited. */
+export interface Launch {
+  /** The words that are still to be run: the next link's command line, in the end the program's. */
+  readonly argv: readonly string[];
+  readonly environment: Environment;
+  readonly descriptors: ReadonlyMap<number, Source>;
+  readonly limits: ReadonlyMap<Resource, Limit>;
+  /** Accumulated over the chain; `changedBy` is the link to name when the kernel refuses. */
+  readonly identity?: Identity & { readonly changedBy: string };
+  readonly session?: Session;
+}
+
+export function withEnvironment(launch: Launch, edits: readonly EnvironmentEdit[]): Launch {
+  return { ...launch, environment: launch.environment.with(edits) };
+}
+
+export function withDescriptors(
+  launch: Launch,
+  descriptors: Iterable<readonly [number, Source]>,
+): Launch {
+  return { ...launch, descriptors: new Map([...launch.descriptors, ...descriptors]) };
+}
+
+export function withLimits(launch: Launch, limits: Iterable<readonly [Resource, Limit]>): Launch {
+  return { ...launch, limits: new Map([...launch.limits, ...limits]) };
+}
+
+/** Later parts replace earlier ones; parts that are absent stay as they were. */
+export function withIdentity(launch: Launch, identity: Identity, changedBy: string): Launch {
+  return { ...launch, identity: { ...launch.identity, ...identity, changedBy } };
+}

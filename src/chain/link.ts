@@ -1,0 +1,121 @@
+/**
+ * Links: the words of a chain that are ours, as functions over a launch. A link declares its options
+ * once; it is parsed when the chain is compiled and run for each process the chain makes.
+ */
+
+import { formatSynopsis, parseOptions, UsageError } from "../options/index.ts";
+import type { OptionFamily, OptionsOf, OptionTable, ParsedOptions } from "../options/index.ts";
+import type { Clock } from "../clock/index.ts";
+import type { Posix } from "../posix/index.ts";
+import type { Chains } from "./chains.ts";
+import type { Launch } from "./launch.ts";
+
+/** What came of running a link. */
+export type Outcome =
+  /** Go on with `launch`, whose argv is what follows the link. */
+  | { readonly kind: "continue"; readonly launch: Launch }
+  /** The chain ends here: refused, failed or done. Whatever there was to say has been reported. */
+  | { readonly kind: "ended"; readonly exitCode: number };
+
+/** One line on stderr, `PROG: KIND: TEXT`. */
+export type Report = (program: string, kind: MessageKind, text: string) => void;
+export type MessageKind = "usage" | "fatal" | "warning" | "info";
+
+/** Signals of this process, for the links that take it over. */
+export interface Signals {
+  /** Call `handler` for each of these signals from now on, until the returned function is called. */
+  on(names: readonly NodeJS.Signals[], handler: (name: NodeJS.Signals) => void): () => void;
+}
+
+/** The world of a link: everything it may touch besides its launch. */
+export interface LinkContext {
+  readonly posix: Posix;
+  readonly clock: Clock;
+  readonly report: Report;
+  readonly signals: Signals;
+  /** Compiles and runs chains of words: for the links that hold one of their own. */
+  readonly chains: Chains;
+  /** This process itself is what the chain is becoming; otherwise a child will be. */
+  readonly isBecoming: boolean;
+}
+
+/** What a link was given on the command line. */
+export interface LinkWords<Table extends OptionTable> {
+  readonly options: OptionsOf<Table>;
+  /** Its own operands, as many as it declares. */
+  readonly operands: readonly string[];
+  /** What follows: the next link or the program. */
+  readonly program: readonly string[];
+}
+
+/**
+ * Where a link's function may run on behalf of another process:
+ * `anywhere`: it only edits the launch. `identity`: it reads files or talks to the network with the
+ * rights of this process, so it cannot stand in for a process of another identity. `process`: it
+ * works on the very process it lives in (locks, waiting, serving).
+ */
+export type Reach = "anywhere" | "identity" | "process";
+
+export interface Link<Table extends OptionTable = OptionTable> {
+  readonly name: string;
+  /** What it does in one phrase, for lists and the head of the manual page. */
+  readonly summary: string;
+  readonly family: OptionFamily;
+  readonly options: Table;
+  /** Names of its own operands, in order. */
+  readonly operands: readonly string[];
+  /** Does a program follow? */
+  readonly program: "required" | "optional" | "none";
+  readonly reach: Reach;
+  /** Sentences for the dry run: what running it would do that the launch does not show. */
+  describe?(words: LinkWords<Table>, launch: Launch): readonly string[];
+  /** The dry run's `run`: no side effects. Links that only edit need none. */
+  preview?(launch: Launch, words: LinkWords<Table>, context: LinkContext): Outcome;
+  /** The chain that this link runs for each connection or event, for the dry run. */
+  inner?(words: LinkWords<Table>, launch: Launch): Launch | undefined;
+  run(launch: Launch, words: LinkWords<Table>, context: LinkContext): Outcome | Promise<Outcome>;
+}
+
+/** Declare a link; the table's types reach its functions. */
+export function defineLink<const Table extends OptionTable>(link: Link<Table>): Link<Table> {
+  return link;
+}
+
+export function goOn(launch: Launch): Outcome {
+  return { kind: "continue", launch };
+}
+
+export function end(exitCode: number): Outcome {
+  return { kind: "ended", exitCode };
+}
+
+/** `[-a|-b] [-c max] file prog...` */
+export function linkSynopsis(link: Link): string {
+  const program = { required: ["prog..."], optional: ["[prog...]"], none: [] }[link.program];
+  return formatSynopsis(link.options, [...link.operands, ...program].join(" "));
+}
+
+/** A link's words, or which of --help, --version and --explain was asked for. Throws UsageError. */
+export function parseLink<Table extends OptionTable>(
+  link: Link<Table>,
+  words: readonly string[],
+): { readonly words: LinkWords<Table>; readonly builtin: ParsedOptions<Table>["builtin"] } {
+  const grammar = { family: link.family, options: link.options, explains: true };
+  const { options, operands, builtin } = parseOptions(grammar, words);
+  const own = operands.slice(0, link.operands.length);
+  const program = operands.slice(link.operands.length);
+  if (builtin !== "help" && builtin !== "version") checkOperands(link, own, program);
+  return { words: { options, operands: own, program }, builtin };
+}
+
+function checkOperands(link: Link, own: readonly string[], program: readonly string[]): void {
+  const missing = link.operands[own.length];
+  if (missing !== undefined) throw new UsageError(`missing operand: ${missing}`, true);
+  if (link.program === "required" && (program[0] ?? "") === "") {
+    throw new UsageError("missing operand: prog", true);
+  }
+  const [surplus] = program;
+  if (link.program === "none" && surplus !== undefined) {
+    throw new UsageError(`unexpected operand: ${surplus}`, true);
+  }
+}

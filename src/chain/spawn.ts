@@ -1,0 +1,114 @@
+/** The interpreter for a child: marshal a launch whose links have run, and create the process. */
+
+import type { ChainResult } from "./chains.ts";
+import { execFailureCode, EXIT } from "./exit.ts";
+import { handOn } from "./inherit.ts";
+import type { Launch } from "./launch.ts";
+import type { LinkContext } from "./link.ts";
+import { candidateFiles } from "./search.ts";
+import { joinBlock, SystemError } from "../posix/index.ts";
+import type { Child } from "../posix/index.ts";
+
+/** A child, or the exit code that the chain would have ended with. */
+export type SpawnResult =
+  | { readonly kind: "child"; readonly child: Child }
+  | { readonly kind: "ended"; readonly exitCode: number }
+  /** The system could not make a process at all (EAGAIN, ENOMEM, EMFILE): nobody's fault. */
+  | { readonly kind: "failed"; readonly error: SystemError };
+
+/** Marshalled argv and candidate files, remembered by the array of words and PATH. */
+interface Program {
+  readonly path: string | undefined;
+  readonly files: Uint8Array;
+  readonly argv: Uint8Array;
+  readonly isOurs: boolean;
+}
+
+/** Creates the children of one server: holds what is the same for all of them, marshalled. */
+export class Spawner {
+  readonly #context: LinkContext;
+  readonly #server: string;
+  readonly #programs = new WeakMap<readonly string[], Program>();
+
+  /** `server` is the name of the command that speaks when a child cannot be made. */
+  constructor(server: string, context: LinkContext) {
+    this.#server = server;
+    this.#context = context;
+  }
+
+  /** Run the links at the head of the launch and spawn what is left. */
+  spawn(launch: Launch): SpawnResult | Promise<SpawnResult> {
+    const result = this.#context.chains.runForChild(launch, this.#server, this.#context);
+    return result instanceof Promise
+      ? result.then((later) => this.#create(later))
+      : this.#create(result);
+  }
+
+  #create(result: ChainResult): SpawnResult {
+    if (result.kind === "ended") return result;
+    const { launch, by, path } = result;
+    const program = this.#program(launch.argv, path);
+    try {
+      return { kind: "child", child: this.#createChild(launch, program) };
+    } catch (error) {
+      if (!(error instanceof SystemError)) throw error;
+      return this.#fail(error, launch, by);
+    }
+  }
+
+  #createChild(original: Launch, program: Program): Child {
+    const { posix } = this.#context;
+    const launch = program.isOurs ? handOn(original, posix) : original;
+    const { base, extra } = launch.environment.blocks();
+    return posix.spawn({
+      files: program.files,
+      argv: program.argv,
+      environment: base,
+      environmentExtra: extra,
+      descriptors: flatten(launch.descriptors),
+      session: launch.session,
+      limits: launch.limits.size === 0 ? undefined : [...launch.limits],
+      identity: launch.identity,
+    });
+  }
+
+  #program(argv: readonly string[], path: string | undefined): Program {
+    const known = this.#programs.get(argv);
+    if (known !== undefined && known.path === path) return known;
+    const [word = ""] = argv;
+    const program: Program = {
+      path,
+      files: joinBlock(candidateFiles(word, path)),
+      argv: joinBlock(argv),
+      isOurs: this.#context.chains.finder.ownCommand(word, path) !== undefined,
+    };
+    this.#programs.set(argv, program);
+    return program;
+  }
+
+  /**
+   * A failure before exec is the server's; one of the child's own steps is told as the link that asked
+   * for it would have told it.
+   */
+  #fail(error: SystemError, launch: Launch, by: string): SpawnResult {
+    const { report } = this.#context;
+    if (CREATION.has(error.syscall) || by === this.#server) return { kind: "failed", error };
+    const [word = ""] = launch.argv;
+    if (error.syscall === "execve") {
+      report(by, "fatal", `unable to exec ${word}: ${error.message}`);
+      return { kind: "ended", exitCode: execFailureCode(error.code) };
+    }
+    const who = launch.identity?.changedBy ?? by;
+    report(who, "fatal", `unable to ${error.syscall}: ${error.message}`);
+    return { kind: "ended", exitCode: EXIT.system };
+  }
+}
+
+/** The calls that make the process itself. */
+const CREATION: ReadonlySet<string> = new Set(["clone", "fork", "vfork", "pidfd_open", "mmap"]);
+
+function flatten(descriptors: Launch["descriptors"]): number[] {
+  const flat: number[] = [];
+  for (const [target, source] of descriptors) flat.push(target, source === "closed" ? -1 : source);
+  return flat;
+}

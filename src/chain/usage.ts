@@ -1,0 +1,17 @@
+/** What a link says of words it cannot understand. */
+
+import { UsageError } from "../options/index.ts";
+import { EXIT } from "./exit.ts";
+import { linkSynopsis } from "./link.ts";
+import type { Link, Report } from "./link.ts";
+
+export function isUsageError(error: unknown): error is UsageError {
+  return error instanceof UsageError;
+}
+
+/** Report a usage error; the exit code to end with. */
+export function reportUsage(report: Report, link: Link, error: UsageError): number {
+  report(link.name, "fatal", error.message);
+  if (error.showsUsage) report(link.name, "usage", `${link.name} ${linkSynopsis(link)}`);
+  return EXIT.usage;
+}
