@@ -1,0 +1,7 @@
+export { defineCommand, definitionSynopsis, isLink } from "./command.ts";
+export type { Command, CommandContext, Definition } from "./command.ts";
+export { Fatal } from "./fatal.ts";
+export { launcherFinder } from "./finder.ts";
+export { main, multicall } from "./main.ts";
+export { packageRoot, packageVersion } from "./package.ts";
+export { COMMAND_NAMES, loadDefinition } from "./registry.ts";

@@ -1,0 +1,235 @@
+/**
+ * The entry of every launcher: the one place that reads and ends the process. It finds the
+ * definition, hands it the world, and turns what comes back into an exit code.
+ */
+
+import { readFileSync } from "node:fs";
+import { join } from "node:path";
+import { become, Chains, EXIT, initialLaunch, parseLink, reportUsage } from "../chain/index.ts";
+import type { Launch, Link, Report, Signals } from "../chain/index.ts";
+import { systemClock } from "../clock/index.ts";
+import { parseOptions, UsageError } from "../options/index.ts";
+import { encodeBytes, loadPosix, splitBlock, SystemError, writeFully } from "../posix/index.ts";
+import type { Fd, Posix } from "../posix/index.ts";
+import { definitionSynopsis, isLink } from "./command.ts";
+import type { Command, CommandContext, Definition } from "./command.ts";
+import { Fatal } from "./fatal.ts";
+import { launcherFinder } from "./finder.ts";
+import { packageRoot, packageVersion } from "./package.ts";
+import { loadDefinition } from "./registry.ts";
+
+/** Run the command `name` with the words of this process, and end the process. */
+export async function main(name: string): Promise<never> {
+  const posix = loadOrDie(name);
+  const words = processWords().slice(2);
+  const code = await runCommand(posix, name, words);
+  process.exit(code);
+}
+
+/** The multi-call entry: `ucspi NAME WORD...` */
+export async function multicall(): Promise<never> {
+  const posix = loadOrDie("ucspi");
+  const [name, ...words] = processWords().slice(2);
+  if (name !== undefined && !name.startsWith("-")) {
+    process.exit(await runCommand(posix, name, words));
+  }
+  const { describeCommands } = await import("./overview.ts");
+  const isAsked = name === "--help" || name === "--version";
+  const text = name === "--version" ? `ucspi ${packageVersion()}\n` : await describeCommands();
+  writeFully(posix, (isAsked ? 1 : 2) as Fd, encodeBytes(text));
+  process.exit(isAsked ? EXIT.ok : EXIT.usage);
+}
+
+async function runCommand(posix: Posix, name: string, words: readonly string[]): Promise<number> {
+  const report = reporter(posix);
+  const definition = await loadDefinition(name);
+  if (definition === undefined) {
+    report("ucspi", "fatal", `no such command: ${name}`);
+    return EXIT.usage;
+  }
+  const launch = initialLaunch(posix, process.ppid, processVariables(), [name, ...words]);
+  try {
+    return await runDefinition(definition, words, launch, commandContext(posix, report, launch));
+  } catch (error) {
+    return reportFailure(report, definition, error);
+  }
+}
+
+async function runDefinition(
+  definition: Definition,
+  words: readonly string[],
+  launch: Launch,
+  context: CommandContext,
+): Promise<number> {
+  const { builtin, run } = isLink(definition)
+    ? prepareLink(definition, words, launch, context)
+    : prepareCommand(definition, words, context);
+  switch (builtin) {
+    case undefined:
+      return run();
+    case "help": {
+      const { formatHelp } = await import("./help.ts");
+      context.print(formatHelp(definition));
+      return EXIT.ok;
+    }
+    case "version":
+      context.print(`${definition.name} (ucspi) ${packageVersion()}\n`);
+      return EXIT.ok;
+    case "explain": {
+      const { explain } = await import("../chain/explain.ts");
+      context.print(await explain(withoutExplain(launch), context));
+      return EXIT.ok;
+    }
+  }
+}
+
+interface Prepared {
+  readonly builtin: "help" | "version" | "explain" | undefined;
+  run(): Promise<number>;
+}
+
+function prepareLink(
+  link: Link,
+  words: readonly string[],
+  launch: Launch,
+  context: CommandContext,
+): Prepared {
+  const { builtin, words: parsed } = parseLink(link, words);
+  return {
+    builtin,
+    async run() {
+      context.chains.know(launch.argv, launch.environment.get("PATH"), { link, words: parsed });
+      return become(launch, link.name, context);
+    },
+  };
+}
+
+function prepareCommand(
+  command: Command,
+  words: readonly string[],
+  context: CommandContext,
+): Prepared {
+  const { options, operands, builtin } = parseOptions({ ...command, explains: false }, words);
+  const [least, most] = command.operandCount;
+  if (builtin === undefined && (operands.length < least || operands.length > most)) {
+    const surplus = operands[most];
+    const problem = surplus === undefined ? "missing operand" : `unexpected operand: ${surplus}`;
+    throw new UsageError(problem, true);
+  }
+  return { builtin, run: async () => (await command.run(context, options, operands)) ?? EXIT.ok };
+}
+
+/** The chain that `--explain` was asked of: the same words without it. */
+function withoutExplain(launch: Launch): Launch {
+  const at = launch.argv.indexOf("--explain");
+  return { ...launch, argv: launch.argv.toSpliced(at, 1) };
+}
+
+function commandContext(posix: Posix, report: Report, launch: Launch): CommandContext {
+  const finder = launcherFinder(join(packageRoot(), "bin"));
+  return {
+    posix,
+    report,
+    clock: systemClock,
+    signals: processSignals,
+    chains: new Chains({ finder, fuses: launch.environment.get("UCSPI_CHAIN") !== "exec" }),
+    isBecoming: true,
+    environment: launch.environment,
+    readInput: (mostBytes) => readInput(posix, mostBytes),
+    print: (text) => print(posix, text),
+  };
+}
+
+const processSignals: Signals = {
+  on(names, handler) {
+    for (const name of names) process.on(name, handler);
+    return () => {
+      for (const name of names) process.off(name, handler);
+    };
+  },
+};
+
+function reporter(posix: Posix): Report {
+  return (program, kind, text) => {
+    try {
+      writeFully(posix, 2 as Fd, encodeBytes(`${program}: ${kind}: ${text}\n`));
+    } catch (error) {
+      // Nobody reads our stderr any more; there is no other place to say so.
+      if (!(error instanceof SystemError)) throw error;
+    }
+  };
+}
+
+function print(posix: Posix, text: string): void {
+  try {
+    writeFully(posix, 1 as Fd, encodeBytes(text));
+  } catch (error) {
+    if (!(error instanceof SystemError)) throw error;
+    throw new Fatal(EXIT.system, `unable to write to stdout: ${error.message}`, { cause: error });
+  }
+}
+
+/** All of standard input. */
+function readInput(posix: Posix, mostBytes: number): Uint8Array {
+  const chunks: Uint8Array[] = [];
+  let total = 0;
+  const chunk = Buffer.allocUnsafe(1 << 20);
+  for (;;) {
+    const count = posix.read(0 as Fd, chunk);
+    if (count === 0) return Buffer.concat(chunks);
+    if (count === undefined) {
+      posix.waitReady(0 as Fd, { readable: true }, -1);
+      continue;
+    }
+    total += count;
+    if (total > mostBytes) {
+      throw new Fatal(EXIT.usage, `standard input is longer than ${mostBytes} bytes`);
+    }
+    chunks.push(Buffer.from(chunk.subarray(0, count)));
+  }
+}
+
+function reportFailure(report: Report, definition: Definition, error: unknown): number {
+  const { name } = definition;
+  if (error instanceof UsageError) {
+    if (isLink(definition)) return reportUsage(report, definition, error);
+    report(name, "fatal", error.message);
+    if (error.showsUsage) report(name, "usage", `${name} ${definitionSynopsis(definition)}`);
+    return EXIT.usage;
+  }
+  if (error instanceof Fatal) {
+    report(name, "fatal", error.message);
+    return error.exitCode;
+  }
+  if (error instanceof SystemError) {
+    report(name, "fatal", `unable to ${error.syscall}: ${error.message}`);
+    return EXIT.system;
+  }
+  report(name, "fatal", `internal error: ${error instanceof Error ? error.stack : String(error)}`);
+  return EXIT.bug;
+}
+
+function loadOrDie(name: string): Posix {
+  try {
+    return loadPosix();
+  } catch (error) {
+    // Without the addon there is no other way to speak.
+    process.stderr.write(
+      `${name}: fatal: ${error instanceof Error ? error.message : "no addon"}\n`,
+    );
+    return process.exit(EXIT.system);
+  }
+}
+
+/** The words as they were typed: Node's own copy loses bytes that are not UTF-8. */
+function processWords(): string[] {
+  const isIntact = process.argv.every((word) => !word.includes("�"));
+  if (isIntact) return process.argv;
+  const words = splitBlock(readFileSync("/proc/self/cmdline"));
+  return words.toSpliced(1, process.execArgv.length);
+}
+
+/** The environment as it was given to this process, byte for byte. */
+function processVariables(): string[] {
+  return splitBlock(readFileSync("/proc/self/environ"));
+}

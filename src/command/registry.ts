@@ -1,0 +1,24 @@
+/**
+ * Every command of the package by name. Only the one that is asked for is loaded, so a short command
+ * pays for nothing but itself.
+ */
+
+import type { Definition } from "./command.ts";
+
+type Loader = () => Promise<Definition>;
+
+const LOADERS: Readonly<Record<string, Loader>> = {
+  "s6-connlimit": async () => (await import("../chain/links/connlimit.ts")).connlimit,
+};
+
+/** The names of all commands, in alphabetical order. */
+export const COMMAND_NAMES: readonly string[] = Object.keys(LOADERS).sort();
+
+export function isCommandName(name: string): boolean {
+  return Object.hasOwn(LOADERS, name);
+}
+
+/** The definition of a command; undefined for a name that is none of ours. */
+export async function loadDefinition(name: string): Promise<Definition | undefined> {
+  return Object.hasOwn(LOADERS, name) ? LOADERS[name]?.() : undefined;
+}
