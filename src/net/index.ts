@@ -1,0 +1,64 @@
+export {
+  formatIp,
+  formatMaskedIp,
+  fromSocketAddress,
+  IP4_ANY,
+  IP6_ANY,
+  IP_LIST_MAX,
+  ip4FromNumber,
+  ip4ToNumber,
+  ipFromBytes,
+  isIp4Mapped,
+  isOfFamily,
+  isSameIp,
+  maskIp,
+  parseIp,
+  parseIp4,
+  parseIp6,
+  parseIpList,
+  toSocketAddress,
+  unmapIp,
+} from "./address.ts";
+export type { Endpoint, Family, IpAddress } from "./address.ts";
+export {
+  decodeEdits,
+  encodeEdits,
+  ENVIRONMENT_FILE_BYTES_MAX,
+  isVariableFile,
+  parseEdit,
+  parseEnvironmentFile,
+  PROTO,
+  readIpVariable,
+  readPortVariable,
+  readUcspiConnection,
+  requireVariable,
+  TCP_NAMES,
+  tcpClientEdits,
+  tcpLocalEdits,
+  tcpPeerEdits,
+  tcpServerEdits,
+  ucspiNames,
+  VariableError,
+} from "./environment.ts";
+export type {
+  EnvironmentEdit,
+  EnvironmentFileOptions,
+  UcspiConnection,
+  UcspiNames,
+  Variables,
+} from "./environment.ts";
+export {
+  GID_LIST_MAX,
+  parseGidList,
+  parsePort,
+  parseUnsigned,
+  PORT_MAX,
+  UNSIGNED_MAX,
+} from "./numbers.ts";
+export { addressBits, formatPrefix, isExactPrefix, isInPrefix, parsePrefix } from "./prefix.ts";
+export type { IpPrefix } from "./prefix.ts";
+export { HOSTS_BYTES_MAX, HOSTS_PATH, parseHosts, readHosts } from "./hosts.ts";
+export type { Hosts } from "./hosts.ts";
+export { isHostName } from "./host-name.ts";
+export { openResolver } from "./resolver.ts";
+export type { AddressQuery, Lookup, LookupFailure, Resolver, ResolverOptions } from "./resolver.ts";
