@@ -1,0 +1,129 @@
+/**
+ * Compile the addon. By default for this machine and only when a source is newer; `--all` for every
+ * target a package ships that a compiler is here for (`--strict` fails when one is missing);
+ * `--asan` with sanitizers, into build/asan.
+ */
+import { spawnSync } from "node:child_process";
+import {
+  closeSync,
+  mkdirSync,
+  openSync,
+  readdirSync,
+  readSync,
+  renameSync,
+  rmSync,
+  statSync,
+} from "node:fs";
+import { dirname, join, relative } from "node:path";
+import { fileURLToPath } from "node:url";
+
+const ROOT = dirname(dirname(fileURLToPath(import.meta.url)));
+const SOURCES = join(ROOT, "src/posix/native");
+const HEADERS = join(ROOT, "node_modules/node-api-headers/include");
+
+const FLAGS = [
+  ..."-std=c11 -Wall -Wextra -Werror -fPIC -shared -fvisibility=hidden -DNAPI_VERSION=8".split(" "),
+  ..."-Wl,--as-needed -Wl,-z,now -Wl,-z,relro -pthread".split(" "),
+];
+const RELEASE_FLAGS = ["-O2", "-s"];
+const ASAN_FLAGS = ["-O1", "-g", "-fno-omit-frame-pointer", "-fsanitize=address,undefined"];
+
+/** What a release ships, and the compiler for each where it is not the machine's own. */
+const TARGETS = {
+  "linux-x64-glibc": { compiler: "x86_64-linux-gnu-gcc", flags: [] },
+  "linux-x64-musl": { compiler: "musl-gcc", flags: ["-static-libgcc"] },
+  "linux-arm64-glibc": { compiler: "aarch64-linux-gnu-gcc", flags: [] },
+};
+
+const NO_COMPILER =
+  "no C compiler found: install gcc or clang (Debian: apt-get install gcc libc6-dev), or set CC";
+
+/** The name of the prebuild that the Node running this script would load. */
+export function hostTarget() {
+  const head = Buffer.alloc(4096);
+  const fd = openSync("/proc/self/exe", "r");
+  readSync(fd, head, 0, head.length, 0);
+  closeSync(fd);
+  const libc = head.includes("/ld-musl-") ? "musl" : "glibc";
+  return `${process.platform}-${process.arch}-${libc}`;
+}
+
+/**
+ * Build one target (`linux-x64-glibc`, or `asan`) unless it is up to date, and return the path of
+ * the addon. `target` defaults to the host's.
+ */
+export function buildAddon({ target = hostTarget() } = {}) {
+  const isAsan = target === "asan";
+  const output = isAsan
+    ? join(ROOT, "build/asan/posix.node")
+    : join(ROOT, "prebuilds", target, "posix.node");
+  if (isUpToDate(output)) return output;
+
+  const isHost = isAsan || target === hostTarget();
+  const compiler = isHost ? hostCompiler() : TARGETS[target]?.compiler;
+  if (compiler === undefined) throw new Error(isHost ? NO_COMPILER : `no such target: ${target}`);
+  const extra = isHost ? [] : TARGETS[target].flags;
+  compile(compiler, [...FLAGS, ...(isAsan ? ASAN_FLAGS : RELEASE_FLAGS), ...extra], output);
+  return output;
+}
+
+/** The sources, and this file, which holds the flags. */
+function inputs() {
+  const sources = readdirSync(SOURCES).filter((name) => /\.[ch]$/.test(name));
+  return [...sources.map((name) => join(SOURCES, name)), fileURLToPath(import.meta.url)];
+}
+
+function isUpToDate(output) {
+  const built = statSync(output, { throwIfNoEntry: false })?.mtimeMs ?? -Infinity;
+  return inputs().every((path) => statSync(path).mtimeMs <= built);
+}
+
+function isThere(compiler) {
+  return spawnSync(compiler, ["--version"], { stdio: "ignore" }).status === 0;
+}
+
+function hostCompiler() {
+  const candidates = process.env.CC ? [process.env.CC] : ["cc", "gcc", "clang"];
+  return candidates.find(isThere);
+}
+
+/** Compile beside the output and rename: a running process may have the old one mapped. */
+function compile(compiler, flags, output) {
+  mkdirSync(dirname(output), { recursive: true });
+  const temporary = `${output}.${process.pid}`;
+  const sources = inputs().filter((path) => path.endsWith(".c"));
+  const words = [...flags, "-I", HEADERS, ...sources, "-o", temporary];
+  const { status, stderr, error } = spawnSync(compiler, words, { encoding: "utf8" });
+  if (status !== 0) {
+    rmSync(temporary, { force: true });
+    throw new Error(`${compiler} failed\n${error?.message ?? stderr}`.trimEnd());
+  }
+  renameSync(temporary, output);
+}
+
+function buildAll(isStrict) {
+  const host = hostTarget();
+  const targets = new Set([host, ...Object.keys(TARGETS)]);
+  let missing = 0;
+  for (const target of targets) {
+    if (target !== host && !isThere(TARGETS[target].compiler)) {
+      console.error(`ucspi: ${target} not built: there is no ${TARGETS[target].compiler} here`);
+      missing++;
+      continue;
+    }
+    console.log(relative(ROOT, buildAddon({ target })));
+  }
+  if (isStrict && missing > 0) process.exitCode = 1;
+}
+
+function main(words) {
+  try {
+    if (words.includes("--all")) buildAll(words.includes("--strict"));
+    else buildAddon(words.includes("--asan") ? { target: "asan" } : {});
+  } catch (error) {
+    console.error(`ucspi: ${error.message}`);
+    process.exitCode = 1;
+  }
+}
+
+if (process.argv[1] === fileURLToPath(import.meta.url)) main(process.argv.slice(2));

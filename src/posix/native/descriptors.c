@@ -1,0 +1,206 @@
+/* Descriptors: opening, closing, reading, writing, copying, flags, poll. */
+#define _GNU_SOURCE
+#include "addon.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <poll.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/syscall.h>
+#include <time.h>
+#include <unistd.h>
+
+/* The bits of open's second argument, in the order of OPEN_FLAGS in native.ts. */
+enum { ACCESS_MASK = 3, OPTIONS_SHIFT = 2 };
+static const int OPEN_OPTIONS[] = {O_NONBLOCK, O_CREAT,     O_EXCL,    O_TRUNC,
+                                   O_APPEND,   O_DIRECTORY, O_NOFOLLOW};
+static const int ACCESS_MODES[] = {O_RDONLY, O_WRONLY, O_RDWR, O_RDWR};
+
+/* open(path, flags, mode) */
+static napi_value method_open(napi_env env, napi_callback_info info) {
+  struct call call = begin_call(env, info);
+  const char *path = string_argument(&call, 0);
+  int wanted = int_argument(&call, 1), mode = int_argument(&call, 2);
+  if (call.invalid) return NULL;
+  int flags = ACCESS_MODES[wanted & ACCESS_MASK] | O_CLOEXEC;
+  for (size_t i = 0; i < sizeof OPEN_OPTIONS / sizeof OPEN_OPTIONS[0]; i++)
+    if (wanted & (1 << (i + OPTIONS_SHIFT))) flags |= OPEN_OPTIONS[i];
+  int fd;
+  RETRY(fd, open(path, flags, (mode_t)mode));
+  return int_or_throw(env, "open", fd);
+}
+
+static napi_value method_close(napi_env env, napi_callback_info info) {
+  struct call call = begin_call(env, info);
+  int fd = int_argument(&call, 0);
+  if (call.invalid) return NULL;
+  if (close(fd) < 0 && errno != EINTR) return throw_errno(env, "close", errno);
+  return undefined_result(env); /* after EINTR Linux has closed it */
+}
+
+static bool would_block(int error) { return error == EAGAIN || error == EWOULDBLOCK; }
+
+/* The number of bytes, undefined when it would block. */
+static napi_value transferred(napi_env env, const char *syscall, ssize_t outcome) {
+  if (outcome >= 0) return double_result(env, (double)outcome);
+  return would_block(errno) ? undefined_result(env) : throw_errno(env, syscall, errno);
+}
+
+/* read(fd, into) */
+static napi_value method_read(napi_env env, napi_callback_info info) {
+  struct call call = begin_call(env, info);
+  int fd = int_argument(&call, 0);
+  struct bytes into = bytes_argument(&call, 1);
+  if (call.invalid) return NULL;
+  ssize_t outcome;
+  RETRY(outcome, read(fd, into.data, into.length));
+  return transferred(env, "read", outcome);
+}
+
+/* write(fd, bytes) */
+static napi_value method_write(napi_env env, napi_callback_info info) {
+  struct call call = begin_call(env, info);
+  int fd = int_argument(&call, 0);
+  struct bytes bytes = bytes_argument(&call, 1);
+  if (call.invalid) return NULL;
+  ssize_t outcome;
+  RETRY(outcome, send(fd, bytes.data, bytes.length, MSG_NOSIGNAL));
+  if (outcome < 0 && errno == ENOTSOCK) RETRY(outcome, write(fd, bytes.data, bytes.length));
+  return transferred(env, "write", outcome);
+}
+
+/* pipe(ends: Int32Array) */
+static napi_value method_pipe(napi_env env, napi_callback_info info) {
+  struct call call = begin_call(env, info);
+  int32_t *ends = ints_argument(&call, 0, 2, NULL);
+  if (call.invalid) return NULL;
+  return nothing_or_throw(env, "pipe2", pipe2(ends, O_CLOEXEC));
+}
+
+/* dup2(fd, target, closeOnExec) */
+static napi_value method_dup2(napi_env env, napi_callback_info info) {
+  struct call call = begin_call(env, info);
+  int fd = int_argument(&call, 0), target = int_argument(&call, 1);
+  bool close_on_exec = bool_argument(&call, 2);
+  if (call.invalid) return NULL;
+  int outcome;
+  if (fd == target) /* dup3 refuses it */
+    outcome = fcntl(fd, F_SETFD, close_on_exec ? FD_CLOEXEC : 0);
+  else
+    RETRY(outcome, dup3(fd, target, close_on_exec ? O_CLOEXEC : 0));
+  return nothing_or_throw(env, "dup3", outcome);
+}
+
+/* dup(fd, minimum) */
+static napi_value method_dup(napi_env env, napi_callback_info info) {
+  struct call call = begin_call(env, info);
+  int fd = int_argument(&call, 0), minimum = int_argument(&call, 1);
+  if (call.invalid) return NULL;
+  return int_or_throw(env, "fcntl", fcntl(fd, F_DUPFD_CLOEXEC, minimum));
+}
+
+static napi_value method_is_open(napi_env env, napi_callback_info info) {
+  struct call call = begin_call(env, info);
+  int fd = int_argument(&call, 0);
+  if (call.invalid) return NULL;
+  return bool_result(env, fcntl(fd, F_GETFD) >= 0);
+}
+
+static napi_value method_set_close_on_exec(napi_env env, napi_callback_info info) {
+  struct call call = begin_call(env, info);
+  int fd = int_argument(&call, 0);
+  bool on = bool_argument(&call, 1);
+  if (call.invalid) return NULL;
+  return nothing_or_throw(env, "fcntl", fcntl(fd, F_SETFD, on ? FD_CLOEXEC : 0));
+}
+
+/* statusFlags(fd): 0 to 2 for the access mode, and 4 when nonblocking */
+static napi_value method_status_flags(napi_env env, napi_callback_info info) {
+  struct call call = begin_call(env, info);
+  int fd = int_argument(&call, 0);
+  if (call.invalid) return NULL;
+  int flags = fcntl(fd, F_GETFL);
+  if (flags < 0) return throw_errno(env, "fcntl", errno);
+  int access = flags & O_ACCMODE;
+  int mode = access == O_WRONLY ? 1 : access == O_RDWR ? 2 : 0;
+  return int_result(env, mode | (flags & O_NONBLOCK ? 4 : 0));
+}
+
+/* setNonblocking(fd, on): what it was */
+static napi_value method_set_nonblocking(napi_env env, napi_callback_info info) {
+  struct call call = begin_call(env, info);
+  int fd = int_argument(&call, 0);
+  bool on = bool_argument(&call, 1);
+  if (call.invalid) return NULL;
+  int before = fcntl(fd, F_GETFL);
+  if (before < 0) return throw_errno(env, "fcntl", errno);
+  int after = on ? before | O_NONBLOCK : before & ~O_NONBLOCK;
+  if (after != before && fcntl(fd, F_SETFL, after) < 0) return throw_errno(env, "fcntl", errno);
+  return bool_result(env, (before & O_NONBLOCK) != 0);
+}
+
+static napi_value method_is_socket(napi_env env, napi_callback_info info) {
+  struct call call = begin_call(env, info);
+  int fd = int_argument(&call, 0);
+  if (call.invalid) return NULL;
+  struct stat status;
+  if (fstat(fd, &status) < 0) return throw_errno(env, "fstat", errno);
+  return bool_result(env, S_ISSOCK(status.st_mode));
+}
+
+/* isSameOpenFile(a, b): undefined where the system does not tell */
+static napi_value method_is_same_open_file(napi_env env, napi_callback_info info) {
+  struct call call = begin_call(env, info);
+  int a = int_argument(&call, 0), b = int_argument(&call, 1);
+  if (call.invalid) return NULL;
+  enum { KCMP_FILE = 0 };
+  long outcome = syscall(SYS_kcmp, getpid(), getpid(), KCMP_FILE, (long)a, (long)b);
+  if (outcome >= 0) return bool_result(env, outcome == 0);
+  return errno == EBADF ? throw_errno(env, "kcmp", errno) : undefined_result(env);
+}
+
+static int64_t monotonic_ms(void) {
+  struct timespec now;
+  clock_gettime(CLOCK_MONOTONIC, &now);
+  return (int64_t)now.tv_sec * 1000 + now.tv_nsec / 1000000;
+}
+
+/* waitReady(fd, readable, writable, timeout): bits 1 readable, 2 writable, 4 hangup; 0 timed out */
+static napi_value method_wait_ready(napi_env env, napi_callback_info info) {
+  struct call call = begin_call(env, info);
+  struct pollfd poller = {.fd = int_argument(&call, 0)};
+  if (bool_argument(&call, 1)) poller.events |= POLLIN;
+  if (bool_argument(&call, 2)) poller.events |= POLLOUT;
+  int timeout = int_argument(&call, 3);
+  if (call.invalid) return NULL;
+  int64_t deadline = monotonic_ms() + timeout;
+  int outcome;
+  while ((outcome = poll(&poller, 1, timeout)) < 0 && errno == EINTR)
+    if (timeout > 0) {
+      int64_t left = deadline - monotonic_ms();
+      timeout = left > 0 ? (int)left : 0;
+    }
+  if (outcome < 0) return throw_errno(env, "poll", errno);
+  if (poller.revents & POLLNVAL) return throw_errno(env, "poll", EBADF);
+  return int_result(env, (poller.revents & POLLIN ? 1 : 0) | (poller.revents & POLLOUT ? 2 : 0) |
+                             (poller.revents & (POLLHUP | POLLERR) ? 4 : 0));
+}
+
+const struct method descriptor_methods[] = {
+    {"open", method_open},
+    {"close", method_close},
+    {"read", method_read},
+    {"write", method_write},
+    {"pipe", method_pipe},
+    {"dup2", method_dup2},
+    {"dup", method_dup},
+    {"isOpen", method_is_open},
+    {"setCloseOnExec", method_set_close_on_exec},
+    {"statusFlags", method_status_flags},
+    {"setNonblocking", method_set_nonblocking},
+    {"isSocket", method_is_socket},
+    {"isSameOpenFile", method_is_same_open_file},
+    {"waitReady", method_wait_ready},
+    {NULL, NULL},
+};

@@ -1,0 +1,180 @@
+/*
+ * Descriptors in the event loop. The environment has one private epoll descriptor, and libuv polls
+ * that one only: it never learns of the descriptors themselves, so it takes no share in what they
+ * are and when they are closed, and a batch of ready ones costs one call into JavaScript.
+ */
+#define _GNU_SOURCE
+#include "addon.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/epoll.h>
+#include <unistd.h>
+
+/* The part of libuv that is used here (its ABI is stable since version 1.0). */
+typedef struct uv_loop_s uv_loop_t;
+typedef struct uv_poll_s uv_poll_t;
+typedef struct uv_handle_s uv_handle_t;
+enum { UV_HANDLE_TYPE_POLL = 8, UV_READABLE = 1 };
+size_t uv_handle_size(int type);
+void *uv_handle_get_data(const uv_handle_t *handle);
+void uv_handle_set_data(uv_handle_t *handle, void *data);
+void uv_ref(uv_handle_t *handle);
+void uv_unref(uv_handle_t *handle);
+void uv_close(uv_handle_t *handle, void (*closed)(uv_handle_t *handle));
+int uv_poll_init(uv_loop_t *loop, uv_poll_t *poll, int fd);
+int uv_poll_start(uv_poll_t *poll, int events,
+                  void (*ready)(uv_poll_t *poll, int status, int events));
+
+enum { BATCH_MAX = 128 }; /* what is ready beyond that comes with the next turn of the loop */
+
+/* Bits of interest and readiness at the border. */
+enum { READABLE = 1, WRITABLE = 2, HANGUP = 4 };
+
+static void throw_pending_as_uncaught(napi_env env) {
+  napi_value error;
+  if (napi_get_and_clear_last_exception(env, &error) == napi_ok) napi_fatal_exception(env, error);
+}
+
+static void deliver(struct instance *instance, int count) {
+  napi_env env = instance->env;
+  napi_handle_scope scope;
+  if (napi_open_handle_scope(env, &scope) != napi_ok) return;
+  napi_value receiver, dispatch, argument = int_result(env, count);
+  if (napi_get_global(env, &receiver) == napi_ok &&
+      napi_get_reference_value(env, instance->dispatch, &dispatch) == napi_ok &&
+      napi_make_callback(env, instance->context, receiver, dispatch, 1, &argument, NULL) ==
+          napi_pending_exception)
+    throw_pending_as_uncaught(env);
+  napi_close_handle_scope(env, scope);
+}
+
+/* The epoll descriptor is readable: collect what is ready as pairs of token and readiness. */
+static void on_ready(uv_poll_t *poll, int status, int events) {
+  (void)status;
+  (void)events;
+  struct instance *instance = uv_handle_get_data((uv_handle_t *)poll);
+  struct epoll_event ready[BATCH_MAX];
+  int count = epoll_wait(instance->epoll_fd, ready, BATCH_MAX, 0);
+  if (count <= 0) return;
+  for (int i = 0; i < count; i++) {
+    uint32_t bits = ready[i].events;
+    instance->events[2 * i] = (double)ready[i].data.u64;
+    instance->events[2 * i + 1] = (bits & EPOLLIN ? READABLE : 0) | (bits & EPOLLOUT ? WRITABLE : 0) |
+                                  (bits & (EPOLLHUP | EPOLLERR) ? HANGUP : 0);
+  }
+  deliver(instance, count);
+}
+
+static napi_value start_polling(napi_env env, struct instance *instance) {
+  struct uv_loop_s *loop = NULL;
+  if (napi_get_uv_event_loop(env, &loop) != napi_ok) return throw_errno(env, "uv_loop", ENOSYS);
+  int epoll_fd = epoll_create1(EPOLL_CLOEXEC);
+  if (epoll_fd < 0) return throw_errno(env, "epoll_create1", errno);
+  uv_poll_t *poll = calloc(1, uv_handle_size(UV_HANDLE_TYPE_POLL));
+  int error = poll == NULL ? -ENOMEM : uv_poll_init(loop, poll, epoll_fd);
+  if (error < 0) {
+    free(poll);
+    close(epoll_fd);
+    return throw_errno(env, "uv_poll_init", -error);
+  }
+  instance->epoll_fd = epoll_fd;
+  instance->poll = poll;
+  uv_handle_set_data((uv_handle_t *)poll, instance);
+  uv_poll_start(poll, UV_READABLE, on_ready);
+  uv_unref((uv_handle_t *)poll);
+  return undefined_result(env);
+}
+
+/* watchStart(dispatch, events: Float64Array of pairs), once per environment */
+static napi_value method_watch_start(napi_env env, napi_callback_info info) {
+  struct call call = begin_call(env, info);
+  struct instance *instance = instance_of(env);
+  double *events = doubles_argument(&call, 1, 2 * BATCH_MAX, NULL);
+  if (instance->poll != NULL) refuse_call(&call, "already started");
+  if (call.invalid) return NULL;
+  napi_value name;
+  if (napi_create_string_latin1(env, "ucspi:watch", NAPI_AUTO_LENGTH, &name) != napi_ok ||
+      napi_async_init(env, NULL, name, &instance->context) != napi_ok ||
+      napi_create_reference(env, call.argv[0], 1, &instance->dispatch) != napi_ok ||
+      napi_create_reference(env, call.argv[1], 1, &instance->events_owner) != napi_ok)
+    return throw_errno(env, "watch", ENOMEM);
+  instance->events = events;
+  return start_polling(env, instance);
+}
+
+static struct epoll_event event_arguments(struct call *call, size_t interest, size_t token) {
+  int bits = int_argument(call, interest);
+  struct epoll_event event = {.events = (bits & READABLE ? (uint32_t)EPOLLIN : 0) |
+                                        (bits & WRITABLE ? (uint32_t)EPOLLOUT : 0)};
+  event.data.u64 = (uint64_t)double_argument(call, token);
+  return event;
+}
+
+/* watchAdd(fd, interest, token) */
+static napi_value method_watch_add(napi_env env, napi_callback_info info) {
+  struct call call = begin_call(env, info);
+  struct instance *instance = instance_of(env);
+  int fd = int_argument(&call, 0);
+  struct epoll_event event = event_arguments(&call, 1, 2);
+  if (call.invalid) return NULL;
+  if (epoll_ctl(instance->epoll_fd, EPOLL_CTL_ADD, fd, &event) < 0)
+    return throw_errno(env, "epoll_ctl", errno);
+  if (instance->watching++ == 0) uv_ref((uv_handle_t *)instance->poll);
+  return undefined_result(env);
+}
+
+/* watchModify(fd, interest, token) */
+static napi_value method_watch_modify(napi_env env, napi_callback_info info) {
+  struct call call = begin_call(env, info);
+  int fd = int_argument(&call, 0);
+  struct epoll_event event = event_arguments(&call, 1, 2);
+  if (call.invalid) return NULL;
+  return nothing_or_throw(env, "epoll_ctl",
+                          epoll_ctl(instance_of(env)->epoll_fd, EPOLL_CTL_MOD, fd, &event));
+}
+
+/* watchRemove(fd); a descriptor that was closed has left the set by itself */
+static napi_value method_watch_remove(napi_env env, napi_callback_info info) {
+  struct call call = begin_call(env, info);
+  struct instance *instance = instance_of(env);
+  int fd = int_argument(&call, 0);
+  if (call.invalid) return NULL;
+  struct epoll_event unused = {.events = 0};
+  int outcome = epoll_ctl(instance->epoll_fd, EPOLL_CTL_DEL, fd, &unused);
+  if (outcome < 0 && errno != EBADF && errno != ENOENT) return throw_errno(env, "epoll_ctl", errno);
+  if (instance->watching > 0 && --instance->watching == 0) uv_unref((uv_handle_t *)instance->poll);
+  return undefined_result(env);
+}
+
+struct closing {
+  struct instance *instance;
+  void (*done)(struct instance *instance);
+};
+
+static void on_closed(uv_handle_t *handle) {
+  struct closing *closing = uv_handle_get_data(handle);
+  struct closing last = *closing;
+  close(last.instance->epoll_fd);
+  free(closing);
+  free(handle);
+  last.done(last.instance);
+}
+
+void close_watcher(struct instance *instance, void (*done)(struct instance *instance)) {
+  struct closing *closing = instance->poll == NULL ? NULL : malloc(sizeof *closing);
+  if (closing == NULL) {
+    done(instance);
+    return;
+  }
+  *closing = (struct closing){instance, done};
+  uv_handle_set_data((uv_handle_t *)instance->poll, closing);
+  uv_close((uv_handle_t *)instance->poll, on_closed);
+}
+
+const struct method watch_methods[] = {
+    {"watchStart", method_watch_start},   {"watchAdd", method_watch_add},
+    {"watchModify", method_watch_modify}, {"watchRemove", method_watch_remove},
+    {NULL, NULL},
+};
