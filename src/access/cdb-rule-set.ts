@@ -1,0 +1,88 @@
+/** The rules of one version of a CDB file, in memory and checked against themselves. */
+
+import { decodeEdits } from "../net/index.ts";
+import { decodeBytes, encodeBytes } from "../posix/index.ts";
+import { Cdb, CdbError } from "./cdb.ts";
+import { parsePrefixKey } from "./keys.ts";
+import { PrefixIndex } from "./prefix-index.ts";
+import { parseRuleValue } from "./rule-value.ts";
+import { DENIED, failed, NOT_FOUND, ProbedRules } from "./rules.ts";
+
+import type { IpAddress } from "../net/index.ts";
+import type { OwnedPrefix } from "./prefix-runs.ts";
+import type { RuleResult, Verdict } from "./rules.ts";
+
+/** A process that checks one connection and is gone does better without an index. */
+const CHECKS_BEFORE_INDEX = 16;
+
+interface Indexes {
+  readonly 4: PrefixIndex;
+  readonly 6: PrefixIndex;
+}
+
+export class CdbRuleSet extends ProbedRules {
+  readonly #cdb: Cdb;
+  #indexes: Indexes | undefined;
+  #ipChecks = 0;
+
+  /** Throws CdbError where anything but a value is damaged. The bytes must not change any more. */
+  constructor(bytes: Uint8Array) {
+    super();
+    this.#cdb = new Cdb(bytes);
+    this.#cdb.verify();
+  }
+
+  override probe(key: string): RuleResult {
+    try {
+      const value = this.#cdb.find(encodeBytes(key));
+      return value === undefined ? NOT_FOUND : ruleResult(value);
+    } catch (error) {
+      if (error instanceof CdbError) return failed(error.message);
+      throw error;
+    }
+  }
+
+  override checkIp(ip: IpAddress): Verdict {
+    if (this.#indexes === undefined) {
+      this.#ipChecks += 1;
+      if (this.#ipChecks <= CHECKS_BEFORE_INDEX) return super.checkIp(ip);
+      this.#indexes = this.#buildIndexes();
+    }
+    const position = this.#indexes[ip.family].find(ip.bytes);
+    if (position === undefined) return NOT_FOUND;
+    const { key, value } = this.#cdb.recordAt(position);
+    return withRule(ruleResult(value), decodeBytes(key));
+  }
+
+  /** What probing every prefix length would find, with the values that decide nothing left out. */
+  #buildIndexes(): Indexes {
+    const prefixes: Record<4 | 6, OwnedPrefix[]> = { 4: [], 6: [] };
+    for (const { key, value, position } of this.#cdb.entries()) {
+      const prefix = isIpKey(key) ? parsePrefixKey(decodeBytes(key)) : undefined;
+      if (prefix === undefined || parseRuleValue(value).kind === "notFound") continue;
+      if (!this.#cdb.isFound(key, position)) continue;
+      prefixes[prefix.address.family].push({ prefix, owner: position });
+    }
+    return { 4: new PrefixIndex(4, prefixes[4]), 6: new PrefixIndex(6, prefixes[6]) };
+  }
+}
+
+/** What the value of a compiled rule says. */
+export function ruleResult(bytes: Uint8Array): RuleResult {
+  const value = parseRuleValue(bytes);
+  if (value.kind === "deny") return DENIED;
+  if (value.kind === "notFound") return NOT_FOUND;
+  if (value.kind === "error") return failed(value.why, "EINVAL");
+  const edits = decodeEdits(value.environment);
+  if (edits === undefined) return failed("the rule's environment is malformed", "EINVAL");
+  return { kind: "allow", edits, exec: value.exec.length === 0 ? undefined : value.exec };
+}
+
+function withRule(result: RuleResult, rule: string): Verdict {
+  return result.kind === "notFound" ? result : { ...result, rule };
+}
+
+/** Does the key begin with `ip`? */
+function isIpKey(key: Uint8Array): boolean {
+  return key[0] === 0x69 && key[1] === 0x70;
+}

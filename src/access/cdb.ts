@@ -1,0 +1,205 @@
+/**
+ * Reading D. J. Bernstein's constant database: 256 hash tables behind a run of records, 32-bit
+ * little-endian throughout (docs/formats/cdb.md). The whole file is in memory; every access is
+ * checked against its end, so that a truncated or crafted file is a CdbError, never a wrong answer.
+ */
+
+/** A file that is not a constant database, or not all of one. */
+export class CdbError extends Error {
+  override readonly name = "CdbError";
+}
+
+/** One record; key and value are views into the file's bytes. */
+export interface CdbRecord {
+  readonly key: Uint8Array;
+  readonly value: Uint8Array;
+  /** Where in the file the record begins. */
+  readonly position: number;
+}
+
+/** The format's positions are 32 bits wide. */
+export const CDB_BYTES_MAX = 0xffff_ffff;
+/** 256 pairs of table position and slot count. */
+export const CDB_HEADER_BYTES = 2048;
+export const CDB_TABLES = 256;
+/** A slot (hash, record position), and equally a record's two lengths. */
+export const CDB_PAIR_BYTES = 8;
+export const CDB_HASH_START = 5381;
+
+/** djb's hash of `bytes[start..end)`, as an unsigned 32-bit number. */
+export function cdbHash(bytes: Uint8Array, start = 0, end = bytes.length): number {
+  let hash = CDB_HASH_START;
+  for (let at = start; at < end; at += 1) hash = Math.imul(hash, 33) ^ (bytes[at] ?? 0);
+  return hash >>> 0;
+}
+
+export class Cdb {
+  readonly #bytes: Uint8Array;
+  readonly #view: DataView;
+  /** Where the records end, which is where table 0 begins. */
+  readonly #recordsEnd: number;
+
+  /** Throws CdbError unless the header is whole and every table lies within the file. */
+  constructor(bytes: Uint8Array) {
+    if (bytes.length < CDB_HEADER_BYTES) throw new CdbError("shorter than a CDB header");
+    if (bytes.length > CDB_BYTES_MAX) throw new CdbError("longer than a CDB can be");
+    this.#bytes = bytes;
+    this.#view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
+    this.#recordsEnd = this.#word(0);
+    this.#checkTables();
+  }
+
+  /** The value of the earliest record with this key. Throws CdbError where the file is damaged. */
+  find(key: Uint8Array): Uint8Array | undefined {
+    const hash = cdbHash(key);
+    const step = this.#search(key, hash, 0);
+    return step < 0 ? undefined : this.#valueAt(this.#slot(hash, step));
+  }
+
+  /** The values of all records with this key, in the order of the hash table, which is the file's. */
+  *findAll(key: Uint8Array): Generator<Uint8Array, void> {
+    const hash = cdbHash(key);
+    for (let step = this.#search(key, hash, 0); step >= 0;) {
+      yield this.#valueAt(this.#slot(hash, step));
+      step = this.#search(key, hash, step + 1);
+    }
+  }
+
+  /** Every record in file order. Throws CdbError where a record overruns the records' end. */
+  *entries(): Generator<CdbRecord, void> {
+    for (let at = CDB_HEADER_BYTES; at + CDB_PAIR_BYTES <= this.#recordsEnd;) {
+      yield this.recordAt(at);
+      at = this.#recordEnd(at);
+    }
+  }
+
+  /** The record that begins at a position which `entries` gave. */
+  recordAt(position: number): CdbRecord {
+    return { key: this.#keyAt(position), value: this.#valueAt(position), position };
+  }
+
+  /**
+   * Check that records and hash tables tell the same story: each record is found by its own key and
+   * no slot leads elsewhere. Throws CdbError otherwise. A damaged key, length, hash or slot is seen
+   * here; a damaged value cannot be.
+   */
+  verify(): void {
+    let records = 0;
+    let at = CDB_HEADER_BYTES;
+    while (at < this.#recordsEnd) {
+      const end = this.#recordEnd(at);
+      if (!this.#isReachable(at)) throw new CdbError(`no slot leads to the record at ${at}`);
+      records += 1;
+      at = end;
+    }
+    if (this.#occupiedSlots() !== records) throw new CdbError("a slot leads to no record");
+  }
+
+  /** Is the record at `position` the one that `find` answers with for its key? */
+  isFound(key: Uint8Array, position: number): boolean {
+    const hash = cdbHash(key);
+    const step = this.#search(key, hash, 0);
+    return step >= 0 && this.#slot(hash, step) === position;
+  }
+
+  #checkTables(): void {
+    const size = this.#bytes.length;
+    if (this.#recordsEnd < CDB_HEADER_BYTES || this.#recordsEnd > size) {
+      throw new CdbError("the records end outside the file");
+    }
+    let slots = 0;
+    for (let table = 0; table < CDB_TABLES; table += 1) {
+      const position = this.#word(table * CDB_PAIR_BYTES);
+      const count = this.#word(table * CDB_PAIR_BYTES + 4);
+      if (count === 0) continue;
+      slots += count;
+      if (position < this.#recordsEnd || position + count * CDB_PAIR_BYTES > size) {
+        throw new CdbError(`hash table ${table} lies outside the file`);
+      }
+    }
+    if (slots * CDB_PAIR_BYTES > size) throw new CdbError("hash tables overlap");
+  }
+
+  /** The first probe step at or after `from` whose slot holds this key; -1 when there is none. */
+  #search(key: Uint8Array, hash: number, from: number): number {
+    const count = this.#word((hash & 255) * CDB_PAIR_BYTES + 4);
+    for (let step = from; step < count; step += 1) {
+      const slot = this.#slotPosition(hash, count, step);
+      const record = this.#word(slot + 4);
+      if (record === 0) return -1;
+      if (this.#word(slot) === hash && this.#hasKey(record, key)) return step;
+    }
+    return -1;
+  }
+
+  /** The record position in the slot that probe step `step` of this hash looks at. */
+  #slot(hash: number, step: number): number {
+    const count = this.#word((hash & 255) * CDB_PAIR_BYTES + 4);
+    return this.#word(this.#slotPosition(hash, count, step) + 4);
+  }
+
+  #slotPosition(hash: number, count: number, step: number): number {
+    const start = this.#word((hash & 255) * CDB_PAIR_BYTES);
+    return start + (((hash >>> 8) + step) % count) * CDB_PAIR_BYTES;
+  }
+
+  #hasKey(record: number, key: Uint8Array): boolean {
+    this.#recordEnd(record);
+    if (this.#word(record) !== key.length) return false;
+    const start = record + CDB_PAIR_BYTES;
+    for (let at = 0; at < key.length; at += 1) {
+      if (this.#bytes[start + at] !== key[at]) return false;
+    }
+    return true;
+  }
+
+  #isReachable(record: number): boolean {
+    const key = record + CDB_PAIR_BYTES;
+    const hash = cdbHash(this.#bytes, key, key + this.#word(record));
+    const count = this.#word((hash & 255) * CDB_PAIR_BYTES + 4);
+    for (let step = 0; step < count; step += 1) {
+      const slot = this.#slotPosition(hash, count, step);
+      const found = this.#word(slot + 4);
+      if (found === 0) return false;
+      if (found === record) return this.#word(slot) === hash;
+    }
+    return false;
+  }
+
+  #occupiedSlots(): number {
+    let occupied = 0;
+    for (let table = 0; table < CDB_TABLES; table += 1) {
+      const position = this.#word(table * CDB_PAIR_BYTES);
+      const end = position + this.#word(table * CDB_PAIR_BYTES + 4) * CDB_PAIR_BYTES;
+      for (let slot = position; slot < end; slot += CDB_PAIR_BYTES) {
+        if (this.#word(slot + 4) !== 0) occupied += 1;
+      }
+    }
+    return occupied;
+  }
+
+  #keyAt(record: number): Uint8Array {
+    this.#recordEnd(record);
+    const start = record + CDB_PAIR_BYTES;
+    return this.#bytes.subarray(start, start + this.#word(record));
+  }
+
+  #valueAt(record: number): Uint8Array {
+    const end = this.#recordEnd(record);
+    return this.#bytes.subarray(end - this.#word(record + 4), end);
+  }
+
+  /** Where the record at `record` ends; CdbError unless it lies within the records. */
+  #recordEnd(record: number): number {
+    if (record >= CDB_HEADER_BYTES && record + CDB_PAIR_BYTES <= this.#recordsEnd) {
+      const end = record + CDB_PAIR_BYTES + this.#word(record) + this.#word(record + 4);
+      if (end <= this.#recordsEnd) return end;
+    }
+    throw new CdbError(`the record at ${record} lies outside the records`);
+  }
+
+  /** Callers keep `at` within the file; DataView throws RangeError should one not. */
+  #word(at: number): number {
+    return this.#view.getUint32(at, true);
+  }
+}

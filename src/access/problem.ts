@@ -1,0 +1,26 @@
+/** What goes wrong with rules when they are compiled, unpacked or read by a tool. */
+
+/**
+ * Rules that cannot be processed. `fault` is "input" where the user has to change something (the
+ * commands exit 100) and "system" where a file is damaged or a system call failed (111); a failed
+ * call is the cause.
+ */
+export class RulesProblem extends Error {
+  override readonly name = "RulesProblem";
+  readonly fault: "input" | "system";
+
+  constructor(fault: "input" | "system", message: string, options?: ErrorOptions) {
+    super(message, options);
+    this.fault = fault;
+  }
+}
+
+/** Run `work`, saying what we were unable to do should a system call fail in it. */
+export function attempt<T>(action: string, work: () => T): T {
+  try {
+    return work();
+  } catch (error) {
+    if (error instanceof RulesProblem) throw error;
+    throw new RulesProblem("system", `unable to ${action}`, { cause: error });
+  }
+}

@@ -1,0 +1,52 @@
+/**
+ * Tcprules text compiled as ucspi-tcp compiles it, for tcpserver and its kin: keys are the addresses
+ * as they stand, values `[D\0](+NAME=VALUE\0)*` (networking 10.4).
+ */
+
+import { ALLOW, DENY } from "./tcprules-line.ts";
+
+import type { CdbWriter } from "./cdb-writer.ts";
+import type { Instruction } from "./tcprules-line.ts";
+import type { RuleHandler } from "./tcprules-parser.ts";
+
+const ALLOW_VALUE = new Uint8Array(0);
+const DENY_VALUE = Buffer.from("D\0");
+const PLUS = 0x2b;
+
+/** Records for ucspi-tcp. `warn` is told of the lines that have no effect. */
+export class DjbRules implements RuleHandler {
+  readonly #writer: CdbWriter;
+  readonly #warn: (message: string) => void;
+
+  constructor(writer: CdbWriter, warn: (message: string) => void) {
+    this.#writer = writer;
+    this.#warn = warn;
+  }
+
+  rule(source: Uint8Array, start: number, end: number, instruction: Instruction): void {
+    this.#writer.addSlice(source, start, end, djbValue(instruction));
+  }
+
+  noColon(line: number, text: string): void {
+    this.#warn(`line ${line} has no colon and is ignored: ${text}`);
+  }
+
+  /** Nothing is left to say once all lines are in. */
+  finish(): void {}
+}
+
+function djbValue(instruction: Instruction): Uint8Array {
+  if (instruction === ALLOW) return ALLOW_VALUE;
+  if (instruction === DENY) return DENY_VALUE;
+  const start = instruction.allow ? ALLOW_VALUE : DENY_VALUE;
+  const bytes = instruction.variables.reduce((sum, { length }) => sum + length + 2, start.length);
+  const value = new Uint8Array(bytes);
+  value.set(start);
+  let to = start.length;
+  for (const variable of instruction.variables) {
+    value[to] = PLUS;
+    value.set(variable, to + 1);
+    to += variable.length + 2; // The NUL at the end is there already.
+  }
+  return value;
+}

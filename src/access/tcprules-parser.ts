@@ -1,0 +1,196 @@
+/**
+ * Tcprules text as a stream: cuts chunks of any size into lines and lines into address and
+ * instruction. Plain lines (`1.2.3.4:allow`) take a short way that looks at each byte once; all
+ * others go through the grammar of tcprules-line.ts.
+ */
+
+import { decodeBytes } from "../posix/index.ts";
+import {
+  ALLOW,
+  DENY,
+  expandRange,
+  isInstructionAt,
+  parseInstruction,
+  RuleLineError,
+} from "./tcprules-line.ts";
+
+import type { Instruction } from "./tcprules-line.ts";
+
+/** What is done with the lines. A method may throw RuleLineError to end it all. */
+export interface RuleHandler {
+  /** A rule for the address `source[start..end)`, which is good during the call only. */
+  rule(
+    source: Uint8Array,
+    start: number,
+    end: number,
+    instruction: Instruction,
+    line: number,
+  ): void;
+  /** A line that is no comment, not empty and has no colon. */
+  noColon(line: number, text: string): void;
+}
+
+/**
+ * Which colon ends the address: the first one, as in ucspi-tcp, or the first that `allow` or `deny`
+ * follows, so that IPv6 addresses can be written.
+ */
+export type AddressEnd = "firstColon" | "instruction";
+
+/** Far past any sensible line; without a bound a file of no lines would fill the memory. */
+export const RULE_LINE_BYTES_MAX = 1 << 20;
+
+const NEWLINE = 0x0a;
+const COLON = 0x3a;
+const HASH = 0x23;
+const SPACE = 0x20;
+const TAB = 0x09;
+
+/** What the short way makes of a byte: part of an address, a colon, or not its business. */
+const ADDRESS = 0;
+const SEPARATOR = 1;
+const OTHER = 2;
+const CLASSES = new Uint8Array(256);
+CLASSES[COLON] = SEPARATOR;
+for (const other of Buffer.from("-#\n")) CLASSES[other] = OTHER;
+
+export class RuleTextParser {
+  readonly #handler: RuleHandler;
+  readonly #addressEnd: AddressEnd;
+  #line = 0;
+  /** A line whose end has not come yet. */
+  #pending = new Uint8Array(256);
+  #pendingBytes = 0;
+
+  constructor(addressEnd: AddressEnd, handler: RuleHandler) {
+    this.#addressEnd = addressEnd;
+    this.#handler = handler;
+  }
+
+  /** How many lines were read. */
+  get lines(): number {
+    return this.#line;
+  }
+
+  /** Take the next bytes of the text. Throws RuleLineError. */
+  push(chunk: Uint8Array): void {
+    let from = 0;
+    if (this.#pendingBytes > 0) {
+      const newline = chunk.indexOf(NEWLINE);
+      from = newline < 0 ? chunk.length : newline + 1;
+      this.#keep(chunk.subarray(0, newline < 0 ? chunk.length : newline));
+      if (newline < 0) return;
+      this.#endPending();
+    }
+    const done = this.#parseLines(chunk, from);
+    if (done < chunk.length) this.#keep(chunk.subarray(done));
+  }
+
+  /** The text is complete; its last line may lack a newline. Throws RuleLineError. */
+  end(): void {
+    if (this.#pendingBytes > 0) this.#endPending();
+  }
+
+  #keep(bytes: Uint8Array): void {
+    const needed = this.#pendingBytes + bytes.length;
+    if (needed > RULE_LINE_BYTES_MAX) {
+      throw new RuleLineError(this.#line + 1, `line ${this.#line + 1} is too long`);
+    }
+    if (needed > this.#pending.length) {
+      const larger = new Uint8Array(2 * needed);
+      larger.set(this.#pending.subarray(0, this.#pendingBytes));
+      this.#pending = larger;
+    }
+    this.#pending.set(bytes, this.#pendingBytes);
+    this.#pendingBytes = needed;
+  }
+
+  #endPending(): void {
+    const bytes = this.#pendingBytes;
+    this.#pendingBytes = 0;
+    this.#line += 1;
+    this.#parseLine(this.#pending.subarray(0, bytes));
+  }
+
+  /** Parse all complete lines; where the incomplete one begins. */
+  #parseLines(bytes: Uint8Array, from: number): number {
+    let start = from;
+    while (start < bytes.length) {
+      let next = this.#parsePlainLine(bytes, start);
+      if (next < 0) {
+        const newline = bytes.indexOf(NEWLINE, start);
+        if (newline < 0) return start;
+        next = newline + 1;
+        this.#line += 1;
+        this.#parseLine(bytes.subarray(start, newline));
+      }
+      start = next;
+    }
+    return start;
+  }
+
+  /** The short way: where the next line begins, or -1 when this one is not plain, or not whole. */
+  #parsePlainLine(bytes: Uint8Array, start: number): number {
+    for (let at = start; at < bytes.length; at += 1) {
+      const kind = CLASSES[bytes[at] as number];
+      if (kind === ADDRESS) continue;
+      if (kind === OTHER) return -1;
+      const isAllow = bytes[at + 6] === NEWLINE && isAllowAt(bytes, at + 1);
+      if (isAllow || (bytes[at + 5] === NEWLINE && isDenyAt(bytes, at + 1))) {
+        this.#line += 1;
+        this.#handler.rule(bytes, start, at, isAllow ? ALLOW : DENY, this.#line);
+        return at + (isAllow ? 7 : 6);
+      }
+      if (this.#addressEnd === "firstColon") return -1;
+    }
+    return -1;
+  }
+
+  /** Any line, without its newline. */
+  #parseLine(untrimmed: Uint8Array): void {
+    if (untrimmed[0] === HASH) return;
+    const line = trimEnd(untrimmed);
+    if (line.length === 0) return;
+    const colon = this.#findSeparator(line);
+    if (colon < 0 && !line.includes(COLON)) {
+      this.#handler.noColon(this.#line, decodeBytes(line));
+      return;
+    }
+    const instruction = colon < 0 ? undefined : parseInstruction(line, colon + 1);
+    const addresses = instruction && expandRange(line.subarray(0, colon));
+    if (instruction === undefined || addresses === undefined) {
+      throw new RuleLineError(this.#line, `unable to parse this line: ${decodeBytes(line)}`);
+    }
+    for (const address of addresses) {
+      this.#handler.rule(address, 0, address.length, instruction, this.#line);
+    }
+  }
+
+  #findSeparator(line: Uint8Array): number {
+    let colon = line.indexOf(COLON);
+    if (this.#addressEnd === "firstColon") return colon;
+    while (colon >= 0 && !isInstructionAt(line, colon + 1)) colon = line.indexOf(COLON, colon + 1);
+    return colon;
+  }
+}
+
+function isAllowAt(bytes: Uint8Array, at: number): boolean {
+  return (
+    bytes[at] === 0x61 &&
+    bytes[at + 1] === 0x6c &&
+    bytes[at + 2] === 0x6c &&
+    bytes[at + 3] === 0x6f &&
+    bytes[at + 4] === 0x77
+  );
+}
+
+function isDenyAt(bytes: Uint8Array, at: number): boolean {
+  return (
+    bytes[at] === 0x64 && bytes[at + 1] === 0x65 && bytes[at + 2] === 0x6e && bytes[at + 3] === 0x79
+  );
+}
+
+function trimEnd(line: Uint8Array): Uint8Array {
+  let end = line.length;
+  while (end > 0 && (line[end - 1] === SPACE || line[end - 1] === TAB)) end -= 1;
+  return end === line.length ? line : line.subarray(0, end);
+}
