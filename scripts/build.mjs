@@ -21,23 +21,37 @@ function definitionFiles(folder) {
   });
 }
 
-/** `chain/links/envdir.ts` is bundled as `chain-links-envdir`, `chain/index.ts` as `chain`. */
+/** The areas every command needs: one bundle, because each file that is loaded costs start-up time. */
+const CORE = ["posix", "options", "clock", "chain", "command"];
+const CORE_BUNDLE = "./core.cjs";
+
+/** `chain/links/envdir.ts` is bundled as `chain-links-envdir`, `access/index.ts` as `access`. */
 function bundleName(file) {
   const path = relative(source, file).replace(/\.ts$/, "");
   return path.endsWith(`${sep}index`) ? path.slice(0, -6) : path.split(sep).join("-");
 }
 
-/** Makes every import that leaves a bundle a require of the other bundle. */
-function separateBundles(entry) {
+/**
+ * Makes every import that leaves a bundle a require of the other bundle: imports of another area's
+ * index, and dynamic imports. What an area of the core exports is a property of the core bundle.
+ */
+function separateBundles(inside) {
   return {
     name: "separate-bundles",
-    setup({ onResolve }) {
-      onResolve({ filter: /^\.{1,2}\// }, ({ path, resolveDir, kind }) => {
+    setup({ onResolve, onLoad }) {
+      onResolve({ filter: /^\.{1,2}\// }, ({ path, resolveDir, kind, namespace }) => {
+        if (namespace === "core-area") return { path, external: true };
         const file = resolve(resolveDir, path);
         const leaves = file.endsWith(`${sep}index.ts`) || kind === "dynamic-import";
-        if (!leaves || file === entry) return undefined;
-        return { path: `./${bundleName(file)}.cjs`, external: true };
+        if (!leaves || inside.includes(file)) return undefined;
+        const name = bundleName(file);
+        if (CORE.includes(name)) return { path: name, namespace: "core-area" };
+        return { path: `./${name}.cjs`, external: true };
       });
+      onLoad({ filter: /.*/, namespace: "core-area" }, ({ path }) => ({
+        contents: `module.exports = require("${CORE_BUNDLE}").${path};`,
+        resolveDir: bundles,
+      }));
     },
   };
 }
@@ -46,21 +60,34 @@ function sourceFile(name) {
   return join(source, `${name}.ts`);
 }
 
-async function bundle(entry) {
+async function bundleFile(entry) {
+  const outfile = join(bundles, `${bundleName(entry)}.cjs`);
+  await bundle({ entryPoints: [entry], outfile, plugins: [separateBundles([entry])] });
+}
+
+async function bundleCore() {
+  const files = CORE.map((area) => sourceFile(`${area}/index`));
+  const contents = CORE.map((area) => `export * as ${area} from "./${area}/index.ts";`).join("\n");
+  await bundle({
+    stdin: { contents, resolveDir: source, loader: "ts" },
+    outfile: join(bundles, CORE_BUNDLE),
+    plugins: [separateBundles(files)],
+  });
+}
+
+async function bundle(options) {
   await build({
-    entryPoints: [entry],
-    outfile: join(bundles, `${bundleName(entry)}.cjs`),
+    ...options,
     bundle: true,
     platform: "node",
     format: "cjs",
     target: "node20.18",
-    minifySyntax: true,
-    minifyWhitespace: true,
-    keepNames: false,
+    // A real import() would start the machinery of ES modules, for 5 ms.
+    supported: { "dynamic-import": false },
+    minify: true,
     packages: "external",
     define: { "import.meta.url": "__moduleUrl" },
     banner: { js: '"use strict";const __moduleUrl=`file://${encodeURI(__filename)}`;' },
-    plugins: [separateBundles(entry)],
     logLevel: "warning",
   });
 }
@@ -68,7 +95,8 @@ async function bundle(entry) {
 function areaFiles() {
   return readdirSync(source, { recursive: true, withFileTypes: true })
     .filter((entry) => entry.name === "index.ts" && entry.parentPath !== source)
-    .map((entry) => join(entry.parentPath, entry.name));
+    .map((entry) => join(entry.parentPath, entry.name))
+    .filter((file) => !CORE.includes(bundleName(file)));
 }
 
 function writeLaunchers(names) {
@@ -76,7 +104,7 @@ function writeLaunchers(names) {
   rmSync(folder, { recursive: true, force: true });
   mkdirSync(folder, { recursive: true });
   writeFileSync(join(folder, "package.json"), '{ "type": "commonjs" }\n');
-  const main = 'require("../dist/cjs/command.cjs")';
+  const main = 'require("../dist/cjs/core.cjs").command';
   for (const name of names) writeLauncher(join(folder, name), `${main}.main("${name}");\n`);
   writeLauncher(join(folder, "ucspi"), `${main}.multicall();\n`);
 }
@@ -101,7 +129,12 @@ function modifiedMs(file) {
   return statSync(file, { throwIfNoEntry: false })?.mtimeMs ?? 0;
 }
 
-buildAddon({ target: "host" });
+try {
+  buildAddon();
+} catch (error) {
+  console.error(`ucspi: ${error.message}`);
+  process.exit(1);
+}
 if (!isFresh()) {
   const startedAt = new Date();
   rmSync(join(root, "dist"), { recursive: true, force: true });
@@ -110,9 +143,8 @@ if (!isFresh()) {
     stdio: "inherit",
   });
   const definitions = definitionFiles(source);
-  const entries = [...areaFiles(), ...definitions];
-  entries.push(...["command/help", "command/overview", "chain/explain"].map(sourceFile));
-  await Promise.all(entries.map(bundle));
+  const lazy = ["command/help", "command/overview", "chain/explain"].map(sourceFile);
+  await Promise.all([bundleCore(), ...[...areaFiles(), ...definitions, ...lazy].map(bundleFile)]);
   const { COMMAND_NAMES } = await import(join(root, "dist", "lib", "command", "index.js"));
   writeLaunchers(COMMAND_NAMES);
   writeFileSync(join(root, "dist", "built"), startedAt.toISOString());

@@ -1,4 +1,5 @@
 export { become } from "./become.ts";
+export { Children } from "./children.ts";
 export { Chains } from "./chains.ts";
 export type { ChainResult, ChainsOptions, LinkFinder, Stage } from "./chains.ts";
 export { Environment } from "./environment.ts";

@@ -13,6 +13,8 @@ import type { Child } from "../posix/index.ts";
 export type SpawnResult =
   | { readonly kind: "child"; readonly child: Child }
   | { readonly kind: "ended"; readonly exitCode: number }
+  /** The caller lost interest while a link was waiting. */
+  | { readonly kind: "abandoned" }
   /** The system could not make a process at all (EAGAIN, ENOMEM, EMFILE): nobody's fault. */
   | { readonly kind: "failed"; readonly error: SystemError };
 
@@ -36,16 +38,17 @@ export class Spawner {
     this.#context = context;
   }
 
-  /** Run the links at the head of the launch and spawn what is left. */
-  spawn(launch: Launch): SpawnResult | Promise<SpawnResult> {
+  /** Run the links at the head of the launch and spawn what is left, unless `isAbandoned` by then. */
+  spawn(launch: Launch, isAbandoned: () => boolean): SpawnResult | Promise<SpawnResult> {
     const result = this.#context.chains.runForChild(launch, this.#server, this.#context);
     return result instanceof Promise
-      ? result.then((later) => this.#create(later))
-      : this.#create(result);
+      ? result.then((later) => this.#create(later, isAbandoned))
+      : this.#create(result, isAbandoned);
   }
 
-  #create(result: ChainResult): SpawnResult {
+  #create(result: ChainResult, isAbandoned: () => boolean): SpawnResult {
     if (result.kind === "ended") return result;
+    if (isAbandoned()) return { kind: "abandoned" };
     const { launch, by, path } = result;
     const program = this.#program(launch.argv, path);
     try {

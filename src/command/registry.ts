@@ -8,6 +8,12 @@ import type { Definition } from "./command.ts";
 type Loader = () => Promise<Definition>;
 
 const LOADERS: Readonly<Record<string, Loader>> = {
+  "s6-getservbyname": async () =>
+    (await import("../ucspi/commands/getservbyname.ts")).getservbyname,
+  "s6-tcpserver": async () => (await import("../ucspi/links/tcpserver.ts")).tcpserver,
+  "s6-tcpserver-socketbinder": async () =>
+    (await import("../ucspi/links/tcpserver-socketbinder.ts")).tcpserverSocketbinder,
+  "s6-tcpserverd": async () => (await import("../ucspi/links/tcpserverd.ts")).tcpserverd,
   "s6-connlimit": async () => (await import("../chain/links/connlimit.ts")).connlimit,
 };
 

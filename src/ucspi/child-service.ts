@@ -1,0 +1,154 @@
+/**
+ * Serves each connection with a child: runs the links at the head of the chain, spawns the program
+ * with the connection on its descriptors 0 and 1, and waits for it.
+ */
+
+import { Children, Spawner } from "../chain/index.ts";
+import type { Environment, Launch, LinkContext, Source, SpawnResult } from "../chain/index.ts";
+import { formatIp, tcpLocalEdits, tcpPeerEdits } from "../net/index.ts";
+import type { Child, SystemError, WaitStatus } from "../posix/index.ts";
+import type { Connection, Service, Serving } from "./connection.ts";
+
+/** Failures to make a process that pass by themselves when something else ends. */
+const PASSING: ReadonlySet<string> = new Set(["EAGAIN", "ENOMEM", "EMFILE", "ENFILE"]);
+
+/** How long a connection waits between attempts to make its process, and how often at most. */
+const RETRY_MS = 100;
+const RETRIES_MAX = 50;
+
+/** What a connection ends with that was told to go before it had a child. */
+const TERMINATED: WaitStatus = { kind: "killed", signal: 15, coreDumped: false };
+
+/** The service that runs `launch` (its argv is the chain) for each connection. */
+export function childService(server: string, launch: Launch, context: LinkContext): Service {
+  const service = new ChildService(server, launch, { ...context, isBecoming: false });
+  return (connection, serving) => service.serve(connection, serving);
+}
+
+class ChildService {
+  readonly #context: LinkContext;
+  readonly #launch: Launch;
+  readonly #spawner: Spawner;
+  readonly #children: Children;
+  /** The environment that all connections to one local address share, marshalled once. */
+  readonly #environments = new Map<string, Environment>();
+  readonly #inherited: readonly (readonly [number, Source])[];
+  #isStruggling = false;
+
+  constructor(server: string, launch: Launch, context: LinkContext) {
+    this.#context = context;
+    this.#launch = launch;
+    this.#spawner = new Spawner(server, context);
+    this.#children = new Children(context.posix, context.signals);
+    this.#inherited = [...launch.descriptors].filter(([target]) => target > 1);
+  }
+
+  serve(connection: Connection, serving: Serving): void {
+    const attempt = new Attempt(connection, serving, this.#launchFor(connection));
+    this.#try(attempt);
+  }
+
+  #try(attempt: Attempt): void {
+    const result = this.#spawner.spawn(attempt.launch, () => attempt.isCancelled);
+    if (!(result instanceof Promise)) {
+      this.#settle(attempt, result);
+      return;
+    }
+    attempt.wait();
+    result.then(
+      (later) => this.#settle(attempt, later),
+      (error: unknown) => this.#giveUp(attempt, String(error)),
+    );
+  }
+
+  #settle(attempt: Attempt, result: SpawnResult): void {
+    if (result.kind === "failed" && this.#retries(attempt, result.error)) return;
+    const { posix } = this.#context;
+    posix.close(attempt.connection.fd);
+    if (result.kind !== "failed") this.#isStruggling = false;
+    if (result.kind === "child") this.#follow(attempt, result.child);
+    else if (result.kind === "abandoned") attempt.serving.end(TERMINATED);
+    else if (result.kind === "ended") attempt.serving.end(exited(result.exitCode));
+    else attempt.serving.drop(this.#failure(result.error));
+  }
+
+  #follow({ serving }: Attempt, child: Child): void {
+    const { posix } = this.#context;
+    serving.begin(child.pid, (signal) => posix.kill(child.pid, signal));
+    this.#children.watch(child, (status) => serving.end(status));
+  }
+
+  #retries(attempt: Attempt, error: SystemError): boolean {
+    if (!PASSING.has(error.code) || error.syscall === "execve") return false;
+    if (!this.#isStruggling) {
+      this.#context.report(
+        "s6-tcpserverd",
+        "warning",
+        `unable to ${this.#failure(error)}, retrying`,
+      );
+    }
+    this.#isStruggling = true;
+    if (!attempt.countRetry(RETRIES_MAX)) return false;
+    this.#context.clock.setTimer(RETRY_MS, () => this.#try(attempt));
+    return true;
+  }
+
+  #giveUp(attempt: Attempt, why: string): void {
+    this.#context.posix.close(attempt.connection.fd);
+    attempt.serving.drop(why);
+  }
+
+  #failure(error: SystemError): string {
+    return `spawn ${this.#launch.argv[0] ?? ""}: ${error.message}`;
+  }
+
+  #launchFor({ fd, local, remote, number }: Connection): Launch {
+    const environment = this.#environmentFor(local).with(tcpPeerEdits(remote, number));
+    const descriptors = new Map<number, Source>(this.#inherited).set(0, fd).set(1, fd);
+    return { ...this.#launch, environment, descriptors };
+  }
+
+  #environmentFor(local: Connection["local"]): Environment {
+    const key = `${formatIp(local.address)}_${local.port}`;
+    const known = this.#environments.get(key);
+    if (known !== undefined) return known;
+    const environment = this.#launch.environment.with(tcpLocalEdits(local)).flattened();
+    if (this.#environments.size >= ENVIRONMENTS_MAX) this.#environments.clear();
+    this.#environments.set(key, environment);
+    return environment;
+  }
+}
+
+/** A host has few local addresses; a prefix routed to it may have very many. */
+const ENVIRONMENTS_MAX = 256;
+
+/** One connection on its way to a child. */
+class Attempt {
+  readonly connection: Connection;
+  readonly serving: Serving;
+  readonly launch: Launch;
+  isCancelled = false;
+  #retries = 0;
+
+  constructor(connection: Connection, serving: Serving, launch: Launch) {
+    this.connection = connection;
+    this.serving = serving;
+    this.launch = launch;
+  }
+
+  /** While links wait for something, the server itself stands in for the child. */
+  wait(): void {
+    this.serving.wait((signal) => {
+      if (signal === 15 || signal === 9) this.isCancelled = true;
+    });
+  }
+
+  countRetry(most: number): boolean {
+    this.#retries += 1;
+    return this.#retries <= most;
+  }
+}
+
+function exited(exitCode: number): WaitStatus {
+  return { kind: "exited", exitCode };
+}

@@ -1,0 +1,49 @@
+/**
+ * What a super-server says: the lines of the C suite by verbosity (networking.md, section 5), and, when
+ * asked for, a record of each refused connection as a line of text or of JSON.
+ */
+
+import { formatIp } from "../net/index.ts";
+import type { Endpoint } from "../net/index.ts";
+import type { WaitStatus } from "../posix/index.ts";
+
+/** How refusals are recorded, if they are. */
+export type RefusalFormat = "text" | "json" | undefined;
+
+/** Why a connection was refused: what a rule said, or which limit was reached. */
+export interface Refusal {
+  readonly remote: Endpoint;
+  readonly local: Endpoint;
+  /** What decided: `rule`, `limit`, `error` (rules that cannot be read), `name` or `ident`. */
+  readonly by: "rule" | "limit" | "error" | "name" | "ident";
+  /** The rule's key, the limit's option with its value, or what went wrong. */
+  readonly reason: string;
+}
+
+/** `127.0.0.1_4000`, `::1_4000`: how the C suite joins the two. */
+export function joinEndpoint({ address, port }: Endpoint): string {
+  return `${formatIp(address)}_${port}`;
+}
+
+/** The record of a refusal. Text goes behind a program's name; JSON is a line of its own. */
+export function formatRefusal(refusal: Refusal, format: "text" | "json"): string {
+  const { remote, local, by, reason } = refusal;
+  if (format === "text") {
+    const from = `ip ${formatIp(remote.address)} port ${remote.port}`;
+    return `refused ${from} by ${by}: ${reason}`;
+  }
+  return JSON.stringify({
+    event: "refused",
+    remoteIp: formatIp(remote.address),
+    remotePort: remote.port,
+    localIp: formatIp(local.address),
+    localPort: local.port,
+    by,
+    reason,
+  });
+}
+
+/** `exitcode 3` or `signal 9`, as the C suite tells how a connection's program ended. */
+export function formatStatus(status: WaitStatus): string {
+  return status.kind === "exited" ? `exitcode ${status.exitCode}` : `signal ${status.signal}`;
+}
