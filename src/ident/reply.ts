@@ -34,7 +34,7 @@ export interface IdentBreach {
 export const IDENT_REPLY_BYTES_MAX = 1024;
 
 /** The longest user; RFC 1413 section 5 asks for 512 octets at most. */
-export const IDENT_USER_BYTES_MAX = 511;
+const IDENT_USER_BYTES_MAX = 511;
 
 const NEWLINE = 0x0a;
 
@@ -48,7 +48,7 @@ const USER = /^[^:]*:[ \t]?(.*)$/s;
 const CONTROL = /[^\x20-\x7e\x80-\xff]/;
 
 /** The answer of a server that closed without giving one. */
-export const NO_REPLY: IdentReply = { kind: "error", code: "EIO", text: "unknown error" };
+const NO_REPLY: IdentReply = { kind: "error", code: "EIO", text: "unknown error" };
 
 const ERRORS: Readonly<Record<string, IdentReply>> = {
   "INVALID-PORT": { kind: "error", code: "EINVAL", text: "invalid port" },

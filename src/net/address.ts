@@ -47,12 +47,12 @@ const LIST_SEPARATORS_IP4 = /[,:; \t\r\n]+/;
  * (`::ffff:1.2.3.4` prints as `::ffff:102:304`).
  */
 export function formatIp(ip: IpAddress): string {
-  return ip.family === 4 ? formatIp4(ip.bytes, 0, 32) : formatIp6(ip.bytes, 128);
+  return ip.family === 4 ? formatIp4(ip.bytes, 32) : formatIp6(ip.bytes, 128);
 }
 
 /** What `formatIp(maskIp(ip, bits))` gives, without the address in between. */
 export function formatMaskedIp(ip: IpAddress, bits: number): string {
-  return ip.family === 4 ? formatIp4(ip.bytes, 0, bits) : formatIp6(ip.bytes, bits);
+  return ip.family === 4 ? formatIp4(ip.bytes, bits) : formatIp6(ip.bytes, bits);
 }
 
 /** An address of either family, the whole text; undefined when it is not one. No zone (`%lo`). */
@@ -66,7 +66,7 @@ export function parseIp(text: string): IpAddress | undefined {
  */
 export function parseIp4(text: string): IpAddress | undefined {
   const bytes = new Uint8Array(4);
-  return scanIp4(text, 0, bytes, 0) ? { family: 4, bytes } : undefined;
+  return scanIp4(text, 0, bytes) ? { family: 4, bytes } : undefined;
 }
 
 /**
@@ -74,37 +74,14 @@ export function parseIp4(text: string): IpAddress | undefined {
  * stand for at least two groups, and optionally a dotted quad for the last two.
  */
 export function parseIp6(text: string): IpAddress | undefined {
-  const bytes = new Uint8Array(16);
-  let used = 0;
-  let gap = -1;
-  let at = 0;
-  if (text.charCodeAt(0) === COLON) {
-    if (text.charCodeAt(1) !== COLON) return undefined;
-    gap = 0;
-    at = 2;
-  }
-  while (at < text.length) {
-    const end = hexEnd(text, at);
-    if (text.charCodeAt(end) === DOT) {
-      if (used > 12 || !scanIp4(text, at, bytes, used)) return undefined;
-      used += 4;
-      at = text.length;
-      break;
-    }
-    if (end === at || used === 16) return undefined;
-    writeGroup(text, at, end, bytes, used);
-    used += 2;
-    at = end;
-    if (at === text.length) break;
-    if (text.charCodeAt(at) !== COLON) return undefined;
-    at += 1;
-    if (text.charCodeAt(at) === COLON) {
-      if (gap >= 0) return undefined;
-      gap = used;
-      at += 1;
-    } else if (at === text.length) return undefined;
-  }
-  return fillGap(bytes, used, gap) ? { family: 6, bytes } : undefined;
+  const scanner = new GroupScanner(text);
+  const gap = text.indexOf("::");
+  if (gap < 0) return scanner.scan(0, text.length) ? scanner.address(undefined) : undefined;
+  if (gap > 0 && !scanner.scan(0, gap)) return undefined;
+  const head = scanner.used;
+  const tailStart = gap + 2;
+  if (tailStart < text.length && !scanner.scan(tailStart, text.length)) return undefined;
+  return scanner.address(head);
 }
 
 /**
@@ -134,7 +111,7 @@ export function isOfFamily(ip: IpAddress, family: Family): boolean {
 
 /** The address whose first `bits` bits (0 to 32 or 128) are those of `ip`, and the rest zero. */
 export function maskIp(ip: IpAddress, bits: number): IpAddress {
-  const bytes = ip.bytes.slice();
+  const bytes = Uint8Array.from(ip.bytes); // a Buffer's slice() would share memory
   const whole = bits >> 3;
   if (whole < bytes.length) {
     bytes[whole] = maskedByte(bytes, whole, bits);
@@ -175,7 +152,7 @@ export function isIp4Mapped(ip: IpAddress): boolean {
 
 /** The IPv4 address of a mapped one; any other address as it is. */
 export function unmapIp(ip: IpAddress): IpAddress {
-  return isIp4Mapped(ip) ? { family: 4, bytes: ip.bytes.slice(12) } : ip;
+  return isIp4Mapped(ip) ? { family: 4, bytes: Uint8Array.from(ip.bytes.subarray(12)) } : ip;
 }
 
 /** What the kernel calls this endpoint. `scope` is the interface index of a link-local address. */
@@ -191,15 +168,15 @@ export function fromSocketAddress(socket: SocketAddress): Endpoint | undefined {
   return { address: { family, bytes: socket.bytes }, port: socket.port };
 }
 
-function formatIp4(bytes: Uint8Array, from: number, bits: number): string {
+function formatIp4(bytes: Uint8Array, bits: number): string {
   return (
-    decimalAt(bytes, from, bits) +
+    decimalAt(bytes, 0, bits) +
     "." +
-    decimalAt(bytes, from + 1, bits) +
+    decimalAt(bytes, 1, bits) +
     "." +
-    decimalAt(bytes, from + 2, bits) +
+    decimalAt(bytes, 2, bits) +
     "." +
-    decimalAt(bytes, from + 3, bits)
+    decimalAt(bytes, 3, bits)
   );
 }
 
@@ -246,15 +223,63 @@ function maskedByte(bytes: Uint8Array, index: number, bits: number): number {
   return kept <= 0 ? 0 : byteAt(bytes, index) & (0xff00 >> kept) & 0xff;
 }
 
-/** Write the dotted quad that is the rest of `text` into four bytes; false if it is not one. */
-function scanIp4(text: string, from: number, bytes: Uint8Array, into: number): boolean {
+/** Reads the groups of an IPv6 address, which may stand on both sides of a `::`. */
+class GroupScanner {
+  /** How many bytes the groups so far have filled. */
+  used = 0;
+  readonly #bytes = new Uint8Array(16);
+  readonly #text: string;
+
+  constructor(text: string) {
+    this.#text = text;
+  }
+
+  /** Read the groups between two places of the text; false when something else is there. */
+  scan(from: number, to: number): boolean {
+    for (let at = from; ; at += 1) {
+      const end = hexEnd(this.#text, at);
+      if (to === this.#text.length && this.#text.charCodeAt(end) === DOT) return this.#scanQuad(at);
+      if (end === at || this.used === 16) return false;
+      this.#append(hexValue(this.#text, at, end));
+      if (end === to) return true;
+      if (this.#text.charCodeAt(end) !== COLON) return false;
+      at = end;
+    }
+  }
+
+  /** The address whose `::`, if it has one, follows the first `head` bytes. */
+  address(head: number | undefined): IpAddress | undefined {
+    const bytes = this.#bytes;
+    if (head === undefined) return this.used === 16 ? { family: 6, bytes } : undefined;
+    if (this.used > 12) return undefined;
+    const tail = 16 - this.used + head;
+    bytes.copyWithin(tail, head, this.used);
+    bytes.fill(0, head, tail);
+    return { family: 6, bytes };
+  }
+
+  #append(group: number): void {
+    this.#bytes[this.used] = group >> 8;
+    this.#bytes[this.used + 1] = group & 0xff;
+    this.used += 2;
+  }
+
+  #scanQuad(at: number): boolean {
+    if (this.used > 12 || !scanIp4(this.#text, at, this.#bytes.subarray(this.used))) return false;
+    this.used += 4;
+    return true;
+  }
+}
+
+/** Write the dotted quad that is the rest of `text` into the first four bytes; false if it is not one. */
+function scanIp4(text: string, from: number, bytes: Uint8Array): boolean {
   let field = 0;
   let value = -1;
   for (let at = from; at < text.length; at += 1) {
     const code = text.charCodeAt(at);
     if (code === DOT) {
       if (value < 0 || field === 3) return false;
-      bytes[into + field] = value;
+      bytes[field] = value;
       field += 1;
       value = -1;
       continue;
@@ -264,7 +289,7 @@ function scanIp4(text: string, from: number, bytes: Uint8Array, into: number): b
     if (value > 255) return false;
   }
   if (value < 0 || field !== 3) return false;
-  bytes[into + 3] = value;
+  bytes[3] = value;
   return true;
 }
 
@@ -275,17 +300,10 @@ function hexEnd(text: string, at: number): number {
   return end;
 }
 
-function writeGroup(
-  text: string,
-  start: number,
-  end: number,
-  bytes: Uint8Array,
-  into: number,
-): void {
+function hexValue(text: string, start: number, end: number): number {
   let value = 0;
   for (let at = start; at < end; at += 1) value = (value << 4) | hexDigit(text.charCodeAt(at));
-  bytes[into] = value >> 8;
-  bytes[into + 1] = value & 0xff;
+  return value;
 }
 
 /** The value of a hexadecimal digit of either case, -1 for any other character or past the end. */
@@ -293,15 +311,6 @@ function hexDigit(code: number): number {
   if (code >= ZERO && code <= ZERO + 9) return code - ZERO;
   const letter = (code | 0x20) - 0x61;
   return letter >= 0 && letter < 6 ? letter + 10 : -1;
-}
-
-/** Move what follows the `::` to the end; false when the groups read are too few or too many. */
-function fillGap(bytes: Uint8Array, used: number, gap: number): boolean {
-  if (gap < 0) return used === 16;
-  if (used > 12) return false;
-  bytes.copyWithin(16 - used + gap, gap, used);
-  bytes.fill(0, gap, 16 - used + gap);
-  return true;
 }
 
 function lowBytes(bytes: Uint8Array, from: number): number {

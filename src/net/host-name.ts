@@ -1,7 +1,7 @@
 /** Names of hosts as look-ups return them: lower-case, with a trailing dot. */
 
 /** The longest name in text form, trailing dot included (RFC 1035 section 2.3.4, less the length). */
-export const HOST_NAME_LENGTH_MAX = 254;
+const HOST_NAME_LENGTH_MAX = 254;
 
 const LABELS = /^(?:[a-z0-9_-]{1,63}\.)+$/;
 

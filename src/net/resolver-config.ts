@@ -17,13 +17,13 @@ export interface ResolverConfig {
   readonly suffixes: readonly string[];
 }
 
-export const DNS_PORT = 53;
+const DNS_PORT = 53;
 
 /** How much of resolv.conf counts. */
 export const RESOLV_CONF_BYTES_MAX = 4096;
 
 /** The most suffixes that are tried for one name. */
-export const SUFFIXES_MAX = 16;
+const SUFFIXES_MAX = 16;
 
 const LOCAL_SERVER: Endpoint = {
   address: { family: 6, bytes: Uint8Array.of(0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 1) },

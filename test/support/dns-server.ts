@@ -22,10 +22,10 @@ import type { Answer, DecodedPacket, Question } from "dns-packet";
 import type { RemoteInfo, Socket as UdpSocket } from "node:dgram";
 import type { AddressInfo, Server, Socket } from "node:net";
 
-export type RecordType = "A" | "AAAA" | "PTR" | "CNAME";
+type RecordType = "A" | "AAAA" | "PTR" | "CNAME";
 
 /** What the server does about a question. */
-export type DnsAnswer =
+type DnsAnswer =
   /** Answer with these records: addresses in text form, or names. */
   | { readonly kind: "records"; readonly data: readonly string[] }
   /** Answer with an error and no records. */
@@ -41,7 +41,7 @@ export type DnsAnswer =
   | { readonly kind: "raw"; readonly bytes: Uint8Array };
 
 /** A question that arrived. */
-export interface DnsQuery {
+interface DnsQuery {
   /** Lower-case, without a trailing dot. */
   readonly name: string;
   readonly type: string;
