@@ -13,6 +13,8 @@ const LOADERS: Readonly<Record<string, Loader>> = {
   "s6-tcpserver": async () => (await import("../ucspi/links/tcpserver.ts")).tcpserver,
   "s6-tcpserver-socketbinder": async () =>
     (await import("../ucspi/links/tcpserver-socketbinder.ts")).tcpserverSocketbinder,
+  "s6-tcpserver-access": async () =>
+    (await import("../ucspi/links/tcpserver-access.ts")).tcpserverAccess,
   "s6-tcpserverd": async () => (await import("../ucspi/links/tcpserverd.ts")).tcpserverd,
   "s6-connlimit": async () => (await import("../chain/links/connlimit.ts")).connlimit,
 };

@@ -15,6 +15,7 @@ import type { ServerEvents } from "./connection-server.ts";
 import { takeExtraListeners } from "./extra-listeners.ts";
 import { formatRefusal, formatStatus, joinEndpoint } from "./log.ts";
 import type { RefusalFormat } from "./log.ts";
+import { recordRefusal } from "./refusals.ts";
 
 const NAME = "s6-tcpserverd";
 
@@ -123,11 +124,8 @@ function logEvents(options: ServeOptions, context: LinkContext): ServerEvents {
       say(1, "info", `reject ${joinEndpoint(remote)} count ${count}/${maxPerAddress}`);
       if (refusals === undefined) return;
       const reason = `${count} of at most ${maxPerAddress} connections from this address`;
-      recordRefusal(
-        formatRefusal({ remote, local, by: "limit", reason }, refusals),
-        refusals,
-        context,
-      );
+      const record = formatRefusal({ remote, local, by: "limit", reason }, refusals);
+      recordRefusal(record, refusals, NAME, context);
     },
     full(isFull) {
       if (refusals === undefined || !isFull) return;
@@ -152,25 +150,6 @@ function logEveryConnection(
       say(2, "info", `status: ${total}/${maxConnections}`);
     },
   };
-}
-
-/** A record goes to stderr: JSON as it is, so that a log pipeline can parse it, text behind our name. */
-export function recordRefusal(
-  record: string,
-  format: "text" | "json",
-  { posix, report }: LinkContext,
-  name: string = NAME,
-): void {
-  if (format === "text") {
-    report(name, "info", record);
-    return;
-  }
-  try {
-    writeFully(posix, 2 as Fd, encodeBytes(`${record}\n`));
-  } catch (error) {
-    // Nobody reads our stderr any more; there is no other place to say so.
-    if (!(error instanceof SystemError)) throw error;
-  }
 }
 
 const SIGKILL = 9;

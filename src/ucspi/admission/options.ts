@@ -1,0 +1,106 @@
+/** The option table of s6-tcpserver-access (networking.md, section 7). */
+
+import {
+  choice,
+  flag,
+  fold,
+  list,
+  milliseconds,
+  oneOf,
+  text,
+  unsigned,
+  value,
+} from "../../options/index.ts";
+import type { OptionsOf } from "../../options/index.ts";
+
+/** Where rules are read from. */
+export interface RulesSource {
+  readonly kind: "directory" | "cdb";
+  readonly path: string;
+}
+
+export const ACCESS_OPTIONS = {
+  verbosity: value(
+    {
+      short: "v",
+      argument: "verbosity",
+      help: "0: errors, 1: admitted clients too, 2: refused ones too, 3: failed look-ups too",
+    },
+    unsigned,
+    1,
+  ),
+  isStrict: choice(false, [
+    { short: "W", value: false, help: "go on when a look-up fails; the default" },
+    { short: "w", value: true, help: "refuse the client when a look-up fails" },
+  ]),
+  noDelay: choice(false, [
+    { short: "d", value: false, help: "leave TCP_NODELAY alone; the default" },
+    { short: "D", value: true, help: "set TCP_NODELAY on the connection" },
+  ]),
+  noNames: flag({ short: "H", help: "look up no names" }),
+  hostsFile: flag({ short: "h", help: "look names up in /etc/hosts before asking the DNS" }),
+  asksIdent: choice(false, [
+    { short: "R", value: false, help: "do not ask for the user; the default" },
+    { short: "r", value: true, help: "ask the client's IDENT server for the user" },
+  ]),
+  isParanoid: choice(false, [
+    { short: "P", value: false, help: "believe what the DNS calls the client; the default" },
+    {
+      short: "p",
+      value: true,
+      help: "believe a name only if it maps back to the client's address; overrides -H",
+    },
+  ]),
+  localHost: value(
+    { short: "l", argument: "localname", help: "the local name, instead of looking it up" },
+    text,
+  ),
+  banners: list(
+    { short: "B", argument: "banner", help: "write this to the client first; may be repeated" },
+    text,
+  ),
+  timeoutMs: value(
+    { short: "t", argument: "ms", help: "the time that banner and look-ups may take together" },
+    milliseconds,
+  ),
+  rules: fold<RulesSource | undefined>(undefined, [
+    {
+      short: "i",
+      argument: "rulesdir",
+      help: "admit clients by the rules in this directory",
+      next: (_, path) => ({ kind: "directory", path }),
+    },
+    {
+      short: "x",
+      argument: "rulesfile",
+      help: "admit clients by the rules in this CDB file; the last of -i and -x counts",
+      next: (_, path) => ({ kind: "cdb", path }),
+    },
+  ]),
+  hardTimeout: flag({
+    long: "hard-timeout",
+    help: "refuse the client, with exit code 99, once the time of -t is over",
+    ours: true,
+  }),
+  requiresName: flag({
+    long: "require-name",
+    help: "refuse a client without a host name (with -p: one that maps back)",
+    ours: true,
+  }),
+  mapsIp4: flag({
+    long: "unmap",
+    help: "check an IPv4-mapped IPv6 address by the rules of its IPv4 address",
+    ours: true,
+  }),
+  refusals: value(
+    {
+      long: "refusals",
+      argument: "text|json",
+      help: "record each refused client on standard error, as text or as a line of JSON",
+      ours: true,
+    },
+    oneOf("text", "json"),
+  ),
+};
+
+export type AccessOptions = OptionsOf<typeof ACCESS_OPTIONS>;
