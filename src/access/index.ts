@@ -24,4 +24,4 @@ export { checkDjbRules, checkS6Rules, detectRulesFormat } from "./tcprules-check
 export type { DjbVerdict, RemoteClient } from "./tcprules-check.ts";
 export { lintCdb } from "./lint-cdb.ts";
 export { lintDirectory } from "./lint-directory.ts";
-export type { Finding, FindingCode } from "./lint.ts";
+export type { Finding, FindingCode } from "./finding.ts";

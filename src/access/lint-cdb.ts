@@ -7,7 +7,8 @@ import { lintRules } from "./lint.ts";
 import { RULE_EXEC_BYTES_MAX } from "./rule-value.ts";
 
 import type { CdbRecord } from "./cdb.ts";
-import type { Finding, LintRule } from "./lint.ts";
+import type { Finding } from "./finding.ts";
+import type { LintRule } from "./lint.ts";
 
 /** The findings of the rules in a database. Throws CdbError for a damaged one. */
 export function lintCdb(bytes: Uint8Array): Finding[] {

@@ -8,7 +8,8 @@ import { listNames } from "./read-file.ts";
 import { RULE_ENVIRONMENT_BYTES_MAX, RULE_EXEC_BYTES_MAX } from "./rule-value.ts";
 
 import type { FileVersion, Posix } from "../posix/index.ts";
-import type { Finding, LintRule } from "./lint.ts";
+import type { Finding } from "./finding.ts";
+import type { LintRule } from "./lint.ts";
 
 type Files = Pick<Posix, "readable" | "fileVersion">;
 

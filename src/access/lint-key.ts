@@ -3,7 +3,7 @@
 import { formatPrefix, isExactPrefix, parsePrefix, parseUnsigned } from "../net/index.ts";
 import { KEY_KINDS, parsePrefixKey } from "./keys.ts";
 
-import type { Finding } from "./lint.ts";
+import type { Finding } from "./finding.ts";
 
 /** What is wrong with a key; undefined when some client can be looked up under it. */
 export function lintKey(key: string): Finding | undefined {

@@ -9,38 +9,9 @@ import { parsePrefixKey, reverseDnsKeys } from "./keys.ts";
 import { lintKey } from "./lint-key.ts";
 import { NOBODY, PrefixRuns } from "./prefix-runs.ts";
 
+import type { Finding } from "./finding.ts";
 import type { OwnedPrefix } from "./prefix-runs.ts";
 import type { RuleResult } from "./rules.ts";
-
-/** What a finding is about; docs/formats/access-rules.md explains each. */
-export type FindingCode =
-  | "bad-id"
-  | "bad-name"
-  | "bad-network"
-  | "both"
-  | "duplicate"
-  | "empty"
-  | "environment-too-big"
-  | "exec-cut"
-  | "host-bits"
-  | "invalid"
-  | "not-canonical"
-  | "redundant"
-  | "shadowed"
-  | "stray"
-  | "trailing-dot"
-  | "unknown-kind"
-  | "unreadable"
-  | "upper-case";
-
-export interface Finding {
-  /** An error keeps clients out or compiling from working; a note is only superfluous. */
-  readonly severity: "error" | "warning" | "note";
-  readonly key: string;
-  readonly code: FindingCode;
-  /** Reads on from the key. */
-  readonly message: string;
-}
 
 /** A rule as the linter wants it. */
 export interface LintRule {
