@@ -3,11 +3,11 @@
 import { parseEdit, parseIp } from "../net/index.ts";
 import { encodeBytes, splitBlock } from "../posix/index.ts";
 import { CdbRuleSet } from "./cdb-rule-set.ts";
-import { Cdb } from "./cdb.ts";
 import { KEY_KINDS } from "./keys.ts";
 import { failed } from "./rules.ts";
 
 import type { EnvironmentEdit } from "../net/index.ts";
+import type { Cdb } from "./cdb.ts";
 import type { RulesFormat } from "./compile-tcprules.ts";
 import type { Verdict } from "./rules.ts";
 

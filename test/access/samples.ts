@@ -9,6 +9,7 @@ import { DENY_VALUE, formatAllow } from "../../src/access/rule-value.ts";
 import { encodeEdits, parseEdit, parseIp } from "../../src/net/index.ts";
 import { errnoOf } from "../../src/posix/index.ts";
 
+import type { BigIntStats } from "node:fs";
 import type { IpAddress } from "../../src/net/index.ts";
 import type { FileVersion, Posix } from "../../src/posix/index.ts";
 
@@ -37,7 +38,7 @@ export class NodeFiles implements Pick<Posix, "readable" | "fileVersion" | "real
   }
 }
 
-function versionOf(stats: import("node:fs").BigIntStats): FileVersion {
+function versionOf(stats: BigIntStats): FileVersion {
   return {
     device: Number(stats.dev),
     inode: Number(stats.ino),
