@@ -199,7 +199,8 @@ class LiveConnection implements Serving {
     const { posix, events } = this.#server.options;
     const pid = this.#pid ?? posix.getpid();
     if (this.#pid === undefined) this.#server.begun(this, pid);
-    events.ended?.(this.connection, pid, status, this.#server.over(this));
+    const counts = this.#server.over(this);
+    events.ended?.(this.connection, pid, status, counts);
   }
 
   drop(why: string): void {
