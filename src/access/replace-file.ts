@@ -21,16 +21,14 @@ import type { CdbSink } from "./cdb-writer.ts";
 /** How many names are tried before the directory is taken to be littered beyond use. */
 const NAMES_MAX = 10_000;
 const OWNER_ONLY = 0o600;
-const PUBLIC = 0o666;
 
 export interface ReplaceOptions {
-  /**
-   * What stands between the file's name and a number in the name of the temporary file, which then
-   * is new and, without `mode`, stays 0600.
-   */
+  /** What stands between the file's name and a number in the name of the temporary file. */
   readonly tag?: string;
-  /** The temporary file by name instead; what it holds is lost, and umask decides its mode. */
-  readonly temporary?: string;
+  /** The temporary file by name instead; what it held is lost. */
+  readonly temporary?: string | undefined;
+  /** The permission bits the file is made with, less those of the umask; 0600 unless given. */
+  readonly createMode?: number;
   /** The permission bits of the result, whatever the umask. */
   readonly mode?: number | undefined;
 }
@@ -70,14 +68,15 @@ function fill(fd: number, mode: number | undefined, write: (sink: CdbSink) => vo
   }
 }
 
-function openTemporary(path: string, { tag = "tmp", temporary }: ReplaceOptions): Temporary {
+function openTemporary(path: string, options: ReplaceOptions): Temporary {
+  const { tag = "tmp", temporary, createMode = OWNER_ONLY } = options;
   if (temporary !== undefined) {
-    return { path: temporary, fd: openSync(pathBytes(temporary), "w", PUBLIC) };
+    return { path: temporary, fd: openSync(pathBytes(temporary), "w", createMode) };
   }
   for (let number = 0; ; number += 1) {
     const candidate = `${path}:${tag}:${String(number).padStart(6, "0")}`;
     try {
-      return { path: candidate, fd: openSync(pathBytes(candidate), "wx", OWNER_ONLY) };
+      return { path: candidate, fd: openSync(pathBytes(candidate), "wx", createMode) };
     } catch (error) {
       if (errnoOf(error) !== "EEXIST" || number === NAMES_MAX) throw error;
     }

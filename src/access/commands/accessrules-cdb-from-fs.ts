@@ -1,0 +1,39 @@
+/** s6-accessrules-cdb-from-fs: compile a directory of rules (networking.md, section 8.4). */
+
+import { defineCommand } from "../../command/index.ts";
+import { flag, octalMode, value } from "../../options/index.ts";
+import { compileDirectory } from "../cdb-from-directory.ts";
+import { orFatal } from "./or-fatal.ts";
+
+const NAME = "s6-accessrules-cdb-from-fs";
+
+export const accessrulesCdbFromFs = defineCommand({
+  name: NAME,
+  summary: "compile a directory of access rules to a CDB file",
+  family: "long",
+  options: {
+    mode: value(
+      {
+        short: "m",
+        long: "mode",
+        argument: "mode",
+        help: "give the file these permissions, in octal; without it only its owner may read it",
+      },
+      octalMode,
+      undefined,
+    ),
+    sort: flag({
+      long: "sort",
+      help: "order rules and variables by name, so that equal rules make equal files",
+      ours: true,
+    }),
+  },
+  operands: "cdbfile dir",
+  operandCount: [2, 2],
+  run({ posix, report }, { mode, sort }, [cdb = "", directory = ""]) {
+    const warn = (message: string) => report(NAME, "warning", message);
+    orFatal(posix, `compile ${directory}`, () =>
+      compileDirectory(directory, cdb, { posix, mode, sort, warn }),
+    );
+  },
+});

@@ -1,0 +1,20 @@
+/** s6-accessrules-fs-from-cdb: unpack a CDB file of rules (networking.md, section 8.4). */
+
+import { defineCommand } from "../../command/index.ts";
+import { unpackCdb } from "../directory-from-cdb.ts";
+import { orFatal } from "./or-fatal.ts";
+
+const NAME = "s6-accessrules-fs-from-cdb";
+
+export const accessrulesFsFromCdb = defineCommand({
+  name: NAME,
+  summary: "unpack a CDB file of access rules to a directory",
+  family: "none",
+  options: {},
+  operands: "dir cdbfile",
+  operandCount: [2, 2],
+  run({ posix, report }, _options, [directory = "", cdb = ""]) {
+    const warn = (message: string) => report(NAME, "warning", message);
+    orFatal(posix, `unpack ${cdb}`, () => unpackCdb(cdb, directory, warn));
+  },
+});

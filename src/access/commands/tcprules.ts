@@ -1,0 +1,93 @@
+/** s6-tcprules: compile tcprules text (networking.md, section 10; docs/formats/access-rules.md). */
+
+import { EXIT } from "../../chain/index.ts";
+import { defineCommand, Fatal } from "../../command/index.ts";
+import { octalMode, oneOf, value } from "../../options/index.ts";
+import { TcpRulesCompiler } from "../compile-tcprules.ts";
+import { replaceFile } from "../replace-file.ts";
+import { orFatal } from "./or-fatal.ts";
+
+import type { Posix } from "../../posix/index.ts";
+import type { Report } from "../../chain/index.ts";
+
+const NAME = "s6-tcprules";
+const STDIN = 0;
+const CHUNK_BYTES = 1 << 18;
+/** What ucspi-tcp makes its files with. */
+const CREATE_MODE = 0o644;
+/** A file of nothing but mistakes is told in so many lines. */
+const WARNINGS_MAX = 20;
+
+export const tcprules = defineCommand({
+  name: NAME,
+  summary: "compile access rules from text",
+  family: "long",
+  options: {
+    format: value(
+      {
+        long: "format",
+        argument: "s6|djb",
+        help: "compile for s6, or for ucspi-tcp exactly as its own tcprules does",
+        ours: true,
+      },
+      oneOf("s6", "djb"),
+      "s6" as const,
+    ),
+    mode: value(
+      {
+        short: "m",
+        long: "mode",
+        argument: "mode",
+        help: "give the file these permissions, in octal; without it 644 less the umask",
+        ours: true,
+      },
+      octalMode,
+      undefined,
+    ),
+  },
+  operands: "cdb [tmp]",
+  operandCount: [1, 2],
+  run({ posix, report }, { format, mode }, [cdb = "", temporary]) {
+    const warnings = new Warnings(report);
+    orFatal(posix, `compile to ${cdb}`, () =>
+      replaceFile(cdb, { tag: NAME, temporary, createMode: CREATE_MODE, mode }, (sink) => {
+        const compiler = new TcpRulesCompiler(format, sink, (message) => warnings.add(message));
+        for (const chunk of inputChunks(posix)) compiler.push(chunk);
+        compiler.finish();
+      }),
+    );
+    warnings.end();
+  },
+});
+
+/** Passes the first few warnings on and counts the rest. */
+class Warnings {
+  readonly #report: Report;
+  #count = 0;
+
+  constructor(report: Report) {
+    this.#report = report;
+  }
+
+  add(message: string): void {
+    this.#count += 1;
+    if (this.#count <= WARNINGS_MAX) this.#report(NAME, "warning", message);
+  }
+
+  end(): void {
+    const more = this.#count - WARNINGS_MAX;
+    if (more > 0) this.#report(NAME, "warning", `${more} more warnings`);
+  }
+}
+
+/** Standard input to its end; each chunk is good until the next one is asked for. */
+function* inputChunks(posix: Posix): Generator<Uint8Array, void> {
+  if (!posix.isOpen(STDIN)) throw new Fatal(EXIT.system, "standard input is closed");
+  const chunk = new Uint8Array(CHUNK_BYTES);
+  for (;;) {
+    const count = posix.read(STDIN, chunk);
+    if (count === 0) return;
+    if (count === undefined) posix.waitReady(STDIN, { readable: true }, -1);
+    else yield chunk.subarray(0, count);
+  }
+}
