@@ -2,8 +2,8 @@
  * Where s6 rules cannot keep the order in which tcprules looks at its rules. Tcprules asks for: the
  * address, `=host`, networks, `=.domain`, `=`, the empty address. s6 asks for the address, networks
  * (the empty address being the widest), and only then for names. So names lose to networks they would
- * have beaten; where that lets someone in, or in with other variables, compiling is refused, and
- * where it keeps someone out there is a warning.
+ * have beaten. Where that lets in whom a name would have kept out compiling is refused; where it keeps
+ * someone out, or lets them in with other variables, there is a warning.
  */
 
 import { RuleLineError } from "./tcprules-line.ts";
@@ -32,54 +32,40 @@ export class Precedence {
     return this.#seen.host.length + this.#seen.domain.length > 0;
   }
 
-  /** Does any rule let anybody in? */
-  get hasAllow(): boolean {
-    return Object.values(this.#seen).some((seen) => seen.some(({ allow }) => allow));
-  }
-
   /** Throws RuleLineError for an order that would let someone in; warns of one that would not. */
   check(warn: (message: string) => void): void {
-    this.#compare("network", ["host"], warn);
-    this.#compare("any", ["host", "domain"], warn);
-  }
-
-  #compare(
-    winner: "network" | "any",
-    losers: readonly RuleClass[],
-    warn: (message: string) => void,
-  ): void {
-    const clash = clashOf(
-      this.#seen[winner],
-      losers.flatMap((loser) => this.#seen[loser]),
+    const { network, host, domain, any } = this.#seen;
+    compare(network, host, warn);
+    // A catch-all that denies is what s6 does anyway: it gets no record, and names keep their turn.
+    compare(
+      any.filter(({ allow }) => allow),
+      [...host, ...domain],
+      warn,
     );
-    if (clash === undefined) return;
-    const { first, second } = clash;
-    if (first.allow) {
-      throw new RuleLineError(
-        second.line,
-        `line ${second.line} names a host, but s6 looks at addresses first, and line ${first.line} lets them in`,
-      );
-    }
-    if (winner === "network") {
-      warn(
-        `line ${second.line} names a host, but s6 looks at addresses first: line ${first.line} keeps it out if it matches`,
-      );
-    }
   }
 }
 
-/** Two values that differ, one of each list, preferably with the first of them allowing. */
-function clashOf(
+function compare(
   winners: readonly Seen[],
   losers: readonly Seen[],
-): { readonly first: Seen; readonly second: Seen } | undefined {
-  for (const wanted of [true, false]) {
-    for (const first of winners.filter(({ allow }) => allow === wanted)) {
-      const second = losers.find(({ value }) => !isSameBytes(first.value, value));
-      if (second !== undefined) return { first, second };
-    }
+  warn: (message: string) => void,
+): void {
+  const admitting = winners.find(({ allow }) => allow);
+  const denied = losers.find(({ allow }) => !allow);
+  if (admitting !== undefined && denied !== undefined) {
+    throw new RuleLineError(
+      denied.line,
+      `line ${denied.line} denies a host, but s6 looks at addresses first, and line ${admitting.line} lets it in`,
+    );
   }
-  return undefined;
+  for (const winner of winners) {
+    const loser = losers.find(({ value }) => !isSameBytes(winner.value, value));
+    if (loser === undefined) continue;
+    warn(
+      `line ${loser.line} names a host, but s6 looks at addresses first: line ${winner.line} decides where both match`,
+    );
+    return;
+  }
 }
 
 function isSameBytes(a: Uint8Array, b: Uint8Array): boolean {
