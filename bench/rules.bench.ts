@@ -1,0 +1,120 @@
+/**
+ * How fast are access rules? `measureCompile`: a million lines of tcprules text, our command against
+ * ucspi-tcp's, start to end. `measureChecks`: checks against a hundred thousand networks, the file's
+ * freshness looked at each time, against as many look-ups of a plain Map.
+ */
+
+import { spawnSync } from "node:child_process";
+import { mkdtempSync, openSync, closeSync, rmSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { CdbRules, CdbWriter, replaceFile } from "../src/access/index.ts";
+import { formatPrefix, maskIp } from "../src/net/index.ts";
+import { loadPosix } from "../src/posix/index.ts";
+
+import type { IpAddress } from "../src/net/index.ts";
+
+/** The best of several runs, ours and the peer's in turn; a ratio below 1 means that we are faster. */
+export interface Comparison {
+  readonly oursMs: number;
+  readonly peerMs: number;
+  readonly ratio: number;
+}
+
+const RUNS = 7;
+const LINES = 1_000_000;
+const NETWORKS = 100_000;
+const CHECKS = 1_000_000;
+
+/** Compile a million lines with `command` (our s6-tcprules) and with `peer` (tcprules). */
+export function measureCompile(command: string, peer: string): Comparison {
+  const directory = mkdtempSync(join(tmpdir(), "ucspi-bench-"));
+  try {
+    const rules = join(directory, "rules");
+    writeFileSync(rules, ruleLines());
+    const files = ["cdb", "tmp"].map((name) => join(directory, name));
+    let [oursMs, peerMs] = [Infinity, Infinity];
+    for (let run = 0; run < RUNS; run += 1) {
+      oursMs = Math.min(oursMs, timeOf(command, ["--format=djb", ...files], rules));
+      peerMs = Math.min(peerMs, timeOf(peer, files, rules));
+    }
+    return { oursMs, peerMs, ratio: oursMs / peerMs };
+  } finally {
+    rmSync(directory, { recursive: true });
+  }
+}
+
+/** Checks per second in one process against a file of 100,000 networks, half of them IPv6. */
+export function measureChecks(): { readonly checksPerSecond: number } {
+  const directory = mkdtempSync(join(tmpdir(), "ucspi-bench-"));
+  try {
+    const path = join(directory, "rules.cdb");
+    writeNetworks(path);
+    const rules = new CdbRules(loadPosix(), path);
+    const clients = Array.from({ length: 4096 }, (_, index) => randomIp(index % 2 === 0 ? 4 : 6));
+    waitUntilTrusted(rules, clients);
+    const start = performance.now();
+    for (let check = 0; check < CHECKS; check += 1) {
+      const client = clients[check & 4095];
+      if (client !== undefined) rules.checkIp(client);
+    }
+    return { checksPerSecond: Math.round((CHECKS * 1000) / (performance.now() - start)) };
+  } finally {
+    rmSync(directory, { recursive: true });
+  }
+}
+
+/** A file that has just changed is read at every check for a short while. */
+function waitUntilTrusted(rules: CdbRules, clients: readonly IpAddress[]): void {
+  const end = performance.now() + 200;
+  while (performance.now() < end) for (const client of clients.slice(0, 20)) rules.checkIp(client);
+}
+
+function timeOf(command: string, words: readonly string[], input: string): number {
+  const stdin = openSync(input, "r");
+  const start = performance.now();
+  const { status } = spawnSync(command, words, { stdio: [stdin, "ignore", "inherit"] });
+  const elapsed = performance.now() - start;
+  closeSync(stdin);
+  if (status !== 0) throw new Error(`${command} ended with ${status}`);
+  return elapsed;
+}
+
+function ruleLines(): string {
+  const lines = Array.from({ length: LINES }, () => {
+    const octets = Array.from(randomIp(4).bytes);
+    const address = random(10) < 7 ? octets.join(".") : `${octets.slice(0, 3).join(".")}.`;
+    return `${address}:${random(3) === 0 ? "deny" : "allow"}\n`;
+  });
+  return lines.join("");
+}
+
+function writeNetworks(path: string): void {
+  replaceFile(path, { tag: "bench" }, (sink) => {
+    const writer = new CdbWriter(sink);
+    const [allow, deny] = [Buffer.from("A\0\0\0\0"), Buffer.from("D")];
+    for (let network = 0; network < NETWORKS; network += 1) {
+      const family = network % 2 === 0 ? 4 : 6;
+      const bits = family === 4 ? 8 + random(25) : 16 + random(113);
+      const prefix = { address: maskIp(randomIp(family), bits), bits };
+      const key = Buffer.from(`ip${family}/${formatPrefix(prefix, "_")}`);
+      writer.add(key, random(2) === 0 ? allow : deny);
+    }
+    writer.finish();
+  });
+}
+
+/** IPv6 addresses share a prefix, as those of one registry do. */
+function randomIp(family: 4 | 6): IpAddress {
+  const bytes = Uint8Array.from({ length: family === 4 ? 4 : 16 }, () => random(256));
+  if (family === 6) bytes.set([0x20, 0x01]);
+  return { family, bytes };
+}
+
+let state = 20_240_601;
+
+/** The same numbers in every run: 0 to `below` - 1. */
+function random(below: number): number {
+  state = (Math.imul(state, 1_103_515_245) + 12_345) >>> 0;
+  return (state >>> 8) % below;
+}
