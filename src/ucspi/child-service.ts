@@ -89,6 +89,7 @@ class ChildService {
     }
     this.#isStruggling = true;
     if (!attempt.countRetry(RETRIES_MAX)) return false;
+    attempt.wait();
     this.#context.clock.setTimer(RETRY_MS, () => this.#try(attempt));
     return true;
   }
@@ -136,7 +137,7 @@ class Attempt {
     this.launch = launch;
   }
 
-  /** While links wait for something, the server itself stands in for the child. */
+  /** While links or a shortage are waited out, the server itself stands in for the child. */
   wait(): void {
     this.serving.wait((signal) => {
       if (signal === 15 || signal === 9) this.isCancelled = true;

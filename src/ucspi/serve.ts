@@ -53,7 +53,6 @@ export async function serveTcp(
   const served = { ...launch, environment: extra.environment };
   await context.chains.prepare(served.argv, served.environment.get("PATH"));
   say(2, "info", `starting - bound to ip ${formatIp(local.address)} port ${local.port}`);
-  announce(options.announces, local, context);
   const server = new ConnectionServer({
     posix,
     clock: context.clock,
@@ -64,8 +63,11 @@ export async function serveTcp(
     service: childService(NAME, served, context),
     events: logEvents(options, context),
   });
+  const signalled = untilSignalled(server, options, context);
+  // Whoever hears that we are ready may send a signal at once.
+  announce(options.announces, local, context);
   say(2, "info", `status: 0/${options.maxConnections}`);
-  await untilSignalled(server, options, context);
+  await signalled;
   say(2, "info", "exiting");
   return EXIT.ok;
 }
