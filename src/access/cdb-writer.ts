@@ -15,7 +15,10 @@ export interface CdbSink {
 
 /** Records are collected in a buffer of this size before they go to the sink. */
 const BUFFER_BYTES = 1 << 18;
-const RECORDS_FIRST = 1 << 10;
+/** The longest key that `beginKey` takes, and the longest value that `endRecord` does. */
+const SHORT_BYTES_MAX = 256;
+const SHORT_RECORD_BYTES_MAX = CDB_PAIR_BYTES + 2 * SHORT_BYTES_MAX;
+const PAIRS_FIRST = 16;
 const IS_BIG_ENDIAN = endianness() === "BE";
 
 export class CdbWriter {
@@ -26,8 +29,12 @@ export class CdbWriter {
   #used = 0;
   #flushed = CDB_HEADER_BYTES;
   #records = 0;
-  /** Hash and position of each record, by turns. */
-  #pairs = new Uint32Array(2 * RECORDS_FIRST);
+  /** For each table the hash and the position of its records, by turns, and how many words those are. */
+  readonly #pairs = Array.from({ length: CDB_TABLES }, () => new Uint32Array(2 * PAIRS_FIRST));
+  readonly #words = new Uint32Array(CDB_TABLES);
+  /** Of the record that `beginKey` began. */
+  #keyBytes = 0;
+  #hash = 0;
 
   constructor(sink: CdbSink) {
     this.#sink = sink;
@@ -45,96 +52,112 @@ export class CdbWriter {
 
   /** Append a record whose key is `source[start..end)`. */
   addSlice(source: Uint8Array, start: number, end: number, value: Uint8Array): void {
-    const bytes = CDB_PAIR_BYTES + end - start + value.length;
+    const keyBytes = end - start;
+    const bytes = CDB_PAIR_BYTES + keyBytes + value.length;
     if (this.#used + bytes > BUFFER_BYTES) this.#flush();
-    const record = this.#flushed + this.#used;
-    const tables = (this.#records + 1) * 2 * CDB_PAIR_BYTES;
-    if (record + bytes + tables > CDB_BYTES_MAX) {
-      throw new RangeError(`a CDB holds at most ${CDB_BYTES_MAX} bytes`);
-    }
     if (bytes > BUFFER_BYTES) {
-      this.#addLarge(record, source.subarray(start, end), value);
+      this.#addLarge(source.subarray(start, end), value);
       return;
     }
     const buffer = this.#buffer;
-    let to = this.#used;
-    this.#view.setUint32(to, end - start, true);
-    this.#view.setUint32(to + 4, value.length, true);
-    to += CDB_PAIR_BYTES;
+    let to = this.#used + CDB_PAIR_BYTES;
     let hash = CDB_HASH_START;
     for (let at = start; at < end; at += 1) {
       const byte = source[at] as number;
-      hash = Math.imul(hash, 33) ^ byte;
+      hash = ((hash << 5) + hash) ^ byte;
       buffer[to] = byte;
       to += 1;
     }
-    for (let at = 0; at < value.length; at += 1) {
-      buffer[to] = value[at] as number;
-      to += 1;
+    this.#endRecord(keyBytes, hash, value);
+  }
+
+  /**
+   * Begin a record whose key is `source` from `start` to the first byte that has an entry other than
+   * 0 in `stops`: where that byte is, or -1 when there is none within 256 bytes. One pass finds the
+   * end, copies and hashes. A record that is begun and not ended leaves no trace.
+   */
+  beginKey(source: Uint8Array, start: number, stops: Uint8Array): number {
+    if (this.#used + SHORT_RECORD_BYTES_MAX > BUFFER_BYTES) this.#flush();
+    const buffer = this.#buffer;
+    const end = Math.min(source.length, start + SHORT_BYTES_MAX);
+    const ahead = this.#used + CDB_PAIR_BYTES - start;
+    let hash = CDB_HASH_START;
+    for (let at = start; at < end; at += 1) {
+      const byte = source[at] as number;
+      if (stops[byte] !== 0) {
+        this.#keyBytes = at - start;
+        this.#hash = hash;
+        return at;
+      }
+      buffer[at + ahead] = byte;
+      hash = ((hash << 5) + hash) ^ byte;
     }
-    this.#used = to;
-    this.#note(hash, record);
+    return -1;
+  }
+
+  /** End the record that `beginKey` began; the value is at most 256 bytes long. */
+  endRecord(value: Uint8Array): void {
+    if (value.length > SHORT_BYTES_MAX) throw new RangeError("The value is too long for endRecord");
+    this.#endRecord(this.#keyBytes, this.#hash, value);
   }
 
   /** Write the hash tables and the header. Nothing may be added afterwards. */
   finish(): void {
     const header = new DataView(new ArrayBuffer(CDB_HEADER_BYTES));
-    const { pairs, counts } = this.#byTable();
-    const largest = new Uint32Array(4 * Math.max(...counts));
-    let done = 0;
+    const largest = new Uint32Array(2 * this.#words.reduce((most, words) => Math.max(most, words)));
     for (let table = 0; table < CDB_TABLES; table += 1) {
-      const count = counts[table] ?? 0;
+      const pairs = this.#pairs[table]?.subarray(0, this.#words[table]) ?? largest;
       header.setUint32(table * CDB_PAIR_BYTES, this.#flushed + this.#used, true);
-      header.setUint32(table * CDB_PAIR_BYTES + 4, 2 * count, true);
-      const slots = largest.subarray(0, 4 * count);
-      fillTable(slots, pairs.subarray(2 * done, 2 * (done + count)));
+      header.setUint32(table * CDB_PAIR_BYTES + 4, pairs.length, true);
+      const slots = largest.subarray(0, 2 * pairs.length);
+      fillTable(slots, pairs);
       this.#put(littleEndianBytes(slots));
-      done += count;
     }
     this.#flush();
     this.#sink.write(new Uint8Array(header.buffer), 0);
   }
 
-  #note(hash: number, record: number): void {
-    const at = 2 * this.#records;
-    if (at === this.#pairs.length) this.#pairs = doubled(this.#pairs);
-    this.#pairs[at] = hash;
-    this.#pairs[at + 1] = record;
-    this.#records += 1;
+  /** Give the record whose key is in the buffer its value and its lengths. */
+  #endRecord(keyBytes: number, hash: number, value: Uint8Array): void {
+    const at = this.#used;
+    const buffer = this.#buffer;
+    let to = at + CDB_PAIR_BYTES + keyBytes;
+    for (let from = 0; from < value.length; from += 1) {
+      buffer[to] = value[from] as number;
+      to += 1;
+    }
+    this.#view.setUint32(at, keyBytes, true);
+    this.#view.setUint32(at + 4, value.length, true);
+    this.#note(hash, this.#flushed + at, to - at);
+    this.#used = to;
   }
 
-  /** The pairs sorted by the table they belong to, each table's in the order they came. */
-  #byTable(): { readonly pairs: Uint32Array; readonly counts: Uint32Array } {
-    const pairs = this.#pairs;
-    const end = 2 * this.#records;
-    const counts = new Uint32Array(CDB_TABLES);
-    for (let at = 0; at < end; at += 2) {
-      const table = (pairs[at] as number) & 255;
-      counts[table] = (counts[table] as number) + 1;
+  /** Remember a record for its table. Throws unless it and all tables fit into 32-bit positions. */
+  #note(hash: number, record: number, bytes: number): void {
+    this.#records += 1;
+    if (record + bytes + this.#records * 2 * CDB_PAIR_BYTES > CDB_BYTES_MAX) {
+      throw new RangeError(`a CDB holds at most ${CDB_BYTES_MAX} bytes`);
     }
-    const next = new Uint32Array(CDB_TABLES);
-    for (let table = 1; table < CDB_TABLES; table += 1) {
-      next[table] = (next[table - 1] as number) + 2 * (counts[table - 1] as number);
+    const table = hash & 255;
+    const words = this.#words[table] as number;
+    let pairs = this.#pairs[table] as Uint32Array<ArrayBuffer>;
+    if (words === pairs.length) {
+      pairs = doubled(pairs);
+      this.#pairs[table] = pairs;
     }
-    const sorted = new Uint32Array(end);
-    for (let at = 0; at < end; at += 2) {
-      const hash = pairs[at] as number;
-      const to = next[hash & 255] as number;
-      sorted[to] = hash;
-      sorted[to + 1] = pairs[at + 1] as number;
-      next[hash & 255] = to + 2;
-    }
-    return { pairs: sorted, counts };
+    pairs[words] = hash;
+    pairs[words + 1] = record;
+    this.#words[table] = words + 2;
   }
 
   /** A record that does not fit the buffer, which is empty now. */
-  #addLarge(record: number, key: Uint8Array, value: Uint8Array): void {
+  #addLarge(key: Uint8Array, value: Uint8Array): void {
+    this.#note(cdbHash(key), this.#flushed, CDB_PAIR_BYTES + key.length + value.length);
     this.#view.setUint32(0, key.length, true);
     this.#view.setUint32(4, value.length, true);
     this.#used = CDB_PAIR_BYTES;
     this.#put(key);
     this.#put(value);
-    this.#note(cdbHash(key), record);
   }
 
   #put(bytes: Uint8Array): void {

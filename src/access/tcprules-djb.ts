@@ -13,6 +13,11 @@ const ALLOW_VALUE = new Uint8Array(0);
 const DENY_VALUE = Buffer.from("D\0");
 const PLUS = 0x2b;
 
+/** What ends a plain address, and what makes one less than plain. */
+const STOPS = new Uint8Array(256);
+for (const byte of Buffer.from(":-#\n")) STOPS[byte] = 1;
+const COLON = 0x3a;
+
 /** Records for ucspi-tcp. `warn` is told of the lines that have no effect. */
 export class DjbRules implements RuleHandler {
   readonly #writer: CdbWriter;
@@ -25,6 +30,15 @@ export class DjbRules implements RuleHandler {
 
   rule(source: Uint8Array, start: number, end: number, instruction: Instruction): void {
     this.#writer.addSlice(source, start, end, djbValue(instruction));
+  }
+
+  beginRule(bytes: Uint8Array, start: number): number {
+    const stop = this.#writer.beginKey(bytes, start, STOPS);
+    return bytes[stop] === COLON ? stop : -1;
+  }
+
+  endRule(instruction: Instruction): void {
+    this.#writer.endRecord(djbValue(instruction));
   }
 
   noColon(line: number, text: string): void {

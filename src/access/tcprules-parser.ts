@@ -1,7 +1,7 @@
 /**
  * Tcprules text as a stream: cuts chunks of any size into lines and lines into address and
- * instruction. Plain lines (`1.2.3.4:allow`) take a short way that looks at each byte once; all
- * others go through the grammar of tcprules-line.ts.
+ * instruction. Plain lines (`1.2.3.4:allow`) take a short way, on which the handler looks at each byte of
+ * an address just once; all others go through the grammar of tcprules-line.ts.
  */
 
 import { decodeBytes } from "../posix/index.ts";
@@ -26,6 +26,13 @@ export interface RuleHandler {
     instruction: Instruction,
     line: number,
   ): void;
+  /**
+   * Begin a rule with the address that begins at `start`, provided that it is one of the simple ones
+   * most lines have: where the colon behind it is, or -1. What is begun need not be ended.
+   */
+  beginRule(bytes: Uint8Array, start: number): number;
+  /** End the rule that was begun; it has no variables. */
+  endRule(instruction: Instruction, line: number): void;
   /** A line that is no comment, not empty and has no colon. */
   noColon(line: number, text: string): void;
 }
@@ -44,14 +51,6 @@ const COLON = 0x3a;
 const HASH = 0x23;
 const SPACE = 0x20;
 const TAB = 0x09;
-
-/** What the short way makes of a byte: part of an address, a colon, or not its business. */
-const ADDRESS = 0;
-const SEPARATOR = 1;
-const OTHER = 2;
-const CLASSES = new Uint8Array(256);
-CLASSES[COLON] = SEPARATOR;
-for (const other of Buffer.from("-#\n")) CLASSES[other] = OTHER;
 
 export class RuleTextParser {
   readonly #handler: RuleHandler;
@@ -130,17 +129,17 @@ export class RuleTextParser {
 
   /** The short way: where the next line begins, or -1 when this one is not plain, or not whole. */
   #parsePlainLine(bytes: Uint8Array, start: number): number {
-    for (let at = start; at < bytes.length; at += 1) {
-      const kind = CLASSES[bytes[at] as number];
-      if (kind === ADDRESS) continue;
-      if (kind === OTHER) return -1;
-      const isAllow = bytes[at + 6] === NEWLINE && isAllowAt(bytes, at + 1);
-      if (isAllow || (bytes[at + 5] === NEWLINE && isDenyAt(bytes, at + 1))) {
-        this.#line += 1;
-        this.#handler.rule(bytes, start, at, isAllow ? ALLOW : DENY, this.#line);
-        return at + (isAllow ? 7 : 6);
-      }
-      if (this.#addressEnd === "firstColon") return -1;
+    const colon = this.#handler.beginRule(bytes, start);
+    if (colon < 0) return -1;
+    if (bytes[colon + 6] === NEWLINE && isAllowAt(bytes, colon + 1)) {
+      this.#line += 1;
+      this.#handler.endRule(ALLOW, this.#line);
+      return colon + 7;
+    }
+    if (bytes[colon + 5] === NEWLINE && isDenyAt(bytes, colon + 1)) {
+      this.#line += 1;
+      this.#handler.endRule(DENY, this.#line);
+      return colon + 6;
     }
     return -1;
   }

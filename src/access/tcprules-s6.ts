@@ -2,7 +2,7 @@
 
 import { addressBits, IP4_ANY, IP6_ANY } from "../net/index.ts";
 import { decodeBytes, encodeBytes } from "../posix/index.ts";
-import { IP4_KEY, writeIp4Key } from "./ip4-key.ts";
+import { IP4_KEY, ip4Key, writeIp4Key } from "./ip4-key.ts";
 import { ANY_NAME_KEY, prefixKey } from "./keys.ts";
 import { parseRuleAddress } from "./rule-address.ts";
 import { DENY_VALUE, formatAllow, RULE_ENVIRONMENT_BYTES_MAX } from "./rule-value.ts";
@@ -54,15 +54,20 @@ export class S6Rules implements RuleHandler {
   ): void {
     const value = s6Value(instruction, line);
     this.#allows ||= instruction.allow;
-    const keyBytes = writeIp4Key(source, start, end);
-    if (keyBytes > 0) {
-      this.#writer.addSlice(IP4_KEY, 0, keyBytes, value);
-      const isNetwork = IP4_KEY[keyBytes - 1] !== LAST_DIGIT_OF_32;
-      if (isNetwork) this.#precedence.note("network", value, instruction.allow, line);
-      return;
-    }
     const text = decodeBytes(source.subarray(start, end));
     this.#add(parseRuleAddress(text), text, { value, allow: instruction.allow, line });
+  }
+
+  beginRule(bytes: Uint8Array, start: number): number {
+    return writeIp4Key(bytes, start) ? ip4Key.end : -1;
+  }
+
+  endRule(instruction: Instruction, line: number): void {
+    const value = instruction.allow ? ALLOW_VALUE : DENY_VALUE;
+    this.#allows ||= instruction.allow;
+    this.#writer.addSlice(IP4_KEY, 0, ip4Key.bytes, value);
+    const isNetwork = IP4_KEY[ip4Key.bytes - 1] !== LAST_DIGIT_OF_32;
+    if (isNetwork) this.#precedence.note("network", value, instruction.allow, line);
   }
 
   noColon(line: number, text: string): void {
