@@ -1,0 +1,342 @@
+/** Children on the real kernel: what they are born with, how exec fails, how they end. */
+import {
+  chmodSync,
+  mkdirSync,
+  readdirSync,
+  readFileSync,
+  realpathSync,
+  writeFileSync,
+} from "node:fs";
+
+import fc from "fast-check";
+import { describe, expect, test } from "vitest";
+
+import { joinBlock } from "../../src/posix/bytes.ts";
+import { loadPosix } from "../../src/posix/native.ts";
+import { SystemError, type Fd, type Pid } from "../../src/posix/posix.ts";
+import {
+  codeOf,
+  fixtureCommand,
+  inheritedEnvironment,
+  IS_ROOT,
+  readToEnd,
+  request,
+  run,
+  runFixture,
+  temporaryFolder,
+  waitFor,
+} from "./program.ts";
+
+const posix = loadPosix();
+const folder = temporaryFolder();
+
+function ownChildren(): string {
+  const { pid } = process;
+  return readFileSync(`/proc/${pid}/task/${pid}/children`, "latin1");
+}
+
+describe("what a child is born with", () => {
+  test("the arguments and both blocks of the environment", () => {
+    const { stdout } = run(["/bin/sh", "-c", 'echo "$0 $1 $A $B"', "zero", "one"], {
+      env: { A: "a" },
+      environmentExtra: joinBlock(["B=b"]),
+    });
+    expect(stdout).toBe("zero one a b\n");
+  });
+
+  test("words that are not UTF-8", () => {
+    const { stdout } = run(["/bin/sh", "-c", 'printf %s "$1" | od -An -tx1', "sh", "\udcff\udc80"]);
+    expect(stdout.trim()).toBe("ff 80");
+  });
+
+  test("more words than fit on the stack", () => {
+    const words = Array.from({ length: 3_000 }, (_, index) => String(index));
+    expect(run(["/bin/sh", "-c", "echo $#", "sh", ...words]).stdout).toBe("3000\n");
+  });
+
+  test("a session of its own", () => {
+    const fields = run(["cat", "/proc/self/stat"], { session: "setsid" }).stdout.split(" ");
+    expect([fields[4], fields[5]]).toEqual([fields[0], fields[0]]);
+  });
+
+  test("a process group of its own, in our session", () => {
+    const ours = readFileSync("/proc/self/stat", "latin1").split(" ");
+    const fields = run(["cat", "/proc/self/stat"], { session: "background" }).stdout.split(" ");
+    expect([fields[4], fields[5]]).toEqual([fields[0], ours[5]]);
+  });
+
+  test("limits, none of them ours afterwards", () => {
+    const before = posix.getrlimit("nofile");
+    const { stdout } = run(["cat", "/proc/self/limits"], {
+      limits: [
+        ["nofile", { soft: 41, hard: 42 }],
+        ["core", { soft: 0, hard: 4096 }],
+      ],
+    });
+    expect(stdout).toMatch(/^Max open files +41 +42 /m);
+    expect(stdout).toMatch(/^Max core file size +0 +4096 /m);
+    expect(posix.getrlimit("nofile")).toEqual(before);
+  });
+
+  test("a directory and a umask", () => {
+    const path = folder.file("directory");
+    mkdirSync(path);
+    const { stdout } = run(["/bin/sh", "-c", "pwd -P; umask"], { directory: path, umask: 0o27 });
+    expect(stdout).toBe(`${realpathSync(path)}\n0027\n`);
+  });
+
+  test.skipIf(!IS_ROOT)("an identity", () => {
+    const { stdout } = run(["cat", "/proc/self/status"], {
+      identity: { uid: 4_000_000_001, gid: 12, groups: [13, 4_000_000_002] },
+    });
+    expect(stdout).toMatch(/^Uid:\t4000000001\t4000000001\t4000000001\t4000000001$/m);
+    expect(stdout).toMatch(/^Gid:\t12\t12\t12\t12$/m);
+    expect(stdout).toMatch(/^Groups:\t13 4000000002 ?$/m);
+  });
+
+  test.skipIf(!IS_ROOT)("no supplementary groups at all, or a hundred", () => {
+    const groups = Array.from({ length: 100 }, (_, index) => 1_000 + index);
+    const groupsLine = (gids: number[]): string | undefined =>
+      /^Groups:\t(.*)$/m.exec(
+        run(["cat", "/proc/self/status"], { identity: { groups: gids } }).stdout,
+      )?.[1];
+    expect(groupsLine([])?.trim()).toBe("");
+    expect(groupsLine(groups)?.trim()).toBe(groups.join(" "));
+  });
+
+  test("default dispositions and an empty mask, whatever Node has made of ours", () => {
+    const ours = readFileSync("/proc/self/status", "latin1");
+    expect(ours).not.toMatch(/^SigIgn:\t0+$/m); // SIGPIPE at least
+    const { stdout } = run(["cat", "/proc/self/status"]);
+    for (const field of ["SigPnd", "SigBlk", "SigIgn", "SigCgt"]) {
+      expect(stdout).toMatch(new RegExp(`^${field}:\t0{16}$`, "m"));
+    }
+  });
+});
+
+describe("descriptors", () => {
+  const FIRST = 60;
+
+  /** Open as many files as there are letters, from FIRST on, close-on-exec. */
+  function openLetters(letters: string): Fd[] {
+    return [...letters].map((letter, index) => {
+      writeFileSync(folder.file(letter), letter);
+      const fd = posix.open(folder.file(letter), "read");
+      const placed = posix.dup2(fd, FIRST + index, true);
+      posix.close(fd);
+      return placed;
+    });
+  }
+
+  /** Which letter each of the numbers from FIRST on leads to in a child. */
+  function lettersInChild(count: number, descriptors: number[]): string[] {
+    const numbers = Array.from({ length: count }, (_, index) => FIRST + index);
+    const paths = numbers.map((fd) => `/proc/self/fd/${fd}`).join(" ");
+    const script = `for f in ${paths}; do test -e $f && basename $(readlink $f) || echo -; done`;
+    return run(["/bin/sh", "-c", script], { descriptors }).stdout.trim().split("\n");
+  }
+
+  test("swap, rotate, keep, copy and close", () => {
+    const opened = openLetters("abcde");
+    try {
+      const [a, b, c, d, e] = opened.map(Number) as [number, number, number, number, number];
+      const moves = [a, b, b, c, c, a, d, d, e, -1, e + 1, a];
+      expect(lettersInChild(7, moves)).toEqual(["b", "c", "a", "d", "-", "a", "-"]);
+    } finally {
+      opened.forEach((fd) => posix.close(fd));
+    }
+  });
+
+  test("any overlap of sources and targets", () => {
+    const letters = "abcdef";
+    const opened = openLetters(letters);
+    const source = fc.integer({ min: -1, max: letters.length - 1 });
+    const mapping = fc.array(fc.option(source), { minLength: 8, maxLength: 8 });
+    try {
+      fc.assert(
+        fc.property(mapping, (sources) => {
+          const moves = sources.flatMap((from, target) =>
+            from === null ? [] : [FIRST + target, from < 0 ? -1 : FIRST + from],
+          );
+          const expected = sources.map((from) => letters[from ?? -1] ?? "-");
+          expect(lettersInChild(8, moves)).toEqual(expected);
+        }),
+        { numRuns: 25 },
+      );
+    } finally {
+      opened.forEach((fd) => posix.close(fd));
+    }
+  });
+
+  test("a target above a limit that the child gets", () => {
+    const [fd] = openLetters("a");
+    const { stdout } = run(["cat", "/proc/self/fd/300"], {
+      descriptors: [300, fd ?? -1],
+      limits: [["nofile", { soft: 32, hard: 32 }]],
+    });
+    posix.close(fd ?? (-1 as Fd));
+    expect(stdout).toBe("a");
+  });
+
+  test("more than fit on the stack", () => {
+    const [fd = -1] = openLetters("a");
+    const descriptors = Array.from({ length: 150 }, (_, index) => [1_000 + index, fd]).flat();
+    const { stdout } = run(["/bin/sh", "-c", "ls /proc/self/fd | grep -c '^1...$'"], {
+      descriptors,
+    });
+    posix.close(fd as Fd);
+    expect(stdout).toBe("150\n");
+  });
+
+  test("a source that is not open fails the spawn", () => {
+    expect(codeOf(() => run(["true"], { descriptors: [5, 9_999] }))).toBe("EBADF");
+  });
+
+  test("what is close-on-exec is not inherited", () => {
+    const [fd = -1] = openLetters("a");
+    expect(lettersInChild(1, [])).toEqual(["-"]);
+    posix.setCloseOnExec(fd as Fd, false);
+    expect(lettersInChild(1, [])).toEqual(["a"]);
+    posix.close(fd as Fd);
+  });
+});
+
+describe("failure", () => {
+  const missing = folder.file("missing");
+  const forbidden = folder.file("forbidden");
+  const garbage = folder.file("garbage");
+  writeFileSync(forbidden, "#!/bin/sh\n", { mode: 0o644 });
+  writeFileSync(garbage, "not a program");
+  chmodSync(garbage, 0o755);
+
+  function failure(files: string[], parts = {}): SystemError {
+    try {
+      posix.spawn({ ...request(["x"], parts), files: joinBlock(files) });
+    } catch (error) {
+      if (error instanceof SystemError) return error;
+      throw error;
+    }
+    throw new Error("it should have failed");
+  }
+
+  test("of exec names the call, the errno and its words", () => {
+    expect(failure([missing])).toMatchObject({
+      code: "ENOENT",
+      errno: 2,
+      syscall: "execve",
+      message: "No such file or directory",
+    });
+  });
+
+  test("of several candidates is the last that was not ENOENT", () => {
+    expect(failure([missing, forbidden, missing]).code).toBe("EACCES");
+    expect(failure([forbidden, `${forbidden}/x`, missing]).code).toBe("ENOTDIR");
+  });
+
+  test("of a file of no known format ends the search", () => {
+    expect(failure([garbage, "/bin/true"]).code).toBe("ENOEXEC");
+  });
+
+  test("goes on to a candidate that works", () => {
+    const files = joinBlock([missing, forbidden, folder.path, "/bin/echo"]);
+    expect(run(["echo", "found"], { files }).stdout).toBe("found\n");
+  });
+
+  test("of a step before exec names that step", () => {
+    const directory = failure(["/bin/true"], { directory: missing });
+    expect([directory.syscall, directory.code]).toEqual(["chdir", "ENOENT"]);
+    const limit = failure(["/bin/true"], { limits: [["nofile", { soft: 2, hard: 1 }]] });
+    expect([limit.syscall, limit.code]).toEqual(["prlimit", "EINVAL"]);
+  });
+
+  test("leaves no zombie and no descriptor", () => {
+    const before = readdirSync("/proc/self/fd");
+    for (let i = 0; i < 300; i++) failure([missing]);
+    expect(ownChildren()).toBe("");
+    expect(posix.peekEndedChild()).toBeUndefined();
+    expect(readdirSync("/proc/self/fd")).toEqual(before);
+  });
+
+  test("is a TypeError when a block lacks its terminator", () => {
+    const files = Buffer.from("/bin/true");
+    expect(() => posix.spawn({ ...request(["x"]), files })).toThrow(TypeError);
+  });
+});
+
+describe("the end of a child", () => {
+  test("is told by pidfd, by peeking and by reaping, once", () => {
+    const child = posix.spawn(request(["/bin/sh", "-c", "exit 42"]));
+    posix.waitReady(child.pidfd, { readable: true }, -1);
+    expect(posix.peekEndedChild()).toBe(child.pid);
+    expect(posix.peekEndedChild()).toBe(child.pid);
+    expect(waitFor(child.pid)).toEqual({ kind: "exited", exitCode: 42 });
+    expect(posix.peekEndedChild()).toBeUndefined();
+    expect(codeOf(() => posix.reap(child.pid))).toBe("ECHILD");
+    posix.close(child.pidfd);
+  });
+
+  test("is a signal when it was killed", () => {
+    const child = posix.spawn(request(["/bin/cat"], { descriptors: [0, posix.pipe()[0]] }));
+    expect(posix.reap(child.pid)).toBeUndefined();
+    posix.kill(child.pid, 9);
+    posix.waitReady(child.pidfd, { readable: true }, -1);
+    expect(waitFor(child.pid)).toEqual({ kind: "killed", signal: 9, coreDumped: false });
+    posix.close(child.pidfd);
+  });
+
+  test("the pidfd is close-on-exec", () => {
+    const child = posix.spawn(request(["true"]));
+    const { stdout } = run(["ls", "-l", "/proc/self/fd"]);
+    expect(stdout).not.toMatch(/pidfd/);
+    posix.waitReady(child.pidfd, { readable: true }, -1);
+    waitFor(child.pid);
+    posix.close(child.pidfd);
+  });
+});
+
+describe("this process", () => {
+  test("has a pid and cannot signal what is not there", () => {
+    expect(posix.getpid()).toBe(process.pid);
+    expect(codeOf(() => posix.kill(0x7fff_fff0 as Pid, 0))).toBe("ESRCH");
+  });
+
+  test("cannot set the group of a terminal that is none", () => {
+    const [fd, other] = posix.pipe();
+    expect(codeOf(() => posix.tcsetpgrp(fd, posix.getpid(), true))).toBe("ENOTTY");
+    posix.close(fd);
+    posix.close(other);
+  });
+
+  test("becomes another program with signals as a shell would leave them", () => {
+    const { status, stdout } = runFixture("execve", "/nonexistent", "/bin/cat");
+    expect(status).toEqual({ kind: "exited", exitCode: 0 });
+    for (const field of ["SigPnd", "SigBlk", "SigIgn", "SigCgt"]) {
+      expect(stdout).toMatch(new RegExp(`^${field}:\t0{16}$`, "m"));
+    }
+  });
+
+  test("goes on as before when it could not become one", () => {
+    expect(runFixture("execve", "/nonexistent").stdout).toBe("ENOENT execve\nhandler ran\n");
+  });
+
+  test("gets a session of its own once", () => {
+    expect(runFixture("session").stdout).toBe("leader true, again EPERM\n");
+  });
+
+  test("hands on to a fixture what it was given", () => {
+    const [output, input] = posix.pipe();
+    const child = posix.spawn(
+      request(fixtureCommand("session"), {
+        env: inheritedEnvironment(),
+        descriptors: [1, input],
+        session: "setsid",
+      }),
+    );
+    posix.close(input);
+    expect(readToEnd(output)).toBe("leader false, again EPERM\n");
+    posix.waitReady(child.pidfd, { readable: true }, -1);
+    waitFor(child.pid);
+    posix.close(child.pidfd);
+    posix.close(output);
+  });
+});
