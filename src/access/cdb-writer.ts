@@ -142,7 +142,7 @@ export class CdbWriter {
     const words = this.#words[table] as number;
     let pairs = this.#pairs[table] as Uint32Array<ArrayBuffer>;
     if (words === pairs.length) {
-      pairs = doubled(pairs);
+      pairs = enlarged(pairs);
       this.#pairs[table] = pairs;
     }
     pairs[words] = hash;
@@ -201,8 +201,9 @@ function littleEndianBytes(words: Uint32Array): Uint8Array {
   return IS_BIG_ENDIAN ? bytes.swap32() : bytes;
 }
 
-function doubled(words: Uint32Array): Uint32Array<ArrayBuffer> {
-  const larger = new Uint32Array(words.length * 2);
+/** Four times the room: there are 256 of these, and copying them often costs more than memory. */
+function enlarged(words: Uint32Array): Uint32Array<ArrayBuffer> {
+  const larger = new Uint32Array(words.length * 4);
   larger.set(words);
   return larger;
 }
