@@ -13,7 +13,7 @@ import { describe, expect, test } from "vitest";
 
 import { joinBlock } from "../../src/posix/bytes.ts";
 import { loadPosix } from "../../src/posix/native.ts";
-import { SystemError, type Fd, type Pid } from "../../src/posix/posix.ts";
+import { SystemError, type Fd } from "../../src/posix/posix.ts";
 import {
   codeOf,
   fixtureCommand,
@@ -119,7 +119,7 @@ describe("descriptors", () => {
 
   /** Open as many files as there are letters, from FIRST on, close-on-exec. */
   function openLetters(letters: string): Fd[] {
-    return [...letters].map((letter, index) => {
+    return letters.split("").map((letter, index) => {
       writeFileSync(folder.file(letter), letter);
       const fd = posix.open(folder.file(letter), "read");
       const placed = posix.dup2(fd, FIRST + index, true);
@@ -297,7 +297,7 @@ describe("the end of a child", () => {
 describe("this process", () => {
   test("has a pid and cannot signal what is not there", () => {
     expect(posix.getpid()).toBe(process.pid);
-    expect(codeOf(() => posix.kill(0x7fff_fff0 as Pid, 0))).toBe("ESRCH");
+    expect(codeOf(() => posix.kill(0x7fff_fff0, 0))).toBe("ESRCH");
   });
 
   test("cannot set the group of a terminal that is none", () => {

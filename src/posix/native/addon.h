@@ -87,6 +87,7 @@ int errno_of_name(const char *name);
 typedef unsigned char kernel_action[64]; /* struct sigaction as the kernel has it, or longer */
 enum { SIGNALS_MAX = 64 };
 void set_mask(uint64_t mask, uint64_t *before);
+void add_to_mask(int number, uint64_t *before);
 void default_dispositions(void);
 void save_dispositions(kernel_action saved[SIGNALS_MAX]);
 void restore_dispositions(kernel_action saved[SIGNALS_MAX]);

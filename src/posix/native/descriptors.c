@@ -6,7 +6,6 @@
 #include <fcntl.h>
 #include <poll.h>
 #include <sys/socket.h>
-#include <sys/stat.h>
 #include <sys/syscall.h>
 #include <time.h>
 #include <unistd.h>
@@ -144,9 +143,11 @@ static napi_value method_is_socket(napi_env env, napi_callback_info info) {
   struct call call = begin_call(env, info);
   int fd = int_argument(&call, 0);
   if (call.invalid) return NULL;
-  struct stat status;
-  if (fstat(fd, &status) < 0) return throw_errno(env, "fstat", errno);
-  return bool_result(env, S_ISSOCK(status.st_mode));
+  int type;
+  socklen_t length = sizeof type;
+  int outcome = getsockopt(fd, SOL_SOCKET, SO_TYPE, &type, &length);
+  if (outcome < 0 && errno != ENOTSOCK) return throw_errno(env, "getsockopt", errno);
+  return bool_result(env, outcome == 0);
 }
 
 /* isSameOpenFile(a, b): undefined where the system does not tell */

@@ -6,9 +6,22 @@
 #include <fcntl.h>
 #include <sys/file.h>
 #include <sys/stat.h>
+#include <sys/syscall.h>
 #include <unistd.h>
 
 enum { VERSION_FIELDS = 8 };
+
+/*
+ * stat(2). On 64-bit machines glibc's structure is the kernel's, and asking the kernel directly
+ * keeps the addon loadable where glibc is older than 2.33, which gave stat a symbol of its own.
+ */
+static int stat_path(const char *path, struct stat *status) {
+#if defined(SYS_newfstatat) && __SIZEOF_LONG__ == 8
+  return (int)syscall(SYS_newfstatat, AT_FDCWD, path, status, 0);
+#else
+  return stat(path, status);
+#endif
+}
 
 /* fileVersion(path, into: Float64Array): undefined, or the errno name */
 static napi_value method_file_version(napi_env env, napi_callback_info info) {
@@ -18,7 +31,7 @@ static napi_value method_file_version(napi_env env, napi_callback_info info) {
   if (call.invalid) return NULL;
   struct stat status;
   int outcome;
-  RETRY(outcome, stat(path, &status));
+  RETRY(outcome, stat_path(path, &status));
   if (outcome < 0) return errno_name_result(env, errno);
   into[0] = (double)status.st_dev;
   into[1] = (double)status.st_ino;

@@ -432,14 +432,12 @@ static napi_value method_tcsetpgrp(napi_env env, napi_callback_info info) {
   int fd = int_argument(&call, 0), group = int_argument(&call, 1);
   bool ignore = bool_argument(&call, 2);
   if (call.invalid) return NULL;
-  sigset_t ttou, before;
-  sigemptyset(&ttou);
-  if (ignore) sigaddset(&ttou, SIGTTOU);
-  pthread_sigmask(SIG_BLOCK, &ttou, &before);
+  uint64_t before = 0;
+  if (ignore) add_to_mask(SIGTTOU, &before);
   int outcome;
   RETRY(outcome, tcsetpgrp(fd, group));
   int error = errno;
-  pthread_sigmask(SIG_SETMASK, &before, NULL);
+  if (ignore) set_mask(before, NULL);
   errno = error;
   return nothing_or_throw(env, "tcsetpgrp", outcome);
 }

@@ -19,6 +19,11 @@ __attribute__((no_sanitize("address", "undefined"))) void set_mask(uint64_t mask
   syscall(SYS_rt_sigprocmask, SIG_SETMASK, &mask, before, KERNEL_MASK_BYTES);
 }
 
+void add_to_mask(int number, uint64_t *before) {
+  uint64_t mask = UINT64_C(1) << (number - 1);
+  syscall(SYS_rt_sigprocmask, SIG_BLOCK, &mask, before, KERNEL_MASK_BYTES);
+}
+
 static const kernel_action DEFAULT_ACTION;
 
 __attribute__((no_sanitize("address", "undefined"))) void default_dispositions(void) {
