@@ -44,7 +44,7 @@ export interface RuleHandler {
 export type AddressEnd = "firstColon" | "instruction";
 
 /** Far past any sensible line; without a bound a file of no lines would fill the memory. */
-export const RULE_LINE_BYTES_MAX = 1 << 20;
+const RULE_LINE_BYTES_MAX = 1 << 20;
 
 const NEWLINE = 0x0a;
 const COLON = 0x3a;
