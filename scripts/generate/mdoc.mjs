@@ -3,10 +3,10 @@
 import { linkedCommands, parseInline } from "./body.mjs";
 import { sentence } from "./commands.mjs";
 
-const MONTHS = [
-  ...["January", "February", "March", "April", "May", "June", "July"],
-  ...["August", "September", "October", "November", "December"],
-];
+const MONTHS =
+  "January February March April May June July August September October November December".split(
+    " ",
+  );
 
 /** Titles of the body that mdoc has a name for. */
 const TITLES = { "Exit codes": "EXIT STATUS" };
@@ -119,7 +119,7 @@ function formatList(kind, items, format) {
 /** Codes and signals stand as they are, names of variables are marked. */
 function formatTerm(term) {
   if (/^\d+$/.test(term)) return term;
-  return /^SIG/.test(term) ? `Dv ${term}` : `Ev ${quote(term)}`;
+  return term.startsWith("SIG") ? `Dv ${term}` : `Ev ${quote(term)}`;
 }
 
 function formatSeeAlso(body, sectionOf) {

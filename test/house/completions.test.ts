@@ -89,7 +89,7 @@ const bash = peer("bash");
 describe.skipIf(bash.isMissing)(`completion in bash${bash.why}`, () => {
   /** What readline sets: it splits words at blanks, and at = and : too. */
   function complete(line: string): readonly string[] {
-    const words = line.match(/[^\s=:]+|[=:]+/g) ?? [];
+    const words: string[] = line.match(/[^\s=:]+|[=:]+/g) ?? [];
     if (/\s$/.test(line)) words.push("");
     const script = [
       'source "$1"; shift',
