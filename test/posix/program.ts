@@ -110,7 +110,6 @@ function bundleFixture(name: string): string {
     logLevel: "error",
     define: {
       "import.meta.url": JSON.stringify(addonModule),
-      THIS_FILE: "__filename",
     },
   });
   bundled.set(name, outfile);
