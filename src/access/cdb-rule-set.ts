@@ -3,17 +3,22 @@
 import { decodeEdits } from "../net/index.ts";
 import { decodeBytes, encodeBytes } from "../posix/index.ts";
 import { Cdb, CdbError } from "./cdb.ts";
+import { parseIp4Key } from "./ip4-key.ts";
 import { parsePrefixKey } from "./keys.ts";
 import { PrefixIndex } from "./prefix-index.ts";
+import { NetworkList } from "./prefix-runs.ts";
 import { parseRuleValue } from "./rule-value.ts";
 import { DENIED, failed, NOT_FOUND, ProbedRules } from "./rules.ts";
 
 import type { IpAddress } from "../net/index.ts";
-import type { OwnedPrefix } from "./prefix-runs.ts";
 import type { RuleResult, Verdict } from "./rules.ts";
 
-/** A process that checks one connection and is gone does better without an index. */
+/**
+ * Building an index takes about as long as one check without it for every 32 records. It is built
+ * after that many checks, so never by a process that checks one connection and is gone.
+ */
 const CHECKS_BEFORE_INDEX = 16;
+const RECORDS_PER_CHECK = 32;
 
 interface Indexes {
   readonly 4: PrefixIndex;
@@ -23,13 +28,13 @@ interface Indexes {
 export class CdbRuleSet extends ProbedRules {
   readonly #cdb: Cdb;
   #indexes: Indexes | undefined;
-  #ipChecks = 0;
+  #checksToIndex: number;
 
   /** Throws CdbError where anything but a value is damaged. The bytes must not change any more. */
   constructor(bytes: Uint8Array) {
     super();
     this.#cdb = new Cdb(bytes);
-    this.#cdb.verify();
+    this.#checksToIndex = CHECKS_BEFORE_INDEX + this.#cdb.verify() / RECORDS_PER_CHECK;
   }
 
   override probe(key: string): RuleResult {
@@ -44,8 +49,8 @@ export class CdbRuleSet extends ProbedRules {
 
   override checkIp(ip: IpAddress): Verdict {
     if (this.#indexes === undefined) {
-      this.#ipChecks += 1;
-      if (this.#ipChecks <= CHECKS_BEFORE_INDEX) return super.checkIp(ip);
+      this.#checksToIndex -= 1;
+      if (this.#checksToIndex > 0) return super.checkIp(ip);
       this.#indexes = this.#buildIndexes();
     }
     const position = this.#indexes[ip.family].find(ip.bytes);
@@ -56,14 +61,20 @@ export class CdbRuleSet extends ProbedRules {
 
   /** What probing every prefix length would find, with the values that decide nothing left out. */
   #buildIndexes(): Indexes {
-    const prefixes: Record<4 | 6, OwnedPrefix[]> = { 4: [], 6: [] };
+    const ip4 = new NetworkList(4);
+    const ip6 = new NetworkList(6);
     for (const { key, value, position } of this.#cdb.entries()) {
-      const prefix = isIpKey(key) ? parsePrefixKey(decodeBytes(key)) : undefined;
-      if (prefix === undefined || parseRuleValue(value).kind === "notFound") continue;
-      if (!this.#cdb.isFound(key, position)) continue;
-      prefixes[prefix.address.family].push({ prefix, owner: position });
+      const decides = isIpKey(key) && parseRuleValue(value).kind !== "notFound";
+      if (!decides || !this.#cdb.isFound(key, position)) continue;
+      const network = parseIp4Key(key);
+      if (network !== undefined) {
+        ip4.addIp4(network.first, network.bits, position);
+        continue;
+      }
+      const prefix = parsePrefixKey(decodeBytes(key));
+      if (prefix?.address.family === 6) ip6.add(prefix, position);
     }
-    return { 4: new PrefixIndex(4, prefixes[4]), 6: new PrefixIndex(6, prefixes[6]) };
+    return { 4: new PrefixIndex(ip4), 6: new PrefixIndex(ip6) };
   }
 }
 

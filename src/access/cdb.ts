@@ -81,9 +81,9 @@ export class Cdb {
   /**
    * Check that records and hash tables tell the same story: each record is found by its own key and
    * no slot leads elsewhere. Throws CdbError otherwise. A damaged key, length, hash or slot is seen
-   * here; a damaged value cannot be.
+   * here; a damaged value cannot be. Returns the number of records.
    */
-  verify(): void {
+  verify(): number {
     let records = 0;
     let at = CDB_HEADER_BYTES;
     while (at < this.#recordsEnd) {
@@ -93,6 +93,7 @@ export class Cdb {
       at = end;
     }
     if (this.#occupiedSlots() !== records) throw new CdbError("a slot leads to no record");
+    return records;
   }
 
   /** Is the record at `position` the one that `find` answers with for its key? */

@@ -1,8 +1,9 @@
-/** The short way from `10.1.2.3` and `10.1.2.` to their keys, without a string in between. */
+/** The short ways from `10.1.2.3` and `10.1.2.` to their keys, and back, without a string in between. */
 
 const COLON = 0x3a;
 const DOT = 0x2e;
 const ZERO = 0x30;
+const BAR = 0x5f;
 /** `ip4/` is here already. */
 const SCRATCH = Buffer.from("ip4/255.255.255.255_32");
 const KEY_AT = 4;
@@ -61,4 +62,46 @@ function appendTail(to: number, octets: number): number {
     end += 1;
   }
   return end;
+}
+
+/** An IPv4 network: its first address as a number, and its length. */
+export interface Ip4Network {
+  readonly first: number;
+  readonly bits: number;
+}
+
+/**
+ * The network whose key these bytes are; undefined for any other, one that only looks like a network
+ * but that no check asks for (leading zeros, stray bits) included.
+ */
+export function parseIp4Key(key: Uint8Array): Ip4Network | undefined {
+  for (let at = 0; at < KEY_AT; at += 1) if (key[at] !== SCRATCH[at]) return undefined;
+  let first = 0;
+  let at = KEY_AT;
+  for (let octet = 0; octet < 4; octet += 1) {
+    const end = digitsEnd(key, at);
+    const value = decimal(key, at, end);
+    if (value > 255 || key[end] !== (octet === 3 ? BAR : DOT)) return undefined;
+    first = first * 256 + value;
+    at = end + 1;
+  }
+  const bits = decimal(key, at, digitsEnd(key, at));
+  if (bits > 32 || digitsEnd(key, at) !== key.length || first % 2 ** (32 - bits) !== 0) {
+    return undefined;
+  }
+  return { first, bits };
+}
+
+function digitsEnd(key: Uint8Array, start: number): number {
+  let at = start;
+  while (at < key.length && (key[at] as number) >= ZERO && (key[at] as number) <= ZERO + 9) at += 1;
+  return at;
+}
+
+/** One to three digits without a leading zero; Infinity for anything else. */
+function decimal(key: Uint8Array, start: number, end: number): number {
+  if (end === start || end > start + 3 || (key[start] === ZERO && end > start + 1)) return Infinity;
+  let value = 0;
+  for (let at = start; at < end; at += 1) value = value * 10 + (key[at] as number) - ZERO;
+  return value;
 }

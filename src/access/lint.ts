@@ -7,10 +7,9 @@
 import { encodeEdits } from "../net/index.ts";
 import { parsePrefixKey, reverseDnsKeys } from "./keys.ts";
 import { lintKey } from "./lint-key.ts";
-import { NOBODY, PrefixRuns } from "./prefix-runs.ts";
+import { NetworkList, NOBODY, PrefixRuns } from "./prefix-runs.ts";
 
 import type { Finding } from "./finding.ts";
-import type { OwnedPrefix } from "./prefix-runs.ts";
 import type { RuleResult } from "./rules.ts";
 
 /** A rule as the linter wants it. */
@@ -36,12 +35,12 @@ export function lintRules(rules: readonly LintRule[]): Finding[] {
 /** Networks that narrower ones leave nothing of, or that say what wider ones say. */
 function lintNetworks(family: 4 | 6, rules: readonly LintRule[], findings: Finding[]): boolean {
   const networks = networksOf(family, rules);
-  const runs = new PrefixRuns(family, networks);
+  const runs = new PrefixRuns(networks);
   const deciding = new Set(runs.owners.subarray(0, runs.count));
-  for (const [number, { owner }] of networks.entries()) {
+  for (let number = 0; number < networks.count; number += 1) {
+    const owner = networks.owners[number] ?? NOBODY;
     const rule = rules[owner];
-    const parent = networks[runs.parents[number] ?? -1];
-    const around = parent && rules[parent.owner];
+    const around = rules[networks.owners[runs.parents[number] ?? -1] ?? NOBODY];
     if (rule === undefined) continue;
     if (!deciding.has(owner)) {
       findings.push(shadowed(rule.key, "narrower networks decide all its addresses"));
@@ -53,11 +52,11 @@ function lintNetworks(family: 4 | 6, rules: readonly LintRule[], findings: Findi
   return runs.count > 0 && startsAtZero && !deciding.has(NOBODY);
 }
 
-function networksOf(family: 4 | 6, rules: readonly LintRule[]): OwnedPrefix[] {
-  const networks: OwnedPrefix[] = [];
+function networksOf(family: 4 | 6, rules: readonly LintRule[]): NetworkList {
+  const networks = new NetworkList(family);
   for (const [owner, { key, result }] of rules.entries()) {
     const prefix = result.kind === "notFound" ? undefined : parsePrefixKey(key);
-    if (prefix?.address.family === family) networks.push({ prefix, owner });
+    if (prefix?.address.family === family) networks.add(prefix, owner);
   }
   return networks;
 }

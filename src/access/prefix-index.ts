@@ -6,7 +6,7 @@
 
 import { NOBODY, PrefixRuns, writeWords } from "./prefix-runs.ts";
 
-import type { OwnedPrefix } from "./prefix-runs.ts";
+import type { NetworkList } from "./prefix-runs.ts";
 
 export class PrefixIndex {
   /** 32-bit words per address: 1 or 4. */
@@ -17,9 +17,8 @@ export class PrefixIndex {
   readonly #runs: number;
   readonly #wanted: Uint32Array;
 
-  /** The networks are all of `family`, each at most once, their host bits zero. */
-  constructor(family: 4 | 6, prefixes: readonly OwnedPrefix[]) {
-    const runs = new PrefixRuns(family, prefixes);
+  constructor(networks: NetworkList) {
+    const runs = new PrefixRuns(networks);
     this.#width = runs.width;
     this.#wanted = new Uint32Array(runs.width);
     this.#starts = runs.starts;

@@ -7,10 +7,56 @@ import { addressBits } from "../net/index.ts";
 
 import type { IpPrefix } from "../net/index.ts";
 
-/** A network, and the number of whoever decides the addresses in it (below 2^32 - 1). */
-export interface OwnedPrefix {
-  readonly prefix: IpPrefix;
-  readonly owner: number;
+const NETWORKS_FIRST = 16;
+
+/**
+ * Networks of one family, each with the number of whoever decides the addresses in it (below
+ * 2^32 - 1), in flat arrays: there may be a million.
+ */
+export class NetworkList {
+  /** 32-bit words per address: 1 or 4. */
+  readonly width: number;
+  count = 0;
+  /** The first address of each network, `width` words each; valid up to `count`, as are the others. */
+  firsts: Uint32Array;
+  bits = new Uint8Array(NETWORKS_FIRST);
+  owners = new Uint32Array(NETWORKS_FIRST);
+
+  constructor(family: 4 | 6) {
+    this.width = addressBits(family) / 32;
+    this.firsts = new Uint32Array(NETWORKS_FIRST * this.width);
+  }
+
+  /** Add a network whose host bits are zero. Each may be added once only. */
+  add(prefix: IpPrefix, owner: number): void {
+    this.#reserve();
+    writeWords(prefix.address.bytes, this.firsts, this.count * this.width);
+    this.#end(prefix.bits, owner);
+  }
+
+  /** Add an IPv4 network by its first address as a number. */
+  addIp4(first: number, bits: number, owner: number): void {
+    this.#reserve();
+    this.firsts[this.count] = first;
+    this.#end(bits, owner);
+  }
+
+  #end(bits: number, owner: number): void {
+    this.bits[this.count] = bits;
+    this.owners[this.count] = owner;
+    this.count += 1;
+  }
+
+  #reserve(): void {
+    if (this.count < this.bits.length) return;
+    const { firsts, bits, owners } = this;
+    this.firsts = new Uint32Array(firsts.length * 2);
+    this.firsts.set(firsts);
+    this.bits = new Uint8Array(bits.length * 2);
+    this.bits.set(bits);
+    this.owners = new Uint32Array(owners.length * 2);
+    this.owners.set(owners);
+  }
 }
 
 /** The owner of a run that is in no network. */
@@ -28,21 +74,17 @@ export class PrefixRuns {
   count = 0;
   /** For each network the number of the smallest one around it, -1 where there is none. */
   readonly parents: Int32Array;
-  readonly #prefixes: readonly OwnedPrefix[];
-  readonly #firsts: Uint32Array;
+  readonly #networks: NetworkList;
   /** The first address past each network; a network that ends the address space has none. */
   readonly #ends: Uint32Array;
   readonly #isLast: Uint8Array;
 
-  /** The networks are all of `family`, each at most once, their host bits zero. */
-  constructor(family: 4 | 6, prefixes: readonly OwnedPrefix[]) {
-    const count = prefixes.length;
-    const width = addressBits(family) / 32;
+  constructor(networks: NetworkList) {
+    const { count, width } = networks;
     this.width = width;
     this.parents = new Int32Array(count).fill(-1);
-    this.#prefixes = prefixes;
-    this.#firsts = new Uint32Array(count * width);
-    this.#ends = new Uint32Array(count * width);
+    this.#networks = networks;
+    this.#ends = networks.firsts.slice(0, count * width);
     this.#isLast = new Uint8Array(count);
     this.starts = new Uint32Array(2 * count * width);
     this.owners = new Uint32Array(2 * count);
@@ -50,17 +92,12 @@ export class PrefixRuns {
     this.#cut();
   }
 
+  /** Add the size of a network to its first address. */
   #measure(at: number): void {
-    const prefix = this.#prefixAt(at);
+    const bits = this.#networks.bits[at] as number;
     const from = at * this.width;
-    writeWords(prefix.address.bytes, this.#firsts, from);
-    this.#ends.set(this.#firsts.subarray(from, from + this.width), from);
-    if (prefix.bits === 0) {
-      this.#isLast[at] = 1;
-      return;
-    }
-    let word = (prefix.bits - 1) >>> 5;
-    let step = 2 ** (31 - ((prefix.bits - 1) & 31));
+    let word = (bits - 1) >> 5;
+    let step = 2 ** (31 - ((bits - 1) & 31));
     for (; word >= 0; word -= 1, step = 1) {
       const sum = (this.#ends[from + word] as number) + step;
       this.#ends[from + word] = sum;
@@ -70,12 +107,13 @@ export class PrefixRuns {
   }
 
   #cut(): void {
-    const order = Uint32Array.from(this.#prefixes.keys()).sort((a, b) => this.#compare(a, b));
+    const order = new Uint32Array(this.#networks.count).map((_, at) => at);
+    order.sort((a, b) => this.#compare(a, b));
     const open: number[] = [];
     for (const next of order) {
       this.#closeBefore(open, next);
       this.parents[next] = open.at(-1) ?? -1;
-      this.#startRun(this.#firsts, next, this.#ownerOf(next));
+      this.#startRun(this.#networks.firsts, next, this.#ownerOf(next));
       open.push(next);
     }
     this.#closeBefore(open, undefined);
@@ -92,7 +130,7 @@ export class PrefixRuns {
 
   #endsBefore(open: number, next: number): boolean {
     if (this.#isLast[open] === 1) return false;
-    return compareWords(this.#ends, open, this.#firsts, next, this.width) <= 0;
+    return compareWords(this.#ends, open, this.#networks.firsts, next, this.width) <= 0;
   }
 
   /** A run begins at address `from` of `addresses`; one that began there before is replaced. */
@@ -108,18 +146,13 @@ export class PrefixRuns {
   }
 
   #compare(a: number, b: number): number {
-    const order = compareWords(this.#firsts, a, this.#firsts, b, this.width);
-    return order === 0 ? this.#prefixAt(a).bits - this.#prefixAt(b).bits : order;
+    const { firsts, bits } = this.#networks;
+    const order = compareWords(firsts, a, firsts, b, this.width);
+    return order === 0 ? (bits[a] as number) - (bits[b] as number) : order;
   }
 
   #ownerOf(at: number | undefined): number {
-    return at === undefined ? NOBODY : (this.#prefixes[at]?.owner ?? NOBODY);
-  }
-
-  #prefixAt(at: number): IpPrefix {
-    const owned = this.#prefixes[at];
-    if (owned === undefined) throw new RangeError(`No prefix number ${at}`);
-    return owned.prefix;
+    return at === undefined ? NOBODY : (this.#networks.owners[at] ?? NOBODY);
   }
 }
 
