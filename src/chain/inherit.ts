@@ -1,7 +1,7 @@
 /**
  * What this process was born with, before Node changed it: Node raises the soft limit on open files
- * to the hard one and opens /dev/null on closed descriptors 0 to 2. The launch a chain starts from
- * puts both back.
+ * to the hard one, opens /dev/null on closed descriptors 0 to 2, and marks the open ones close-on-exec.
+ * The launch a chain starts from puts the first two back; the marks are taken off at once.
  *
  * The soft limit is taken from the parent (a shell's children share its limits), the closed
  * descriptors from the way Node opens them: /dev/null for reading and writing, each on its own.
@@ -12,6 +12,7 @@ import { readFileSync, readlinkSync } from "node:fs";
 import { errnoOf } from "../posix/index.ts";
 import type { Fd, Limit, Pid, Posix, Resource } from "../posix/index.ts";
 import { Environment } from "./environment.ts";
+import { keepInherited } from "./inherited-descriptors.ts";
 import type { Launch, Source } from "./launch.ts";
 
 /** Set for a launcher of ours that is executed, and taken out by it: `SOFT_NOFILE[,CLOSED_FD]...` */
@@ -32,6 +33,7 @@ export function initialLaunch(
   variables: readonly string[],
   argv: readonly string[],
 ): Launch {
+  keepInherited(posix, parent);
   const environment = Environment.of(variables);
   const handedOn = environment.get(HANDED_ON);
   const birth = parseBirth(handedOn) ?? observeBirth(posix, parent);
