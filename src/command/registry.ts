@@ -10,6 +10,7 @@ type Loader = () => Promise<Definition>;
 const LOADERS: Readonly<Record<string, Loader>> = {
   "s6-getservbyname": async () =>
     (await import("../ucspi/commands/getservbyname.ts")).getservbyname,
+  "s6-tcpclient": async () => (await import("../ucspi/links/tcpclient.ts")).tcpclient,
   "s6-tcpserver": async () => (await import("../ucspi/links/tcpserver.ts")).tcpserver,
   "s6-tcpserver-socketbinder": async () =>
     (await import("../ucspi/links/tcpserver-socketbinder.ts")).tcpserverSocketbinder,
