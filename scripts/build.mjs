@@ -2,7 +2,15 @@
 // each area and each command (esbuild), and the launchers in bin/.
 
 import { execFileSync } from "node:child_process";
-import { chmodSync, mkdirSync, readdirSync, rmSync, statSync, writeFileSync } from "node:fs";
+import {
+  chmodSync,
+  mkdirSync,
+  readdirSync,
+  renameSync,
+  rmSync,
+  statSync,
+  writeFileSync,
+} from "node:fs";
 import { dirname, join, relative, resolve, sep } from "node:path";
 import { fileURLToPath } from "node:url";
 import { build } from "esbuild";
@@ -10,7 +18,9 @@ import { buildAddon } from "./build-addon.mjs";
 
 const root = resolve(dirname(fileURLToPath(import.meta.url)), "..");
 const source = join(root, "src");
-const bundles = join(root, "dist", "cjs");
+/** Everything is made in a folder of this run's own and then put in place of dist, whole. */
+const fresh = join(root, "build", `dist-${process.pid}`);
+const bundles = join(fresh, "cjs");
 
 /** The definitions the registry loads on demand: each is a bundle of its own. */
 function definitionFiles(folder) {
@@ -137,15 +147,24 @@ try {
 }
 if (!isFresh()) {
   const startedAt = new Date();
-  rmSync(join(root, "dist"), { recursive: true, force: true });
-  execFileSync(join(root, "node_modules", ".bin", "tsc"), ["-p", "tsconfig.build.json"], {
-    cwd: root,
-    stdio: "inherit",
-  });
+  try {
+    await buildAll();
+    writeFileSync(join(fresh, "built"), startedAt.toISOString());
+    rmSync(join(root, "dist"), { recursive: true, force: true });
+    renameSync(fresh, join(root, "dist"));
+  } catch (error) {
+    rmSync(fresh, { recursive: true, force: true });
+    console.error(`ucspi: the build failed: ${error.message}`);
+    process.exit(1);
+  }
+}
+
+async function buildAll() {
+  const types = ["-p", "tsconfig.build.json", "--outDir", join(fresh, "lib")];
+  execFileSync(join(root, "node_modules", ".bin", "tsc"), types, { cwd: root, stdio: "inherit" });
   const definitions = definitionFiles(source);
   const lazy = ["command/help", "command/overview", "chain/explain"].map(sourceFile);
   await Promise.all([bundleCore(), ...[...areaFiles(), ...definitions, ...lazy].map(bundleFile)]);
-  const { COMMAND_NAMES } = await import(join(root, "dist", "lib", "command", "index.js"));
+  const { COMMAND_NAMES } = await import(join(fresh, "lib", "command", "index.js"));
   writeLaunchers(COMMAND_NAMES);
-  writeFileSync(join(root, "dist", "built"), startedAt.toISOString());
 }
