@@ -22,6 +22,9 @@ import type { Failed, RuleResult, Rules, Verdict } from "./rules.ts";
  */
 const RACY_NS = 50_000_000n;
 const SECOND_NS = 1_000_000_000n;
+/** S_IFMT and S_IFREG of stat(2). */
+const FILE_TYPE = 0o170000;
+const REGULAR_FILE = 0o100000;
 
 /** What was read, and the version of the file it was read from. */
 interface Snapshot {
@@ -77,6 +80,11 @@ export class CdbRules implements Rules {
 
   /** A failed system call is tried again at the next check; a damaged file not until it changes. */
   #reload(version: FileVersion): CdbRuleSet | Failed {
+    if ((version.mode & FILE_TYPE) !== REGULAR_FILE) {
+      // Opening a fifo would wait for a writer.
+      this.#snapshot = undefined;
+      return failed(`${this.#path} is not a regular file`, "EINVAL");
+    }
     const isRacy = this.#isRacy(version);
     let bytes: Buffer | undefined;
     let rules: CdbRuleSet | Failed;

@@ -98,11 +98,16 @@ function removeQuietly(path: string): void {
   }
 }
 
+/** The new file is in place by now: a directory that cannot be read or synced is no failure. */
 function syncDirectory(path: string): void {
-  const fd = openSync(pathBytes(path), "r");
   try {
-    fsyncSync(fd);
-  } finally {
-    closeSync(fd);
+    const fd = openSync(pathBytes(path), "r");
+    try {
+      fsyncSync(fd);
+    } finally {
+      closeSync(fd);
+    }
+  } catch (error) {
+    if (errnoOf(error) === undefined) throw error;
   }
 }

@@ -28,8 +28,9 @@ export class DjbRules implements RuleHandler {
     this.#warn = warn;
   }
 
-  rule(source: Uint8Array, start: number, end: number, instruction: Instruction): void {
+  rule(source: Uint8Array, start: number, end: number, instruction: Instruction): undefined {
     this.#writer.addSlice(source, start, end, djbValue(instruction));
+    return undefined;
   }
 
   beginRule(bytes: Uint8Array, start: number): number {
@@ -41,8 +42,9 @@ export class DjbRules implements RuleHandler {
     this.#writer.endRecord(djbValue(instruction));
   }
 
-  noColon(line: number, text: string): void {
+  noColon(line: number, text: string): undefined {
     this.#warn(`line ${line} has no colon and is ignored: ${text}`);
+    return undefined;
   }
 
   /** Nothing is left to say once all lines are in. */

@@ -16,16 +16,19 @@ import {
 
 import type { Instruction } from "./tcprules-line.ts";
 
-/** What is done with the lines. A method may throw RuleLineError to end it all. */
+/** What is done with the lines. */
 export interface RuleHandler {
-  /** A rule for the address `source[start..end)`, which is good during the call only. */
+  /**
+   * A rule for the address `source[start..end)`, which is good during the call only. The answer is
+   * why it cannot be compiled, undefined when it was.
+   */
   rule(
     source: Uint8Array,
     start: number,
     end: number,
     instruction: Instruction,
     line: number,
-  ): void;
+  ): string | undefined;
   /**
    * Begin a rule with the address that begins at `start`, provided that it is one of the simple ones
    * most lines have: where the colon behind it is, or -1. What is begun need not be ended.
@@ -33,8 +36,8 @@ export interface RuleHandler {
   beginRule(bytes: Uint8Array, start: number): number;
   /** End the rule that was begun; it has no variables. */
   endRule(instruction: Instruction, line: number): void;
-  /** A line that is no comment, not empty and has no colon. */
-  noColon(line: number, text: string): void;
+  /** A line that is no comment, not empty and has no colon. The answer is as that of `rule`. */
+  noColon(line: number, text: string): string | undefined;
 }
 
 /**
@@ -151,17 +154,24 @@ export class RuleTextParser {
     if (line.length === 0) return;
     const colon = this.#findSeparator(line);
     if (colon < 0 && !line.includes(COLON)) {
-      this.#handler.noColon(this.#line, decodeBytes(line));
+      this.#refuseIf(this.#handler.noColon(this.#line, decodeBytes(line)), line);
       return;
     }
     const instruction = colon < 0 ? undefined : parseInstruction(line, colon + 1);
     const addresses = instruction && expandRange(line.subarray(0, colon));
-    if (instruction === undefined || addresses === undefined) {
-      throw new RuleLineError(this.#line, `unable to parse this line: ${decodeBytes(line)}`);
-    }
+    if (instruction === undefined || addresses === undefined) throw this.#refusal(line);
     for (const address of addresses) {
-      this.#handler.rule(address, 0, address.length, instruction, this.#line);
+      const why = this.#handler.rule(address, 0, address.length, instruction, this.#line);
+      this.#refuseIf(why, line);
     }
+  }
+
+  #refuseIf(why: string | undefined, line: Uint8Array): void {
+    if (why !== undefined) throw this.#refusal(line, ` (line ${this.#line}: ${why})`);
+  }
+
+  #refusal(line: Uint8Array, why = ""): RuleLineError {
+    return new RuleLineError(this.#line, `unable to parse this line: ${decodeBytes(line)}${why}`);
   }
 
   #findSeparator(line: Uint8Array): number {

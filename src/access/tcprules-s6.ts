@@ -6,13 +6,14 @@ import { IP4_KEY, ip4Key, writeIp4Key } from "./ip4-key.ts";
 import { ANY_NAME_KEY, prefixKey } from "./keys.ts";
 import { parseRuleAddress } from "./rule-address.ts";
 import { DENY_VALUE, formatAllow, RULE_ENVIRONMENT_BYTES_MAX } from "./rule-value.ts";
-import { ALLOW, RuleLineError } from "./tcprules-line.ts";
+import { ALLOW } from "./tcprules-line.ts";
 import { Precedence } from "./tcprules-precedence.ts";
 
 import type { CdbWriter } from "./cdb-writer.ts";
 import type { RuleAddress } from "./rule-address.ts";
 import type { Instruction } from "./tcprules-line.ts";
 import type { RuleHandler } from "./tcprules-parser.ts";
+import type { RuleClass } from "./tcprules-precedence.ts";
 
 const NO_BYTES = new Uint8Array(0);
 const ALLOW_VALUE = formatAllow(NO_BYTES, NO_BYTES);
@@ -26,9 +27,10 @@ interface NameRule {
   readonly value: Uint8Array;
 }
 
-interface CatchAll {
+interface S6Rule {
   readonly value: Uint8Array;
   readonly allow: boolean;
+  readonly line: number;
 }
 
 /** Records for s6. `warn` is told of rules that cannot have the effect they have in tcprules. */
@@ -37,7 +39,7 @@ export class S6Rules implements RuleHandler {
   readonly #warn: (message: string) => void;
   readonly #precedence = new Precedence();
   readonly #names = new Map<string, NameRule>();
-  #catchAll: CatchAll | undefined;
+  #catchAll: S6Rule | undefined;
   #allows = false;
 
   constructor(writer: CdbWriter, warn: (message: string) => void) {
@@ -51,11 +53,12 @@ export class S6Rules implements RuleHandler {
     end: number,
     instruction: Instruction,
     line: number,
-  ): void {
-    const value = s6Value(instruction, line);
+  ): string | undefined {
+    const value = s6Value(instruction);
+    if (typeof value === "string") return value;
     this.#allows ||= instruction.allow;
-    const text = decodeBytes(source.subarray(start, end));
-    this.#add(parseRuleAddress(text), text, { value, allow: instruction.allow, line });
+    const address = parseRuleAddress(decodeBytes(source.subarray(start, end)));
+    return this.#add(address, { value, allow: instruction.allow, line });
   }
 
   beginRule(bytes: Uint8Array, start: number): number {
@@ -70,8 +73,8 @@ export class S6Rules implements RuleHandler {
     if (isNetwork) this.#precedence.note("network", value, instruction.allow, line);
   }
 
-  noColon(line: number, text: string): void {
-    throw new RuleLineError(line, `unable to parse this line: ${text} (line ${line}: no colon)`);
+  noColon(): string {
+    return "no colon";
   }
 
   /** Add what depends on all lines. Throws RuleLineError where s6 rules cannot keep the order. */
@@ -87,52 +90,45 @@ export class S6Rules implements RuleHandler {
     if (!this.#allows) this.#warn("no line allows anything: every connection will be refused");
   }
 
-  #add(
-    address: RuleAddress,
-    text: string,
-    rule: { readonly value: Uint8Array; readonly allow: boolean; readonly line: number },
-  ): void {
-    const { value, allow, line } = rule;
+  #add(address: RuleAddress, rule: S6Rule): string | undefined {
     switch (address.kind) {
       case "invalid":
-        throw new RuleLineError(
-          line,
-          `unable to parse this line: ${text}: (line ${line}: ${address.why})`,
-        );
+        return address.why;
       case "any":
-        this.#catchAll ??= { value, allow };
-        this.#precedence.note("any", value, allow, line);
-        return;
+        this.#catchAll ??= rule;
+        this.#note("any", rule);
+        return undefined;
       case "anyName":
-        this.#precedence.note("domain", value, allow, line);
-        this.#put(ANY_NAME_KEY, value);
-        return;
+        this.#note("domain", rule);
+        this.#put(ANY_NAME_KEY, rule.value);
+        return undefined;
       case "network": {
         const { prefix } = address;
-        const isNetwork = prefix.bits < addressBits(prefix.address.family);
-        if (isNetwork) this.#precedence.note("network", value, allow, line);
-        this.#put(prefixKey(prefix), value);
-        return;
+        if (prefix.bits < addressBits(prefix.address.family)) this.#note("network", rule);
+        this.#put(prefixKey(prefix), rule.value);
+        return undefined;
       }
       case "host":
       case "domain":
-        this.#addName(address.kind, address.name, value, line);
-        this.#precedence.note(address.kind, value, allow, line);
+        this.#note(address.kind, rule);
+        return this.#addName(address.kind, address.name, rule.value);
     }
   }
 
+  #note(ruleClass: RuleClass, { value, allow, line }: S6Rule): void {
+    this.#precedence.note(ruleClass, value, allow, line);
+  }
+
   /** `=host` and `=.host` are the same to s6, so they must say the same. */
-  #addName(kind: "host" | "domain", name: string, value: Uint8Array, line: number): void {
+  #addName(kind: "host" | "domain", name: string, value: Uint8Array): string | undefined {
     const earlier = this.#names.get(name);
     if (earlier === undefined) {
       this.#names.set(name, { kind, value });
     } else if (earlier.kind !== kind && Buffer.compare(earlier.value, value) !== 0) {
-      throw new RuleLineError(
-        line,
-        `line ${line}: s6 does not tell =${name} from =.${name}, and an earlier line says otherwise`,
-      );
+      return `s6 does not tell =${name} from =.${name}, and an earlier line says otherwise`;
     }
     this.#put(`reversedns/${name}`, value);
+    return undefined;
   }
 
   #put(key: string, value: Uint8Array): void {
@@ -140,26 +136,17 @@ export class S6Rules implements RuleHandler {
   }
 }
 
-/** Variables of a denying line have no place in s6 rules, nor any effect. */
-function s6Value(instruction: Instruction, line: number): Uint8Array {
+/** The value of a rule, or why there is none. Variables of a denying line have no effect in s6. */
+function s6Value(instruction: Instruction): Uint8Array | string {
   if (instruction === ALLOW) return ALLOW_VALUE;
   if (!instruction.allow) return DENY_VALUE;
-  for (const variable of instruction.variables) checkVariable(variable, line);
+  for (const variable of instruction.variables) {
+    if (variable[0] === EQUALS) return "a variable has no name";
+    if (variable.includes(0)) return "a variable has a NUL in it";
+  }
   const environment = Buffer.concat(instruction.variables.flatMap((one) => [one, NUL]));
   if (environment.length > RULE_ENVIRONMENT_BYTES_MAX) {
-    throw new RuleLineError(
-      line,
-      `line ${line} sets ${environment.length} bytes of variables, a rule holds ${RULE_ENVIRONMENT_BYTES_MAX}`,
-    );
+    return `${environment.length} bytes of variables, a rule holds ${RULE_ENVIRONMENT_BYTES_MAX}`;
   }
   return formatAllow(environment, NO_BYTES);
-}
-
-function checkVariable(variable: Uint8Array, line: number): void {
-  if (variable[0] === EQUALS || variable.includes(0)) {
-    throw new RuleLineError(
-      line,
-      `line ${line} sets a variable without a name or with a NUL in it: ${decodeBytes(variable)}`,
-    );
-  }
 }

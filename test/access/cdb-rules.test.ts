@@ -1,3 +1,4 @@
+import { execFileSync } from "node:child_process";
 import { renameSync, unlinkSync, writeFileSync } from "node:fs";
 import { describe, expect, test } from "vitest";
 import { CdbRules } from "../../src/access/index.ts";
@@ -65,6 +66,13 @@ describe("rules in a file", () => {
   test("that are a directory keep everybody out", () => {
     using directory = new TemporaryDirectory();
     expect(new CdbRules(new NodeFiles(), directory.path).checkIp(CLIENT).kind).toBe("error");
+  });
+
+  test("that is a fifo keep everybody out, and nobody waits", () => {
+    using directory = new TemporaryDirectory();
+    execFileSync("mkfifo", [directory.file("rules.cdb")]);
+    const rules = new CdbRules(new NodeFiles(), directory.file("rules.cdb"));
+    expect(rules.checkIp(CLIENT)).toMatchObject({ kind: "error", code: "EINVAL" });
   });
 
   test("are not read again while the file stays as it is", () => {
