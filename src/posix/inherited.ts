@@ -23,7 +23,7 @@ export interface OpenLink {
  * before anything has been opened. Where there is no /proc only 0 to 2 are known.
  */
 export function restoreInheritance(posix: Posix): void {
-  for (const fd of inheritedFds(openLinks())) {
+  for (const fd of inheritedFds(openLinks(posix))) {
     if (posix.isOpen(fd)) posix.setCloseOnExec(fd, false);
   }
 }
@@ -39,19 +39,12 @@ export function inheritedFds(links: readonly OpenLink[]): number[] {
   return [0, 1, 2, ...others.map(({ fd }) => fd)];
 }
 
-function openLinks(): OpenLink[] {
+function openLinks(posix: Posix): OpenLink[] {
   try {
-    return readdirSync("/proc/self/fd").flatMap((name) => openLink(Number(name)));
-  } catch (error) {
-    if (errnoOf(error) === undefined) throw error;
-    return [];
-  }
-}
-
-/** Nothing when it is gone by now, as the descriptor is that listed the others. */
-function openLink(fd: number): OpenLink[] {
-  try {
-    return [{ fd, target: readlinkSync(`/proc/self/fd/${fd}`) }];
+    return readdirSync("/proc/self/fd")
+      .map(Number)
+      .filter((fd) => posix.isOpen(fd)) // the one that listed the others is closed by now
+      .map((fd) => ({ fd, target: readlinkSync(`/proc/self/fd/${fd}`) }));
   } catch (error) {
     if (errnoOf(error) === undefined) throw error;
     return [];

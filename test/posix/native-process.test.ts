@@ -276,12 +276,13 @@ describe("the end of a child", () => {
   });
 
   test("is a signal when it was killed", () => {
-    const child = posix.spawn(request(["/bin/cat"], { descriptors: [0, posix.pipe()[0]] }));
+    const [reader, writer] = posix.pipe(); // nothing will come: the child waits
+    const child = posix.spawn(request(["/bin/sh", "-c", "read x"], { descriptors: [0, reader] }));
     expect(posix.reap(child.pid)).toBeUndefined();
     posix.kill(child.pid, 9);
     posix.waitReady(child.pidfd, { readable: true }, -1);
     expect(waitFor(child.pid)).toEqual({ kind: "killed", signal: 9, coreDumped: false });
-    posix.close(child.pidfd);
+    for (const fd of [reader, writer, child.pidfd]) posix.close(fd);
   });
 
   test("the pidfd is close-on-exec", () => {
