@@ -5,3 +5,5 @@ export { launcherFinder } from "./finder.ts";
 export { main, multicall } from "./main.ts";
 export { packageRoot, packageVersion } from "./package.ts";
 export { COMMAND_NAMES, loadDefinition } from "./registry.ts";
+export { defaultSystem } from "./system.ts";
+export type { System } from "./system.ts";

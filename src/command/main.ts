@@ -4,9 +4,8 @@
  */
 
 import { readFileSync } from "node:fs";
-import { join } from "node:path";
-import { become, Chains, EXIT, initialLaunch, parseLink, reportUsage } from "../chain/index.ts";
-import type { Launch, Link, Report, Signals } from "../chain/index.ts";
+import { become, EXIT, initialLaunch, parseLink, reportUsage } from "../chain/index.ts";
+import type { Launch, Link, Report } from "../chain/index.ts";
 import { systemClock } from "../clock/index.ts";
 import { parseOptions, UsageError } from "../options/index.ts";
 import { encodeBytes, loadPosix, splitBlock, SystemError, writeFully } from "../posix/index.ts";
@@ -14,9 +13,9 @@ import type { Fd, Posix } from "../posix/index.ts";
 import { definitionSynopsis, isLink } from "./command.ts";
 import type { Command, CommandContext, Definition } from "./command.ts";
 import { Fatal } from "./fatal.ts";
-import { launcherFinder } from "./finder.ts";
-import { packageRoot, packageVersion } from "./package.ts";
+import { packageVersion } from "./package.ts";
 import { loadDefinition } from "./registry.ts";
+import { openChains, processSignals, reporter } from "./system.ts";
 
 /** Run the command `name` with the words of this process, and end the process. */
 export async function main(name: string): Promise<never> {
@@ -126,37 +125,16 @@ function withoutExplain(launch: Launch): Launch {
 }
 
 function commandContext(posix: Posix, report: Report, launch: Launch): CommandContext {
-  const finder = launcherFinder(join(packageRoot(), "bin"));
   return {
     posix,
     report,
     clock: systemClock,
     signals: processSignals,
-    chains: new Chains({ finder, fuses: launch.environment.get("UCSPI_CHAIN") !== "exec" }),
+    chains: openChains(launch.environment.get("UCSPI_CHAIN") !== "exec"),
     isBecoming: true,
     environment: launch.environment,
     readInput: (mostBytes) => readInput(posix, mostBytes),
     print: (text) => print(posix, text),
-  };
-}
-
-const processSignals: Signals = {
-  on(names, handler) {
-    for (const name of names) process.on(name, handler);
-    return () => {
-      for (const name of names) process.off(name, handler);
-    };
-  },
-};
-
-function reporter(posix: Posix): Report {
-  return (program, kind, text) => {
-    try {
-      writeFully(posix, 2 as Fd, encodeBytes(`${program}: ${kind}: ${text}\n`));
-    } catch (error) {
-      // Nobody reads our stderr any more; there is no other place to say so.
-      if (!(error instanceof SystemError)) throw error;
-    }
   };
 }
 

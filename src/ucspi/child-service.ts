@@ -103,10 +103,13 @@ class ChildService {
     return `spawn ${this.#launch.argv[0] ?? ""}: ${error.message}`;
   }
 
-  #launchFor({ fd, local, remote, number }: Connection): Launch {
-    const environment = this.#environmentFor(local).with(tcpPeerEdits(remote, number));
+  #launchFor({ fd, local, remote, number, admission }: Connection): Launch {
+    const environment = this.#environmentFor(local)
+      .with(tcpPeerEdits(remote, number))
+      .with(admission?.edits ?? []);
     const descriptors = new Map<number, Source>(this.#inherited).set(0, fd).set(1, fd);
-    return { ...this.#launch, environment, descriptors };
+    const argv = admission?.argv ?? this.#launch.argv;
+    return { ...this.#launch, argv, environment, descriptors };
   }
 
   #environmentFor(local: Connection["local"]): Environment {

@@ -203,6 +203,12 @@ class LiveConnection implements Serving {
     events.ended?.(this.connection, pid, status, counts);
   }
 
+  refuse(): void {
+    if (this.#isOver) return;
+    this.#isOver = true;
+    this.#server.over(this);
+  }
+
   drop(why: string): void {
     if (this.#isOver) return;
     this.#isOver = true;

@@ -1,6 +1,6 @@
 /** One accepted connection, as the server knows it before anyone serves it. */
 
-import type { Endpoint } from "../net/index.ts";
+import type { EnvironmentEdit, Endpoint } from "../net/index.ts";
 import type { Fd, WaitStatus } from "../posix/index.ts";
 
 export interface Connection {
@@ -13,6 +13,15 @@ export interface Connection {
   readonly address: string;
   /** How many connections from that address were alive before this one. */
   readonly number: number;
+  /** What the rule that admitted it says, where the server itself has asked rules. */
+  readonly admission?: Admission;
+}
+
+export interface Admission {
+  readonly rule: string;
+  readonly edits: readonly EnvironmentEdit[];
+  /** The words to run in place of the chain's. */
+  readonly argv: readonly string[] | undefined;
 }
 
 /** How the serving of a connection is told to the server. Calls after the first `end` do nothing. */
@@ -23,6 +32,8 @@ export interface Serving {
   begin(pid: number, signal: (number: number) => void): void;
   /** The connection is over. Without `begin` before, it was served within the server itself. */
   end(status: WaitStatus): void;
+  /** The client was refused before anybody served it. */
+  refuse(): void;
   /** The connection could not be served at all; `why` follows "unable to". */
   drop(why: string): void;
 }

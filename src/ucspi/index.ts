@@ -12,3 +12,6 @@ export { formatEndpoint, parseEndpoint, parseListenOperands } from "./endpoint.t
 export { extraListenersEdit } from "./extra-listeners.ts";
 export { serveTcp, tcpPreview } from "./serve.ts";
 export type { ServeOptions } from "./serve.ts";
+export { TcpServer } from "./tcp-server.ts";
+export type { ListenTarget, RulesOption, TcpServerOptions, TcpServerSystem } from "./tcp-server.ts";
+export type { Handler, TcpConnection } from "./handler-service.ts";

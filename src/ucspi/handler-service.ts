@@ -1,0 +1,117 @@
+/** Serves each connection with a JavaScript function, in this process, on a net.Socket. */
+
+import { Socket } from "node:net";
+import { formatIp, tcpServerEdits } from "../net/index.ts";
+import type { Endpoint } from "../net/index.ts";
+import type { Pid, Posix, WaitStatus } from "../posix/index.ts";
+import type { Connection, Service, Serving } from "./connection.ts";
+
+/** A connection as a handler sees it. */
+export interface TcpConnection {
+  /** Closing or destroying it ends the connection; so does throwing. */
+  readonly stream: Socket;
+  readonly remote: Endpoint;
+  readonly local: Endpoint;
+  /** How many connections from the same address were alive before this one. */
+  readonly number: number;
+  /** The rule that admitted the client, `ip4/10.0.0.0_8`; undefined where there are no rules. */
+  readonly rule: string | undefined;
+  /** The UCSPI variables of the connection, with what the rule sets (undefined: removes). */
+  environment(): Readonly<Record<string, string | undefined>>;
+}
+
+export type Handler = (connection: TcpConnection) => void | Promise<void>;
+
+/** What a handler's service needs to know. */
+export interface HandlerOptions {
+  readonly posix: Posix;
+  /** Keep the writing side open when the client has closed its own, until the handler ends it. */
+  readonly allowHalfOpen: boolean;
+  /** A handler threw or rejected; the connection is destroyed. */
+  failed(error: unknown, connection: TcpConnection): void;
+}
+
+const SIGTERM = 15;
+const SIGKILL = 9;
+const DONE: WaitStatus = { kind: "exited", exitCode: 0 };
+
+export function handlerService(handler: Handler, options: HandlerOptions): Service {
+  const pid = options.posix.getpid();
+  return (connection, serving) => serveOne(connection, serving, handler, options, pid);
+}
+
+function serveOne(
+  connection: Connection,
+  serving: Serving,
+  handler: Handler,
+  options: HandlerOptions,
+  pid: Pid,
+): void {
+  const { fd } = connection;
+  const stream = new Socket({
+    fd,
+    readable: true,
+    writable: true,
+    allowHalfOpen: options.allowHalfOpen,
+  });
+  stream.on("close", () => serving.end(DONE));
+  // What goes wrong with a connection ends it, and "close" tells; handlers may listen as well.
+  stream.on("error", ignore);
+  serving.begin(pid, (signal) => {
+    if (signal === SIGTERM || signal === SIGKILL) stream.destroy();
+  });
+  const view = new HandledConnection(stream, connection);
+  try {
+    const result = handler(view);
+    if (result instanceof Promise) result.catch((error: unknown) => fail(error, view, options));
+  } catch (error) {
+    fail(error, view, options);
+  }
+}
+
+function ignore(): void {
+  return undefined;
+}
+
+function fail(error: unknown, connection: TcpConnection, options: HandlerOptions): void {
+  connection.stream.destroy();
+  options.failed(error, connection);
+}
+
+class HandledConnection implements TcpConnection {
+  readonly stream: Socket;
+  readonly #connection: Connection;
+
+  constructor(stream: Socket, connection: Connection) {
+    this.stream = stream;
+    this.#connection = connection;
+  }
+
+  get remote(): Endpoint {
+    return this.#connection.remote;
+  }
+
+  get local(): Endpoint {
+    return this.#connection.local;
+  }
+
+  get number(): number {
+    return this.#connection.number;
+  }
+
+  get rule(): string | undefined {
+    return this.#connection.admission?.rule;
+  }
+
+  environment(): Record<string, string | undefined> {
+    const { local, remote, number, admission } = this.#connection;
+    const own = tcpServerEdits({ local, remote, connectionNumber: number });
+    const edits = [...own, ...(admission?.edits ?? [])];
+    return Object.fromEntries(edits.map(({ name, value }) => [name, value]));
+  }
+
+  toString(): string {
+    const { remote } = this.#connection;
+    return `${formatIp(remote.address)}_${remote.port}`;
+  }
+}

@@ -1,0 +1,282 @@
+/**
+ * The TCP server as a library: a chain of words or a JavaScript function for each connection, under
+ * access rules and limits.
+ */
+
+import { CdbRules, DirectoryRules } from "../access/index.ts";
+import type { Rules, Verdict } from "../access/index.ts";
+import { Environment } from "../chain/index.ts";
+import type { Chains, Launch, LinkContext, Report, Signals } from "../chain/index.ts";
+import type { Clock } from "../clock/index.ts";
+import { fromSocketAddress, parseIp, toSocketAddress } from "../net/index.ts";
+import type { Endpoint } from "../net/index.ts";
+import { decodeBytes } from "../posix/index.ts";
+import type { Fd, Posix, SystemError, WaitStatus } from "../posix/index.ts";
+import { childService } from "./child-service.ts";
+import type { Connection, Service } from "./connection.ts";
+import { ConnectionServer } from "./connection-server.ts";
+import { handlerService } from "./handler-service.ts";
+import type { Handler, TcpConnection } from "./handler-service.ts";
+
+/** Where to listen: an address and a port (0: any free one), or a listening socket somebody has made. */
+export type ListenTarget =
+  { readonly host: string; readonly port: number } | { readonly fd: number };
+
+/** The rules of an access-controlled server: a directory, a CDB file, or any other implementation. */
+export type RulesOption = { readonly directory: string } | { readonly cdb: string } | Rules;
+
+export interface TcpServerOptions {
+  readonly listen: ListenTarget | readonly ListenTarget[];
+  /** The words of a chain, run as a process for each connection; or a function. */
+  readonly serve: readonly string[] | Handler;
+  /**
+   * Who may connect, by address. Without rules everybody may. Rules that cannot be read, and a client
+   * that no rule names, refuse. Names are not looked up: for rules by name put s6-tcpserver-access
+   * into the chain.
+   */
+  readonly rules?: RulesOption;
+  /** Connections at a time; more wait in the kernel. 40 for a chain, without limit for a function. */
+  readonly maxConnections?: number;
+  /** Connections at a time from one address; more are closed at once. By default `maxConnections`. */
+  readonly maxPerAddress?: number;
+  /** How many connections the kernel lets wait, 4096 by default. */
+  readonly backlog?: number;
+  /** Tell each connection its own local address where the listener has the wildcard. */
+  readonly localAddress?: boolean;
+  /** The environment of the programs of a chain; that of this process by default. */
+  readonly environment?: Readonly<Record<string, string | undefined>>;
+  /** For functions: do not end the stream when the client has ended its side. */
+  readonly allowHalfOpen?: boolean;
+  /** Aborting it closes the server and its connections. */
+  readonly signal?: AbortSignal;
+  /** A client was refused: by which rule, or for which other reason. */
+  onRefused?(refusal: { readonly remote: Endpoint; readonly reason: string }): void;
+  /** A connection is over: how its program ended; exit code 0 for a function. */
+  onEnd?(remote: Endpoint, status: WaitStatus): void;
+  /** Something went wrong that the server survives: accepting, making a process, a function. */
+  onError?(error: unknown, connection?: TcpConnection): void;
+}
+
+/** What a server works with. `ucspi` itself fills it in; tests give their own. */
+export interface TcpServerSystem {
+  readonly posix: Posix;
+  readonly clock: Clock;
+  readonly chains: Chains;
+  readonly signals: Signals;
+  readonly report: Report;
+  readonly variables: Readonly<Record<string, string | undefined>>;
+}
+
+const BACKLOG_DEFAULT = 4096;
+const CHAIN_CONNECTIONS_DEFAULT = 40;
+const SIGTERM = 15;
+const SIGCONT = 18;
+
+type State = "new" | "serving" | "stopped";
+
+export class TcpServer {
+  readonly #options: TcpServerOptions;
+  readonly #system: TcpServerSystem;
+  #state: State = "new";
+  #server: ConnectionServer | undefined;
+  #opened: Fd[] = [];
+  #addresses: readonly Endpoint[] = [];
+  readonly #aborted = (): void => void this.close();
+
+  constructor(options: TcpServerOptions, system: TcpServerSystem) {
+    this.#options = options;
+    this.#system = system;
+  }
+
+  /** Where the server listens, once it has started. */
+  get addresses(): readonly Endpoint[] {
+    return this.#addresses;
+  }
+
+  /** How many connections are alive. */
+  get connections(): number {
+    return this.#server?.connections ?? 0;
+  }
+
+  /**
+   * Bind, listen and begin to accept. Throws SystemError when a socket cannot be had (EADDRINUSE), and
+   * RangeError for a host that is no IP address. A server starts once.
+   */
+  async start(): Promise<readonly Endpoint[]> {
+    const { signal, serve } = this.#options;
+    if (this.#state !== "new") throw new TypeError("A TcpServer can be started only once");
+    signal?.throwIfAborted();
+    this.#state = "serving";
+    const listeners = this.#openListeners();
+    if (typeof serve !== "function") await this.#system.chains.prepare(serve, this.#path());
+    this.#server = this.#createServer(listeners);
+    signal?.addEventListener("abort", this.#aborted, { once: true });
+    this.#server.start();
+    return this.#addresses;
+  }
+
+  /**
+   * Stop accepting and wait for the connections to end by themselves, at most `timeoutMs` (without it:
+   * for as long as it takes); then end those that are left. True if none was left.
+   */
+  async drain(timeoutMs?: number): Promise<boolean> {
+    const server = this.#stopListening();
+    const isEmpty = (await server?.drain(timeoutMs)) ?? true;
+    if (!isEmpty) await this.close();
+    return isEmpty;
+  }
+
+  /** Stop accepting, end all connections and wait until they are over. */
+  async close(): Promise<void> {
+    const server = this.#stopListening();
+    server?.signal(SIGTERM);
+    server?.signal(SIGCONT);
+    await server?.idle();
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.close();
+  }
+
+  #stopListening(): ConnectionServer | undefined {
+    this.#state = "stopped";
+    this.#options.signal?.removeEventListener("abort", this.#aborted);
+    this.#server?.stop();
+    for (const fd of this.#opened.splice(0)) this.#system.posix.close(fd);
+    return this.#server;
+  }
+
+  #openListeners(): Fd[] {
+    const { listen } = this.#options;
+    const targets: readonly ListenTarget[] = "length" in listen ? listen : [listen];
+    try {
+      const listeners = targets.map((target) => this.#openListener(target));
+      this.#addresses = listeners.map((fd) => this.#addressOf(fd));
+      return listeners;
+    } catch (error) {
+      this.#stopListening();
+      throw error;
+    }
+  }
+
+  #openListener(target: ListenTarget): Fd {
+    const { posix } = this.#system;
+    if ("fd" in target) return this.#adopt(target.fd);
+    const address = parseIp(target.host);
+    if (address === undefined) throw new RangeError(`Not an IP address: ${target.host}`);
+    const fd = posix.socket(address.family === 4 ? "inet" : "inet6", "stream");
+    this.#opened.push(fd);
+    posix.setReuseAddress(fd, true);
+    posix.bind(fd, toSocketAddress({ address, port: target.port }));
+    posix.listen(fd, this.#options.backlog ?? BACKLOG_DEFAULT);
+    return fd;
+  }
+
+  #adopt(fd: number): Fd {
+    const { posix } = this.#system;
+    if (!posix.isOpen(fd) || !posix.isSocket(fd)) throw new RangeError(`Not a socket: ${fd}`);
+    posix.setCloseOnExec(fd, true);
+    posix.setNonblocking(fd, true);
+    return fd;
+  }
+
+  #addressOf(fd: Fd): Endpoint {
+    const endpoint = fromSocketAddress(this.#system.posix.getsockname(fd));
+    if (endpoint === undefined) throw new RangeError(`Not an IP socket: ${fd}`);
+    return endpoint;
+  }
+
+  #createServer(listeners: readonly Fd[]): ConnectionServer {
+    const options = this.#options;
+    const { posix, clock } = this.#system;
+    const isChain = typeof options.serve !== "function";
+    const maxConnections =
+      options.maxConnections ?? (isChain ? CHAIN_CONNECTIONS_DEFAULT : Infinity);
+    return new ConnectionServer({
+      posix,
+      clock,
+      listeners,
+      maxConnections,
+      maxPerAddress: options.maxPerAddress ?? maxConnections,
+      asksLocalAddress: options.localAddress ?? false,
+      service: this.#guard(this.#service()),
+      events: {
+        ended: ({ remote }, _pid, status) => options.onEnd?.(remote, status),
+        rejected: ({ remote }, count) =>
+          options.onRefused?.({ remote, reason: `${count} connections from this address` }),
+        dropped: (_, why) => options.onError?.(new Error(`Unable to ${why}`)),
+        acceptFailed: (error: SystemError) => options.onError?.(error),
+      },
+    });
+  }
+
+  #service(): Service {
+    const { serve, allowHalfOpen = false } = this.#options;
+    if (typeof serve === "function") {
+      return handlerService(serve, {
+        posix: this.#system.posix,
+        allowHalfOpen,
+        failed: (error, connection) => this.#options.onError?.(error, connection),
+      });
+    }
+    const context: LinkContext = { ...this.#system, isBecoming: false };
+    return childService("ucspi", this.#launch(serve), context);
+  }
+
+  #launch(argv: readonly string[]): Launch {
+    const variables = this.#options.environment ?? this.#system.variables;
+    const strings = Object.entries(variables).flatMap(([name, value]) =>
+      value === undefined ? [] : [`${name}=${value}`],
+    );
+    return {
+      argv,
+      environment: Environment.of(strings),
+      descriptors: new Map([[2, 2 as Fd]]),
+      limits: new Map(),
+    };
+  }
+
+  #path(): string | undefined {
+    return (this.#options.environment ?? this.#system.variables)["PATH"];
+  }
+
+  /** Put the rules in front of a service. */
+  #guard(service: Service): Service {
+    const { rules: option, onRefused } = this.#options;
+    if (option === undefined) return service;
+    const { posix } = this.#system;
+    const rules = openRules(option, posix);
+    return (connection, serving) => {
+      const verdict = rules.checkIp(connection.remote.address);
+      if (verdict.kind === "allow") {
+        service(admitted(connection, verdict), serving);
+        return;
+      }
+      posix.close(connection.fd);
+      onRefused?.({ remote: connection.remote, reason: reasonOf(verdict) });
+      serving.refuse();
+    };
+  }
+}
+
+function openRules(option: RulesOption, posix: Posix): Rules {
+  if ("directory" in option) return new DirectoryRules(posix, option.directory);
+  return "cdb" in option ? new CdbRules(posix, option.cdb) : option;
+}
+
+function admitted(connection: Connection, verdict: Verdict & { kind: "allow" }): Connection {
+  const { rule, edits, exec } = verdict;
+  const argv = exec === undefined ? undefined : ["execlineb", "-c", decodeBytes(exec)];
+  return { ...connection, admission: { rule, edits, argv } };
+}
+
+function reasonOf(verdict: Exclude<Verdict, { kind: "allow" }>): string {
+  switch (verdict.kind) {
+    case "deny":
+      return `rule ${verdict.rule}`;
+    case "notFound":
+      return "no rule matches";
+    case "error":
+      return verdict.why;
+  }
+}
