@@ -1,5 +1,4 @@
 export { decodeBytes, encodeBytes, joinBlock, splitBlock } from "./bytes.ts";
-export { restoreInheritance } from "./inherited.ts";
 export { errnoOf, SystemError } from "./posix.ts";
 export type {
   Accepted,
