@@ -4,6 +4,7 @@ const KINDS = {
   dir: "directory",
   rulesdir: "directory",
   file: "file",
+  lockfile: "file",
   cdb: "file",
   cdbfile: "file",
   rulesfile: "file",
