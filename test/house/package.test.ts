@@ -6,6 +6,7 @@ import { COMMAND_NAMES } from "../../src/command/registry.ts";
 import { ROOT } from "../support/scene.ts";
 
 interface Manifest {
+  readonly man: readonly string[];
   readonly scripts: Readonly<Record<string, string>>;
   readonly exports: Readonly<Record<string, string | Readonly<Record<string, string>>>>;
   readonly dependencies: Readonly<Record<string, string>>;
@@ -49,6 +50,7 @@ describe("the package", () => {
     const pages = paths.filter((path) => path.startsWith("man/"));
     const names = pages.map((path) => path.replace(/^man\/|\.[18]$/g, ""));
     expect(names.toSorted()).toEqual([...COMMAND_NAMES].toSorted());
+    expect(manifest.man.toSorted()).toEqual(pages.toSorted());
     const completions = ["completions/_ucspi", "completions/ucspi.bash", "completions/ucspi.fish"];
     expect(paths).toEqual(expect.arrayContaining(completions));
   });
