@@ -1,15 +1,16 @@
 /**
  * The interpreter for a chain typed at a shell: run each link, then turn this process into the
- * program. What a link decides about this very process (identity, descriptors, session) is applied as
- * soon as a later link depends on it, and otherwise just before execve.
+ * program. What a link decides about this very process (identity, session, standard descriptors) is
+ * applied as soon as a later link depends on it, and otherwise just before execve.
  */
 
 import { joinBlock, SystemError } from "../posix/index.ts";
 import type { Fd, Identity, Posix } from "../posix/index.ts";
-import { runStage } from "./chains.ts";
+import { blameFor } from "./blame.ts";
+import { runStage, stageReach } from "./chains.ts";
 import { execFailureCode, EXIT } from "./exit.ts";
 import { handOn } from "./inherit.ts";
-import type { Launch } from "./launch.ts";
+import type { Launch, Source } from "./launch.ts";
 import type { LinkContext } from "./link.ts";
 import { candidateFiles } from "./search.ts";
 
@@ -24,8 +25,8 @@ export async function become(first: Launch, by: string, context: LinkContext): P
   for (;;) {
     const stage = await context.chains.meaning(launch.argv, path);
     if (stage === "program") return executeProgram({ launch, by: last, path }, context);
-    if (stage.link.reach !== "anywhere") {
-      const settled = settle(launch, context);
+    if (stageReach(stage) !== "anywhere") {
+      const settled = settle(launch, last, context);
       if (typeof settled === "number") return settled;
       launch = settled;
     }
@@ -34,6 +35,7 @@ export async function become(first: Launch, by: string, context: LinkContext): P
     const outcome = await runStage(stage, launch, context);
     if (outcome.kind === "ended") return outcome.exitCode;
     launch = outcome.launch;
+    if (outcome.kind === "execute") return executeProgram({ launch, by: last, path }, context);
   }
 }
 
@@ -49,7 +51,7 @@ function executeProgram({ launch, by, path }: Execution, context: LinkContext): 
   const [word = ""] = launch.argv;
   if (word === "") return EXIT.ok;
   const isOurs = context.chains.finder.ownCommand(word, path) !== undefined;
-  const settled = settle(isOurs ? handOn(launch, context.posix) : launch, context);
+  const settled = settle(isOurs ? handOn(launch, context.posix) : launch, by, context);
   if (typeof settled === "number") return settled;
   return execute(settled, candidateFiles(word, path), by, context);
 }
@@ -60,44 +62,44 @@ function execute(
   by: string,
   { posix, report }: LinkContext,
 ): number {
-  const [word = ""] = launch.argv;
   try {
-    for (const fd of launch.descriptors.keys()) if (posix.isOpen(fd)) posix.close(fd);
+    moveDescriptors(launch.descriptors, posix, () => true);
+    for (const fd of closedOnes(launch)) if (posix.isOpen(fd)) posix.close(fd);
     for (const [resource, limit] of launch.limits) posix.setrlimit(resource, limit);
     const environment = Buffer.concat([...Object.values(launch.environment.blocks())]);
     return posix.execve(joinBlock(files), joinBlock(launch.argv), environment);
   } catch (error) {
     if (!(error instanceof SystemError)) throw error;
-    const isExec = error.syscall === "execve";
-    const action = isExec ? `exec ${word}` : error.syscall;
-    report(by, "fatal", `unable to ${action}: ${error.message}`);
-    return isExec ? execFailureCode(error.code) : EXIT.system;
+    const { who, text } = blameFor(error, launch, by);
+    report(who, "fatal", text);
+    return error.syscall === "execve" ? execFailureCode(error.code) : EXIT.system;
   }
+}
+
+function closedOnes({ descriptors }: Launch): number[] {
+  return [...descriptors].flatMap(([target, source]) => (source === "closed" ? [target] : []));
 }
 
 /**
- * Apply to this process what the launch says about it, but for the limits: ours would have to live
- * under them. The exit code if the kernel refuses.
+ * Apply to this process what the launch says about it, as far as a later link may depend on it and
+ * Node can live with it. The limits stay: ours would have to live under them. So do closed descriptors,
+ * lest a file of ours get their numbers, and descriptors above 2, whose numbers may be Node's own.
+ * The exit code if the kernel refuses.
  */
-function settle(launch: Launch, { posix, report }: LinkContext): Launch | number {
+function settle(launch: Launch, by: string, { posix, report }: LinkContext): Launch | number {
   const { identity, session, ...rest } = launch;
   try {
-    moveDescriptors(launch.descriptors, posix);
+    const descriptors = moveDescriptors(launch.descriptors, posix, (target) => target <= 2);
     if (session !== undefined) changeSession(session, posix);
     if (identity !== undefined) raiseLimits(launch, posix);
     if (identity !== undefined) changeIdentity(identity, posix);
+    return { ...rest, descriptors };
   } catch (error) {
     if (!(error instanceof SystemError)) throw error;
-    report(identity?.changedBy ?? "ucspi", "fatal", `unable to ${error.syscall}: ${error.message}`);
+    const { who, text } = blameFor(error, launch, by);
+    report(who, "fatal", text);
     return EXIT.system;
   }
-  return { ...rest, descriptors: new Map(closedOnes(launch.descriptors)) };
-}
-
-/** What was closed at birth stays open here until the end, so that no file of ours gets its number. */
-function closedOnes(descriptors: Launch["descriptors"]): [number, "closed"][] {
-  const entries = Array.from(descriptors, ([target, source]) => ({ target, source }));
-  return entries.flatMap(({ target, source }) => (source === "closed" ? [[target, source]] : []));
 }
 
 function changeSession(session: NonNullable<Launch["session"]>, posix: Posix): void {
@@ -119,18 +121,44 @@ function raiseLimits({ limits }: Launch, posix: Posix): void {
   }
 }
 
-/** Give the descriptors their numbers, first moving the sources that are in the way. */
-function moveDescriptors(descriptors: Launch["descriptors"], posix: Posix): void {
+/**
+ * Give descriptors their numbers, those whose number `isDue` and those that have it already, first
+ * moving sources that are in the way. Returns what is left to do.
+ */
+function moveDescriptors(
+  descriptors: Launch["descriptors"],
+  posix: Posix,
+  isDue: (target: number) => boolean,
+): Map<number, Source> {
   const above = Math.max(2, ...descriptors.keys()) + 1;
-  const staged = [...descriptors].flatMap(([target, source]) =>
-    source === "closed"
-      ? []
-      : [{ target, source: source === target ? source : posix.dup(source, above) }],
-  );
-  for (const { target, source } of staged) place(target, source, posix);
-  for (const source of new Set(descriptors.values())) {
-    if (source !== "closed" && !descriptors.has(source)) posix.close(source);
+  const due: Move[] = [];
+  const left = new Map<number, Source>();
+  for (const [target, source] of descriptors) {
+    if (source !== "closed" && (source === target || isDue(target))) due.push({ target, source });
+    else left.set(target, source);
   }
+  for (const [target, source] of left) {
+    if (source !== "closed" && due.some((move) => move.target === source)) {
+      left.set(target, posix.dup(source, above));
+    }
+  }
+  const staged = due.map(({ target, source }) => ({
+    target,
+    source: source === target ? source : posix.dup(source, above),
+  }));
+  for (const { target, source } of staged) place(target, source, posix);
+  const kept = new Set<Source>([...left.values(), ...due.map(({ target }) => target as Fd)]);
+  for (const { source } of due) {
+    if (kept.has(source)) continue;
+    kept.add(source);
+    posix.close(source);
+  }
+  return left;
+}
+
+interface Move {
+  readonly target: number;
+  readonly source: Fd;
 }
 
 function place(target: number, source: Fd, posix: Posix): void {

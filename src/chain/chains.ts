@@ -7,9 +7,11 @@
  */
 
 import type { UsageError } from "../options/index.ts";
+import { SystemError } from "../posix/index.ts";
+import { EXIT } from "./exit.ts";
 import type { Launch } from "./launch.ts";
-import { end, parseLink } from "./link.ts";
-import type { Link, LinkContext, LinkWords, Outcome } from "./link.ts";
+import { end, parseLink, reachOf } from "./link.ts";
+import type { Link, LinkContext, LinkWords, Outcome, Reach } from "./link.ts";
 import { isUsageError, reportUsage } from "./usage.ts";
 
 /** Finds our own commands: the launchers know their files, the registry their links. */
@@ -104,13 +106,14 @@ export class Chains {
     for (;;) {
       const stage = this.meaning(now.launch.argv, now.path);
       if (stage instanceof Promise) return stage.then(() => this.#run(now, context));
-      if (stage === "program" || !canActFor(now.launch, stage.link)) {
+      if (stage === "program" || !canActFor(now.launch, stage)) {
         return { kind: "program", ...now };
       }
       const next = { by: stage.link.name, path: now.launch.environment.get("PATH") };
       const outcome = runStage(stage, now.launch, context);
       if (outcome instanceof Promise) return this.#resume(outcome, next, context);
       if (outcome.kind === "ended") return outcome;
+      if (outcome.kind === "execute") return { kind: "program", ...next, launch: outcome.launch };
       now = { ...next, launch: outcome.launch };
     }
   }
@@ -121,9 +124,9 @@ export class Chains {
     context: LinkContext,
   ): Promise<ChainResult> {
     const result = await outcome;
-    return result.kind === "ended"
-      ? result
-      : this.#run({ ...next, launch: result.launch }, context);
+    if (result.kind === "ended") return result;
+    if (result.kind === "execute") return { kind: "program", ...next, launch: result.launch };
+    return this.#run({ ...next, launch: result.launch }, context);
   }
 
   async #compile(argv: readonly string[], path: string | undefined): Promise<Meaning> {
@@ -156,18 +159,40 @@ export class Chains {
 /** How many values of PATH one chain remembers: rules may set any number of them. */
 const PATHS_MAX = 16;
 
-/** Run one link; words that could not be parsed are an exit code like any other refusal. */
+/** Run one link; words that make no sense are an exit code like any other refusal. */
 export function runStage(
   stage: Stage,
   launch: Launch,
   context: LinkContext,
 ): Outcome | Promise<Outcome> {
-  if ("words" in stage) return stage.link.run(launch, stage.words, context);
-  return end(reportUsage(context.report, stage.link, stage.error));
+  const { link } = stage;
+  if (!("words" in stage)) return end(reportUsage(context.report, link, stage.error));
+  try {
+    const outcome = link.run(launch, stage.words, context);
+    return outcome instanceof Promise
+      ? outcome.catch((error: unknown) => endOnError(error, link, context))
+      : outcome;
+  } catch (error) {
+    return endOnError(error, link, context);
+  }
+}
+
+/** A usage error that only running has shown, or a system call that failed; the rest are bugs. */
+function endOnError(error: unknown, link: Link, { report }: LinkContext): Outcome {
+  if (isUsageError(error)) return end(reportUsage(report, link, error));
+  if (!(error instanceof SystemError)) throw error;
+  report(link.name, "fatal", `unable to ${error.syscall}: ${error.message}`);
+  return end(EXIT.system);
 }
 
 /** Can this link run in this process on behalf of the child that `launch` describes? */
-function canActFor(launch: Launch, link: Link): boolean {
-  if (link.reach === "anywhere") return true;
-  return link.reach === "identity" && launch.identity === undefined;
+function canActFor(launch: Launch, stage: Stage): boolean {
+  const reach = stageReach(stage);
+  if (reach === "anywhere") return true;
+  return reach === "identity" && launch.identity === undefined;
+}
+
+/** Where a stage may run: a usage error is told as the link itself would tell it. */
+export function stageReach(stage: Stage): Reach {
+  return "words" in stage ? reachOf(stage.link, stage.words) : stage.link.reach;
 }

@@ -3,7 +3,7 @@
  * and what the program would be born with. Only side-effect-free links are really run.
  */
 
-import { runStage } from "./chains.ts";
+import { runStage, stageReach } from "./chains.ts";
 import type { Stage } from "./chains.ts";
 import { end, parseLink } from "./link.ts";
 import type { LinkContext, Outcome } from "./link.ts";
@@ -59,7 +59,7 @@ async function preview(stage: Stage, launch: Launch, context: LinkContext): Prom
   if (!("words" in stage)) return runStage(stage, launch, context);
   const { link, words } = stage;
   if (link.preview !== undefined) return link.preview(launch, words, context);
-  return link.reach === "process" ? end(0) : link.run(launch, words, context);
+  return stageReach(stage) === "process" ? end(0) : link.run(launch, words, context);
 }
 
 /** The words of this stage alone, without those of what follows. */

@@ -7,7 +7,7 @@ export { execFailureCode, EXIT } from "./exit.ts";
 export { initialLaunch } from "./inherit.ts";
 export { withDescriptors, withEnvironment, withIdentity, withLimits } from "./launch.ts";
 export type { Launch, Source } from "./launch.ts";
-export { defineLink, end, goOn, linkSynopsis, parseLink } from "./link.ts";
+export { defineLink, end, goOn, linkSynopsis, parseLink, reachOf } from "./link.ts";
 export type {
   Link,
   LinkContext,
@@ -18,6 +18,7 @@ export type {
   Report,
   Signals,
 } from "./link.ts";
+export { isOwnDescriptor } from "./own-descriptors.ts";
 export { candidateFiles } from "./search.ts";
 export { Spawner } from "./spawn.ts";
 export type { SpawnResult } from "./spawn.ts";

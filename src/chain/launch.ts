@@ -14,6 +14,8 @@ export interface Launch {
   readonly environment: Environment;
   readonly descriptors: ReadonlyMap<number, Source>;
   readonly limits: ReadonlyMap<Resource, Limit>;
+  /** The link to name when the kernel refuses the limits. */
+  readonly limitsChangedBy?: string;
   /** Accumulated over the chain; `changedBy` is the link to name when the kernel refuses. */
   readonly identity?: Identity & { readonly changedBy: string };
   readonly session?: Session;
@@ -30,8 +32,16 @@ export function withDescriptors(
   return { ...launch, descriptors: new Map([...launch.descriptors, ...descriptors]) };
 }
 
-export function withLimits(launch: Launch, limits: Iterable<readonly [Resource, Limit]>): Launch {
-  return { ...launch, limits: new Map([...launch.limits, ...limits]) };
+export function withLimits(
+  launch: Launch,
+  limits: Iterable<readonly [Resource, Limit]>,
+  changedBy: string,
+): Launch {
+  return {
+    ...launch,
+    limits: new Map([...launch.limits, ...limits]),
+    limitsChangedBy: changedBy,
+  };
 }
 
 /** Later parts replace earlier ones; parts that are absent stay as they were. */

@@ -14,6 +14,8 @@ import type { Launch } from "./launch.ts";
 export type Outcome =
   /** Go on with `launch`, whose argv is what follows the link. */
   | { readonly kind: "continue"; readonly launch: Launch }
+  /** Go on with `launch` in another process image: its words are not to be run in this one. */
+  | { readonly kind: "execute"; readonly launch: Launch }
   /** The chain ends here: refused, failed or done. Whatever there was to say has been reported. */
   | { readonly kind: "ended"; readonly exitCode: number };
 
@@ -67,6 +69,8 @@ export interface Link<Table extends OptionTable = OptionTable> {
   /** Does a program follow? */
   readonly program: "required" | "optional" | "none";
   readonly reach: Reach;
+  /** The reach where it depends on the words. */
+  reachFor?(words: LinkWords<Table>): Reach;
   /** Sentences for the dry run: what running it would do that the launch does not show. */
   describe?(words: LinkWords<Table>, launch: Launch): readonly string[];
   /** The dry run's `run`: no side effects. Links that only edit need none. */
@@ -79,6 +83,11 @@ export interface Link<Table extends OptionTable = OptionTable> {
 /** Declare a link; the table's types reach its functions. */
 export function defineLink<const Table extends OptionTable>(link: Link<Table>): Link<Table> {
   return link;
+}
+
+/** Where this link may run, given its words. */
+export function reachOf(link: Link, words: LinkWords<OptionTable>): Reach {
+  return link.reachFor?.(words) ?? link.reach;
 }
 
 export function goOn(launch: Launch): Outcome {

@@ -1,5 +1,6 @@
 /** The interpreter for a child: marshal a launch whose links have run, and create the process. */
 
+import { blameFor } from "./blame.ts";
 import type { ChainResult } from "./chains.ts";
 import { execFailureCode, EXIT } from "./exit.ts";
 import { handOn } from "./inherit.ts";
@@ -39,7 +40,10 @@ export class Spawner {
   }
 
   /** Run the links at the head of the launch and spawn what is left, unless `isAbandoned` by then. */
-  spawn(launch: Launch, isAbandoned: () => boolean): SpawnResult | Promise<SpawnResult> {
+  spawn(
+    launch: Launch,
+    isAbandoned: () => boolean = () => false,
+  ): SpawnResult | Promise<SpawnResult> {
     const result = this.#context.chains.runForChild(launch, this.#server, this.#context);
     return result instanceof Promise
       ? result.then((later) => this.#create(later, isAbandoned))
@@ -96,14 +100,10 @@ export class Spawner {
   #fail(error: SystemError, launch: Launch, by: string): SpawnResult {
     const { report } = this.#context;
     if (CREATION.has(error.syscall) || by === this.#server) return { kind: "failed", error };
-    const [word = ""] = launch.argv;
-    if (error.syscall === "execve") {
-      report(by, "fatal", `unable to exec ${word}: ${error.message}`);
-      return { kind: "ended", exitCode: execFailureCode(error.code) };
-    }
-    const who = launch.identity?.changedBy ?? by;
-    report(who, "fatal", `unable to ${error.syscall}: ${error.message}`);
-    return { kind: "ended", exitCode: EXIT.system };
+    const { who, text } = blameFor(error, launch, by);
+    report(who, "fatal", text);
+    const exitCode = error.syscall === "execve" ? execFailureCode(error.code) : EXIT.system;
+    return { kind: "ended", exitCode };
   }
 }
 

@@ -1,0 +1,23 @@
+/**
+ * Which descriptor numbers are Node's own. Its loops and threads break when one of them suddenly is
+ * something else, so a link that has to have such a number leaves that to another process image.
+ */
+
+import { readFileSync } from "node:fs";
+import { errnoOf } from "../posix/index.ts";
+
+/** O_CLOEXEC among the flags that /proc shows. */
+const CLOSE_ON_EXEC = 0o2000000;
+
+/** Is this number taken by something that no program of ours inherits? False where /proc is not. */
+export function isOwnDescriptor(fd: number): boolean {
+  try {
+    const flags = /^flags:\s*([0-7]+)/m.exec(
+      readFileSync(`/proc/self/fdinfo/${fd}`, "latin1"),
+    )?.[1];
+    return flags !== undefined && (Number.parseInt(flags, 8) & CLOSE_ON_EXEC) !== 0;
+  } catch (error) {
+    if (errnoOf(error) === undefined) throw error;
+    return false;
+  }
+}
