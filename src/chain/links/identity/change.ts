@@ -1,0 +1,32 @@
+/** Changes of identity as s6-applyuidgid understands them: 0 stands for "as it is". */
+
+import { withIdentity } from "../../index.ts";
+import type { Launch } from "../../index.ts";
+import type { Gid, Identity, Posix, Uid } from "../../../posix/index.ts";
+
+/** What is asked for: an absent part or a number 0 changes nothing. */
+export interface IdentityChange {
+  readonly uid?: Uid | undefined;
+  readonly gid?: Gid | undefined;
+  /** Supplementary groups besides the group itself. */
+  readonly groups?: readonly Gid[] | undefined;
+}
+
+/** The launch with this change, made in the name of the link `changedBy`. */
+export function changeIdentity(
+  launch: Launch,
+  { uid = 0, gid = 0, groups }: IdentityChange,
+  { posix, changedBy }: { readonly posix: Posix; readonly changedBy: string },
+): Launch {
+  const effectiveGid = gid === 0 ? (launch.identity?.gid ?? posix.getegid()) : gid;
+  const identity: Identity = {
+    ...(uid === 0 ? {} : { uid }),
+    ...(gid === 0 ? {} : { gid }),
+    ...(groups === undefined ? {} : { groups: withFirst(effectiveGid, groups) }),
+  };
+  return Object.keys(identity).length === 0 ? launch : withIdentity(launch, identity, changedBy);
+}
+
+function withFirst(first: Gid, others: readonly Gid[]): Gid[] {
+  return [first, ...others.filter((gid) => gid !== first)];
+}

@@ -1,0 +1,89 @@
+/** s6-ioconnect: copy standard input to one descriptor and another to standard output (supervision.md, 11.8). */
+
+import { defineLink, end, EXIT } from "../index.ts";
+import type { Launch, LinkContext, LinkWords } from "../index.ts";
+import { choice, descriptorAbove2, milliseconds, value } from "../../options/index.ts";
+import type { Fd } from "../../posix/index.ts";
+import { Relay } from "./relay/relay.ts";
+
+const NAME = "s6-ioconnect";
+
+const OPTIONS = {
+  timeoutMs: value(
+    { short: "t", argument: "ms", help: "exit 1 when nothing has moved for so long; 0 is never" },
+    milliseconds,
+  ),
+  reader: value(
+    { short: "r", argument: "fdr", help: "what is copied to standard output, instead of 6" },
+    descriptorAbove2,
+    6,
+  ),
+  writer: value(
+    { short: "w", argument: "fdw", help: "where standard input is copied to, instead of 7" },
+    descriptorAbove2,
+    7,
+  ),
+  ignored: choice(
+    undefined,
+    ["0", "1", "6", "7"].map((short) => ({
+      short,
+      value: undefined,
+      help: "ignored: sockets are recognized",
+    })),
+  ),
+};
+
+type Words = LinkWords<typeof OPTIONS>;
+
+export const ioconnect = defineLink({
+  name: NAME,
+  summary: "copy between the standard descriptors and a connection, both ways",
+  family: "short",
+  options: OPTIONS,
+  operands: [],
+  program: "none",
+  reach: "process",
+  describe: ({ options: { reader, writer } }) => [
+    `copies descriptor 0 to ${writer} and ${reader} to 1 until both are at their end`,
+  ],
+  async run(launch, words, context) {
+    const ends = findEnds(launch, words, context);
+    if (ends === undefined) return end(EXIT.system);
+    const relay = new Relay({ ...context, timeoutMs: words.options.timeoutMs, flows: ends });
+    const stopListening = context.signals.on(["SIGTERM"], () => relay.stopReading());
+    try {
+      return end((await relay.run()) === "done" ? EXIT.ok : EXIT.refused);
+    } finally {
+      stopListening();
+    }
+  },
+});
+
+interface Flow {
+  readonly from: Fd;
+  readonly to: Fd;
+}
+
+/** The two ways to copy; undefined, and told, when a descriptor is not open. */
+function findEnds(launch: Launch, words: Words, context: LinkContext): Flow[] | undefined {
+  const { reader, writer } = words.options;
+  const { posix } = context;
+  const to = findOpen(launch, writer, context);
+  const from = to === undefined ? undefined : findOpen(launch, reader, context);
+  if (to === undefined || from === undefined) return undefined;
+  // Each way watches and closes its own descriptors.
+  const separate = from === to ? posix.dup(from) : from;
+  return [
+    { from: 0 as Fd, to },
+    { from: separate, to: 1 as Fd },
+  ];
+}
+
+function findOpen({ descriptors }: Launch, number: number, context: LinkContext): Fd | undefined {
+  const { posix, report } = context;
+  const source = descriptors.get(number) ?? number;
+  if (source !== "closed" && posix.isOpen(source)) return source;
+  const why = posix.strerror("EBADF");
+  report(NAME, "fatal", `unable to fstat fd ${number}: ${why}`);
+  return undefined;
+}

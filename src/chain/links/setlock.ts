@@ -1,0 +1,165 @@
+/** s6-setlock: hold a lock while the program runs (supervision.md, 11.1; local-services.md, 5). */
+
+import { defineLink, end, EXIT, goOn, isOwnDescriptor, withDescriptors } from "../index.ts";
+import type { Launch, LinkContext, LinkWords, Outcome } from "../index.ts";
+import { deadlineAfter } from "../../clock/index.ts";
+import { choice, descriptorNumber, milliseconds, value } from "../../options/index.ts";
+import { errnoOf, SystemError } from "../../posix/index.ts";
+import type { Fd, Posix } from "../../posix/index.ts";
+
+const NAME = "s6-setlock";
+
+/** How often a lock is tried for while there is a limit to the waiting. */
+const RETRY_MS = 20;
+
+const FILE_MODE = 0o666;
+
+const OPTIONS = {
+  kind: choice<"shared" | "exclusive">("exclusive", [
+    { short: "r", value: "shared", help: "a shared lock" },
+    { short: "w", value: "exclusive", help: "an exclusive lock (the default)" },
+  ]),
+  waits: choice(true, [
+    { short: "n", value: false, help: "fail at once when the lock is held by another" },
+    { short: "N", value: true, help: "wait for the lock (the default)" },
+  ]),
+  timeoutMs: value(
+    { short: "t", argument: "ms", help: "wait no longer than this; 0 is for ever" },
+    milliseconds,
+  ),
+  descriptor: value(
+    { short: "d", argument: "fd", help: "the descriptor of the lock in the program" },
+    descriptorNumber,
+  ),
+};
+
+type Words = LinkWords<typeof OPTIONS>;
+
+export const setlock = defineLink({
+  name: NAME,
+  summary: "run a program under a lock",
+  family: "short",
+  options: OPTIONS,
+  operands: ["lockfile"],
+  program: "required",
+  reach: "process",
+  describe: ({ options: { kind }, operands: [file] }) => [`takes an ${kind} lock on ${file}`],
+  preview: (launch, { program }) => goOn({ ...launch, argv: program }),
+  async run(launch, words, context): Promise<Outcome> {
+    const opened = openLock(words, context);
+    if (opened === undefined) return end(EXIT.system);
+    const number = words.options.descriptor;
+    if (number !== undefined && number !== opened && isOwnDescriptor(number)) {
+      return again(launch, opened, number, context);
+    }
+    const fd = move(opened, number, context);
+    if (fd === undefined) return end(EXIT.system);
+    if (!(await take(fd, words, context))) return end(EXIT.refused);
+    return goOn({ ...launch, argv: words.program });
+  },
+});
+
+/**
+ * The number is one of Node's own. Start over in a process image that has it from birth: a lock
+ * moved after it was taken would be lost, for closing any descriptor of its file gives it up.
+ */
+function again(launch: Launch, fd: Fd, number: number, { chains }: LinkContext): Outcome {
+  const argv = [chains.finder.file(NAME), ...launch.argv.slice(1)];
+  return { kind: "execute", launch: { ...withDescriptors(launch, [[number, fd]]), argv } };
+}
+
+function openLock({ options, operands }: Words, context: LinkContext): Fd | undefined {
+  const [file = ""] = operands;
+  return options.kind === "exclusive" ? openToWrite(file, context) : openToRead(file, context);
+}
+
+function openToWrite(file: string, context: LinkContext): Fd | undefined {
+  return attempt(`open ${file} for writing`, context, (posix) =>
+    posix.open(file, "write", { nonblocking: true, create: FILE_MODE }),
+  );
+}
+
+/** A file that is not there is made first. */
+function openToRead(file: string, context: LinkContext): Fd | undefined {
+  const { posix } = context;
+  const present = attempt(`open ${file} for reading`, context, () => openPresent(posix, file));
+  if (present !== "ENOENT") return present;
+  const created = attempt(`create ${file}`, context, () =>
+    posix.open(file, "write", { nonblocking: true, create: FILE_MODE }),
+  );
+  if (created === undefined) return undefined;
+  posix.close(created);
+  return attempt(`open ${file} for reading`, context, () =>
+    posix.open(file, "read", { nonblocking: true }),
+  );
+}
+
+function openPresent(posix: Posix, file: string): Fd | "ENOENT" {
+  try {
+    return posix.open(file, "read", { nonblocking: true });
+  } catch (error) {
+    if (errnoOf(error) === "ENOENT") return "ENOENT";
+    throw error;
+  }
+}
+
+/** Give the descriptor its number, inheritable. */
+function move(fd: Fd, number: number | undefined, context: LinkContext): Fd | undefined {
+  return attempt("move lock descriptor", context, (posix) => {
+    if (number === undefined || number === fd) {
+      posix.setCloseOnExec(fd, false);
+      return fd;
+    }
+    const moved = posix.dup2(fd, number);
+    posix.close(fd);
+    return moved;
+  });
+}
+
+/** Take the lock; false, and told, when it cannot be had. */
+async function take(fd: Fd, { options, operands }: Words, context: LinkContext): Promise<boolean> {
+  const { kind, waits, timeoutMs } = options;
+  const { posix, report } = context;
+  const [file = ""] = operands;
+  try {
+    if (waits && timeoutMs === undefined) return posix.recordLock(fd, kind, true);
+    if (posix.recordLock(fd, kind, false)) return true;
+    if (waits && (await retry(fd, options, context))) return true;
+    const busy = `unable to lock ${file}: ${posix.strerror("EBUSY")}`;
+    report(NAME, "fatal", waits ? `lock ${file}: timed out` : busy);
+  } catch (error) {
+    if (!(error instanceof SystemError)) throw error;
+    report(NAME, "fatal", `unable to lock ${file}: ${error.message}`);
+  }
+  return false;
+}
+
+/** Try until the time is over. There is no waiting for a record lock in the event loop. */
+async function retry(
+  fd: Fd,
+  { kind, timeoutMs }: Words["options"],
+  { posix, clock }: LinkContext,
+): Promise<boolean> {
+  const deadline = deadlineAfter(clock, timeoutMs);
+  while (deadline?.hasPassed() === false) {
+    const delayMs = Math.min(RETRY_MS, deadline.remainingMs());
+    await new Promise<void>((resolve) => clock.setTimer(delayMs, resolve));
+    if (posix.recordLock(fd, kind, false)) return true;
+  }
+  return false;
+}
+
+/** The result of a call, or undefined when it failed, which is told. */
+function attempt<T>(
+  action: string,
+  context: LinkContext,
+  call: (posix: Posix) => T,
+): T | undefined {
+  try {
+    return call(context.posix);
+  } catch (error) {
+    if (!(error instanceof SystemError)) throw error;
+    context.report(NAME, "fatal", `unable to ${action}: ${error.message}`);
+    return undefined;
+  }
+}

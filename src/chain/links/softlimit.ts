@@ -1,0 +1,136 @@
+/** s6-softlimit: resource limits of the program to come (supervision.md, 11.7). */
+
+import { defineLink, end, EXIT, goOn, withLimits } from "../index.ts";
+import type { Launch, LinkContext } from "../index.ts";
+import { fold, InvalidArgument } from "../../options/index.ts";
+import type { OptionForm } from "../../options/index.ts";
+import type { Limit, Posix, Resource } from "../../posix/index.ts";
+
+const NAME = "s6-softlimit";
+
+/** Which of the two limits an option changes. */
+type Which = "soft" | "hard" | "both";
+
+/** One option: `limit` is undefined for `=`, the most there can be. */
+interface Change {
+  readonly resources: readonly Resource[];
+  readonly which: Which;
+  readonly limit: number | undefined;
+}
+
+/** What has been read so far: -H and -h are about the options after them. */
+interface Changes {
+  readonly which: Which;
+  readonly changes: readonly Change[];
+}
+
+const MEMORY: readonly Resource[] = ["data", "stack", "memlock", "as"];
+
+export const softlimit = defineLink({
+  name: NAME,
+  summary: "run a program with other resource limits",
+  family: "short",
+  options: {
+    changes: fold<Changes>({ which: "soft", changes: [] }, [
+      which("H", "both", "the options that follow set the hard limit as well as the soft one"),
+      which(
+        "h",
+        "hard",
+        "the options that follow set the hard limit, and lower a soft one above it",
+      ),
+      resource("a", "allbytes", "address space", "as"),
+      resource("c", "corebytes", "size of core dumps", "core"),
+      resource("d", "databytes", "data segment", "data"),
+      resource("f", "filebytes", "size of files written", "fsize"),
+      resource("l", "lockbytes", "locked memory", "memlock"),
+      resource(
+        "m",
+        "membytes",
+        "data segment, stack, locked memory and address space, each",
+        ...MEMORY,
+      ),
+      resource("o", "openfiles", "number of open files", "nofile"),
+      resource("P", "priority", "real-time priority", "rtprio"),
+      resource("p", "processes", "number of processes of the user", "nproc"),
+      resource("r", "residentbytes", "resident set", "rss"),
+      resource("s", "stackbytes", "stack", "stack"),
+      resource("t", "cpusecs", "seconds of CPU time", "cpu"),
+    ]),
+  },
+  operands: [],
+  program: "required",
+  reach: "anywhere",
+  run(launch, { options, program }, context) {
+    const { changes } = options.changes;
+    const limits = changes.reduce<Limits>(
+      (now, change) => applyChange(now, change, context.posix),
+      launch.limits,
+    );
+    if (raisesInVain(launch, limits, context)) {
+      context.report(NAME, "fatal", `unable to setrlimit: ${context.posix.strerror("EPERM")}`);
+      return end(EXIT.system);
+    }
+    return goOn({ ...withLimits(launch, limits, NAME), argv: program });
+  },
+});
+
+type Limits = ReadonlyMap<Resource, Limit>;
+
+function which(short: string, value: Which, help: string): OptionForm<Changes> {
+  return { short, help, next: ({ changes }) => ({ which: value, changes }) };
+}
+
+function resource(
+  short: string,
+  argument: string,
+  what: string,
+  ...resources: readonly Resource[]
+): OptionForm<Changes> {
+  return {
+    short,
+    argument,
+    help: `${what}; = stands for the hard limit, with -H and -h for no limit`,
+    next: (previous, text) => ({
+      ...previous,
+      changes: [...previous.changes, { resources, which: previous.which, limit: parseLimit(text) }],
+    }),
+  };
+}
+
+/** 2^64 - 1 is how the kernel writes "no limit". */
+const NO_LIMIT = 0xffff_ffff_ffff_ffffn;
+
+function parseLimit(text: string): number | undefined {
+  if (text === "=") return undefined;
+  if (!/^[0-9]{1,20}$/.test(text) || BigInt(text) > NO_LIMIT) {
+    throw new InvalidArgument("an unsigned integer or =");
+  }
+  return BigInt(text) === NO_LIMIT ? Infinity : Number(text);
+}
+
+function applyChange(limits: Limits, { resources, which, limit }: Change, posix: Posix): Limits {
+  const changed = resources.map((name): [Resource, Limit] => {
+    const current = limits.get(name) ?? posix.getrlimit(name);
+    return [name, changeLimit(current, which, limit)];
+  });
+  return new Map([...limits, ...changed]);
+}
+
+function changeLimit({ soft, hard }: Limit, which: Which, limit: number | undefined): Limit {
+  switch (which) {
+    case "soft":
+      return { soft: Math.min(limit ?? hard, hard), hard };
+    case "both":
+      return { soft: limit ?? Infinity, hard: limit ?? Infinity };
+    case "hard":
+      return { soft: Math.min(soft, limit ?? Infinity), hard: limit ?? Infinity };
+  }
+}
+
+/** Would a hard limit rise in a process that a link before this one has taken root's rights from? */
+function raisesInVain(launch: Launch, limits: Limits, { posix }: LinkContext): boolean {
+  if ((launch.identity?.uid ?? 0) === 0) return false;
+  return [...limits].some(([name, { hard }]) => {
+    return hard > (launch.limits.get(name) ?? posix.getrlimit(name)).hard;
+  });
+}
