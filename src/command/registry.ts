@@ -8,16 +8,34 @@ import type { Definition } from "./command.ts";
 type Loader = () => Promise<Definition>;
 
 const LOADERS: Readonly<Record<string, Loader>> = {
+  "s6-accessrules-cdb-from-fs": async () =>
+    (await import("../access/commands/accessrules-cdb-from-fs.ts")).accessrulesCdbFromFs,
+  "s6-accessrules-fs-from-cdb": async () =>
+    (await import("../access/commands/accessrules-fs-from-cdb.ts")).accessrulesFsFromCdb,
+  "s6-accessrules-lint": async () =>
+    (await import("../access/commands/accessrules-lint.ts")).accessrulesLint,
+  "s6-applyuidgid": async () => (await import("../chain/links/applyuidgid.ts")).applyuidgid,
+  "s6-connlimit": async () => (await import("../chain/links/connlimit.ts")).connlimit,
+  "s6-envdir": async () => (await import("../chain/links/envdir.ts")).envdir,
+  "s6-envuidgid": async () => (await import("../chain/links/envuidgid.ts")).envuidgid,
+  "s6-fghack": async () => (await import("../chain/links/fghack.ts")).fghack,
   "s6-getservbyname": async () =>
     (await import("../ucspi/commands/getservbyname.ts")).getservbyname,
+  "s6-ioconnect": async () => (await import("../chain/links/ioconnect.ts")).ioconnect,
+  "s6-setlock": async () => (await import("../chain/links/setlock.ts")).setlock,
+  "s6-setsid": async () => (await import("../chain/links/setsid.ts")).setsid,
+  "s6-setuidgid": async () => (await import("../chain/links/setuidgid.ts")).setuidgid,
+  "s6-softlimit": async () => (await import("../chain/links/softlimit.ts")).softlimit,
   "s6-tcpclient": async () => (await import("../ucspi/links/tcpclient.ts")).tcpclient,
+  "s6-tcprules": async () => (await import("../access/commands/tcprules.ts")).tcprules,
+  "s6-tcprulescheck": async () =>
+    (await import("../access/commands/tcprulescheck.ts")).tcprulescheck,
   "s6-tcpserver": async () => (await import("../ucspi/links/tcpserver.ts")).tcpserver,
-  "s6-tcpserver-socketbinder": async () =>
-    (await import("../ucspi/links/tcpserver-socketbinder.ts")).tcpserverSocketbinder,
   "s6-tcpserver-access": async () =>
     (await import("../ucspi/links/tcpserver-access.ts")).tcpserverAccess,
+  "s6-tcpserver-socketbinder": async () =>
+    (await import("../ucspi/links/tcpserver-socketbinder.ts")).tcpserverSocketbinder,
   "s6-tcpserverd": async () => (await import("../ucspi/links/tcpserverd.ts")).tcpserverd,
-  "s6-connlimit": async () => (await import("../chain/links/connlimit.ts")).connlimit,
 };
 
 /** The names of all commands, in alphabetical order. */
