@@ -3,8 +3,11 @@
  * to the hard one, opens /dev/null on closed descriptors 0 to 2, and marks the open ones close-on-exec.
  * The launch a chain starts from puts the first two back; the marks are taken off at once.
  *
- * The soft limit is taken from the parent (a shell's children share its limits), the closed
- * descriptors from the way Node opens them: /dev/null for reading and writing, each on its own.
+ * The soft limit is taken from the parent (a shell's children share its limits), unless the hard limit
+ * is another than the parent's: then somebody has set both between the parent and us, as `ulimit -n`
+ * does. The closed descriptors are known from the way Node opens them, /dev/null for reading and
+ * writing, each on its own; but only under a shell, for others start programs with just such a
+ * /dev/null, and a program is better off with one too many than without.
  * Between launchers of ours both are handed on exactly, in one variable.
  */
 
@@ -17,6 +20,9 @@ import type { Launch, Source } from "./launch.ts";
 
 /** Set for a launcher of ours that is executed, and taken out by it: `SOFT_NOFILE[,CLOSED_FD]...` */
 const HANDED_ON = "UCSPI_INHERITED";
+
+/** The programs in which closing a descriptor is a matter of two characters. */
+const SHELLS = /\/((ba|da|z|k|mk|ya|fi|tc|c)?sh|busybox|execlineb)$/;
 
 /** The soft limit on open files where /proc does not tell: the kernel's own default. */
 const SOFT_NOFILE_DEFAULT = 1024;
@@ -36,8 +42,8 @@ export function initialLaunch(
   keepInherited(posix, parent);
   const environment = Environment.of(variables);
   const handedOn = environment.get(HANDED_ON);
-  const birth = parseBirth(handedOn) ?? observeBirth(posix, parent);
   const hard = posix.getrlimit("nofile").hard;
+  const birth = parseBirth(handedOn) ?? observeBirth(posix, parent, hard);
   const nofile: Limit = { soft: Math.min(birth.softNofile, hard), hard };
   return {
     argv,
@@ -64,24 +70,29 @@ function parseBirth(text: string | undefined): Birth | undefined {
   return { softNofile, closed };
 }
 
-function observeBirth(posix: Posix, parent: number): Birth {
-  return { softNofile: parentSoftNofile(parent), closed: closedAtBirth(posix, parent) };
+function observeBirth(posix: Posix, parent: number, hard: number): Birth {
+  return { softNofile: parentSoftNofile(parent, hard), closed: closedAtBirth(posix, parent) };
 }
 
-function parentSoftNofile(parent: number): number {
+/** The soft limit before Node raised it, as far as the parent's limits tell. */
+function parentSoftNofile(parent: number, hard: number): number {
   try {
     const limits = readFileSync(`/proc/${parent}/limits`, "latin1");
-    const soft = /^Max open files\s+(\d+|unlimited)/m.exec(limits)?.[1];
-    if (soft === undefined) return SOFT_NOFILE_DEFAULT;
-    return soft === "unlimited" ? Infinity : Number(soft);
+    const [, soft, parentHard] = /^Max open files\s+(\S+)\s+(\S+)/m.exec(limits) ?? [];
+    if (soft === undefined || parentHard === undefined) return SOFT_NOFILE_DEFAULT;
+    return limitOf(parentHard) === hard ? limitOf(soft) : hard;
   } catch (error) {
     if (errnoOf(error) === undefined) throw error;
     return SOFT_NOFILE_DEFAULT;
   }
 }
 
+function limitOf(text: string): number {
+  return text === "unlimited" ? Infinity : Number(text);
+}
+
 function closedAtBirth(posix: Posix, parent: number): number[] {
-  if (parent === 0) return []; // of another pid namespace: nothing to compare with
+  if (!SHELLS.test(linkTarget(`/proc/${parent}/exe`) ?? "")) return [];
   const suspects = [0, 1, 2].filter(
     (fd) =>
       posix.isOpen(fd) &&
