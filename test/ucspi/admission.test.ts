@@ -1,0 +1,400 @@
+/** What becomes of a client, by the verdict of the rules, the options and what is found out. */
+
+import { afterEach, beforeEach, describe, expect, test } from "vitest";
+import type { Rules, Verdict } from "../../src/access/index.ts";
+import { Environment } from "../../src/chain/index.ts";
+import type { Launch, Outcome } from "../../src/chain/index.ts";
+import { defineLink, parseLink } from "../../src/chain/index.ts";
+import { ACCESS_OPTIONS, admit, readClient } from "../../src/ucspi/index.ts";
+import { startDnsServer } from "../support/dns-server.ts";
+import type { DnsServer } from "../support/dns-server.ts";
+import { fakeWorld } from "./fake-context.ts";
+
+const COMMAND = "s6-tcpserver-access";
+
+const allow: Verdict = { kind: "allow", edits: [], exec: undefined, rule: "ip4/192.0.2.7_32" };
+const deny: Verdict = { kind: "deny", rule: "ip4/192.0.2.0_24" };
+const notFound: Verdict = { kind: "notFound" };
+const damaged: Verdict = {
+  kind: "error",
+  why: "unable to read rules.cdb",
+  code: "EIO",
+  rule: undefined,
+};
+
+/** Rules with one verdict for every address and one for every name. */
+class FixedRules implements Rules {
+  readonly names: string[] = [];
+  readonly #byIp: Verdict;
+  readonly #byName: Verdict;
+
+  constructor(byIp: Verdict, byName: Verdict = notFound) {
+    this.#byIp = byIp;
+    this.#byName = byName;
+  }
+
+  probe(): Verdict {
+    return notFound;
+  }
+
+  checkIp(): Verdict {
+    return this.#byIp;
+  }
+
+  checkReverseDns(name: string): Verdict {
+    this.names.push(name);
+    return this.#byName;
+  }
+
+  checkUidGid(): Verdict {
+    return notFound;
+  }
+}
+
+/** The command line of s6-tcpserver-access, for its options. */
+const words = defineLink({
+  name: COMMAND,
+  summary: "",
+  family: "short",
+  options: ACCESS_OPTIONS,
+  operands: [],
+  program: "required",
+  reach: "identity",
+  run: () => ({ kind: "ended", exitCode: 0 }),
+});
+
+let dns: DnsServer;
+
+beforeEach(async () => {
+  dns = await startDnsServer();
+});
+
+afterEach(async () => {
+  await dns[Symbol.asyncDispose]();
+});
+
+function visit(options: string, rules?: Rules, variables: readonly string[] = []) {
+  const world = fakeWorld();
+  const environment = Environment.of([
+    ...variables,
+    `DNSCACHEIP=${dns.address}`,
+    "PROTO=TCP",
+    "TCPLOCALIP=192.0.2.1",
+    "TCPLOCALPORT=80",
+    "TCPREMOTEIP=192.0.2.7",
+    "TCPREMOTEPORT=50000",
+    "TCPREMOTEHOST=stale.",
+    "TCPLOCALHOST=stale.",
+    "TCPREMOTEINFO=stale",
+  ]);
+  const program = ["cat"];
+  const launch: Launch = { argv: program, environment, descriptors: new Map(), limits: new Map() };
+  const given = options === "" ? [] : options.split(" ");
+  const parsed = parseLink(words, [...given, "cat"]).words.options;
+  const client = readClient((name) => environment.get(name), COMMAND, 4000);
+  const outcome = admit({
+    launch,
+    program,
+    client,
+    options: parsed,
+    rules,
+    context: world.context,
+  });
+  return { ...world, outcome };
+}
+
+/** `end CODE`, or the names and the program that the client gets. */
+async function fate(outcome: Outcome | Promise<Outcome>): Promise<string> {
+  const result = await outcome;
+  if (result.kind === "ended") return `end ${result.exitCode}`;
+  const { environment, argv } = result.launch;
+  const known = ["REMOTEHOST", "LOCALHOST", "REMOTEINFO"].flatMap((name) => {
+    const value = environment.get(`TCP${name}`);
+    return value === undefined ? [] : [`${name}=${value}`];
+  });
+  return [...argv, ...known].join(" ");
+}
+
+describe("rules alone decide when no names are looked up", () => {
+  test.each([
+    ["no rules", undefined, "cat"],
+    ["allow", allow, "cat"],
+    ["deny", deny, "end 1"],
+    ["nothing matches", notFound, "end 1"],
+    ["an error", damaged, "end 111"],
+  ])("%s", async (_, verdict, expected) => {
+    const { outcome } = visit("-H", verdict && new FixedRules(verdict));
+    expect(outcome).not.toBeInstanceOf(Promise);
+    expect(await fate(outcome)).toBe(expected);
+    expect(dns.queries).toEqual([]);
+  });
+});
+
+describe("what is looked up", () => {
+  test("nothing for a client that a rule denies", async () => {
+    expect(await fate(visit("", new FixedRules(deny)).outcome)).toBe("end 1");
+    expect(await fate(visit("-r -p", new FixedRules(damaged)).outcome)).toBe("end 111");
+    expect(dns.queries).toEqual([]);
+  });
+
+  test("the names of both ends, and stale ones go", async () => {
+    dns.records("7.2.0.192.in-addr.arpa", "PTR", ["Client.example.com"]);
+    dns.records("1.2.0.192.in-addr.arpa", "PTR", ["server.example.com"]);
+    expect(await fate(visit("").outcome)).toBe(
+      "cat REMOTEHOST=client.example.com. LOCALHOST=server.example.com.",
+    );
+  });
+
+  test("only the remote name with -l", async () => {
+    dns.records("7.2.0.192.in-addr.arpa", "PTR", ["client.example.com"]);
+    expect(await fate(visit("-l me").outcome)).toBe(
+      "cat REMOTEHOST=client.example.com. LOCALHOST=me",
+    );
+    expect(dns.queries.map(({ name }) => name)).toEqual(["7.2.0.192.in-addr.arpa"]);
+  });
+
+  test("-l counts with -H too", async () => {
+    expect(await fate(visit("-H -l me").outcome)).toBe("cat LOCALHOST=me");
+  });
+
+  test("-p looks up in spite of -H", async () => {
+    dns.records("7.2.0.192.in-addr.arpa", "PTR", ["client.example.com"]);
+    dns.records("client.example.com", "A", ["192.0.2.9", "192.0.2.7"]);
+    expect(await fate(visit("-H -p").outcome)).toBe("cat REMOTEHOST=client.example.com.");
+  });
+});
+
+describe("a client that only its name can admit", () => {
+  const named = (): void => dns.records("7.2.0.192.in-addr.arpa", "PTR", ["client.example.com"]);
+
+  test.each([
+    ["allow", allow, "cat REMOTEHOST=client.example.com."],
+    ["deny", deny, "end 1"],
+    ["notFound", notFound, "end 1"],
+    ["error", damaged, "end 111"],
+  ])("%s", async (_, byName, expected) => {
+    named();
+    const rules = new FixedRules(notFound, byName);
+    expect(await fate(visit("", rules).outcome)).toBe(expected);
+    expect(rules.names).toEqual(["client.example.com."]);
+  });
+
+  test("stays out when it has none", async () => {
+    const rules = new FixedRules(notFound, allow);
+    expect(await fate(visit("", rules).outcome)).toBe("end 1");
+    expect(rules.names).toEqual([]);
+  });
+
+  test("stays out when its name does not map back", async () => {
+    named();
+    dns.records("client.example.com", "A", ["192.0.2.8"]);
+    const rules = new FixedRules(notFound, allow);
+    expect(await fate(visit("-p", rules).outcome)).toBe("end 1");
+    expect(rules.names).toEqual([]);
+  });
+});
+
+describe("the paranoid check of a client that is admitted anyway", () => {
+  const named = (): void => dns.records("7.2.0.192.in-addr.arpa", "PTR", ["client.example.com"]);
+  const other = (): void => dns.records("client.example.com", "A", ["192.0.2.8"]);
+  const broken = (): void =>
+    dns.answer("client.example.com", "A", { kind: "rcode", rcode: "SERVFAIL" });
+  const reverseBroken = (): void =>
+    dns.answer("7.2.0.192.in-addr.arpa", "PTR", { kind: "rcode", rcode: "SERVFAIL" });
+
+  test.each([
+    ["a name that does not map back", "-p", [named, other], "cat"],
+    ["the same, strictly", "-p -w", [named, other], "cat"],
+    ["the same, where a name is required", "-p --require-name", [named, other], "end 1"],
+    ["a name that does not exist", "-p", [named], "cat"],
+    ["the same, strictly", "-p -w", [named], "end 1"],
+    ["a failing forward look-up", "-p", [named, broken], "cat"],
+    ["the same, strictly", "-p -w", [named, broken], "end 111"],
+    ["no name at all, strictly", "-p -w", [], "end 1"],
+    ["a failing reverse look-up, strictly", "-p -w", [reverseBroken], "end 111"],
+    ["the same without -p is tolerated", "-w", [reverseBroken], "cat"],
+    ["no name where one is required", "--require-name", [], "end 1"],
+    [
+      "a name where one is required",
+      "--require-name",
+      [named],
+      "cat REMOTEHOST=client.example.com.",
+    ],
+  ])("%s: %s", async (_, options, prepare, expected) => {
+    for (const step of prepare) step();
+    expect(await fate(visit(options, new FixedRules(allow)).outcome)).toBe(expected);
+  });
+});
+
+describe("a DNS that does not answer", () => {
+  function silence(): void {
+    dns.answer("7.2.0.192.in-addr.arpa", "PTR", { kind: "silence" });
+  }
+
+  test.each([
+    ["-t 500", "cat LOCALHOST=me"],
+    ["-t 500 -w", "cat LOCALHOST=me"],
+    ["-t 500 -p", "cat LOCALHOST=me"],
+    ["-t 500 -p -w", "end 99"],
+    ["-t 500 --hard-timeout", "end 99"],
+    ["-t 500 --require-name", "end 1"],
+  ])("%s", async (options, expected) => {
+    silence();
+    const { outcome, clock } = visit(`-l me ${options}`, new FixedRules(allow));
+    await dns.received(1);
+    clock.advance(500);
+    expect(await fate(outcome)).toBe(expected);
+    expect(clock.pendingTimers).toBe(0);
+  });
+
+  test("keeps out whom only a name could admit", async () => {
+    silence();
+    const { outcome, clock } = visit("-l me -t 500", new FixedRules(notFound, allow));
+    await dns.received(1);
+    clock.advance(500);
+    expect(await fate(outcome)).toBe("end 1");
+  });
+});
+
+describe("IDENT", () => {
+  test.each([
+    ["-r -H", "cat", []],
+    ["-r -H -w", "end 111", ["fatal"]],
+    ["-r -H -v3", "cat", ["warning", "info"]],
+  ])("cannot be asked: %s", async (options, expected, kinds) => {
+    const { outcome, said } = visit(`-v0 ${options}`, new FixedRules(allow));
+    expect(await fate(outcome)).toBe(expected);
+    expect(said.map((line) => line.split(": ")[2])).toEqual(kinds);
+  });
+});
+
+describe("what a rule adds", () => {
+  test("its variables, which those that are found out override", async () => {
+    const edits = [
+      { name: "A", value: "b" },
+      { name: "PATH", value: undefined },
+      { name: "TCPLOCALHOST", value: "of the rule" },
+      { name: "TCPREMOTEINFO", value: "of the rule" },
+    ];
+    const { outcome } = visit("-H -l me", new FixedRules({ ...allow, edits }), ["PATH=/bin"]);
+    const result = await outcome;
+    const environment = result.kind === "continue" ? result.launch.environment : undefined;
+    const names = ["A", "PATH", "TCPLOCALHOST", "TCPREMOTEINFO"];
+    expect(names.map((name) => environment?.get(name))).toEqual(["b", undefined, "me", undefined]);
+  });
+
+  test("its script in place of the program", async () => {
+    const exec = new TextEncoder().encode("echo hello");
+    const result = await visit("-H", new FixedRules({ ...allow, exec })).outcome;
+    expect(result.kind === "continue" && result.launch.argv).toEqual([
+      "execlineb",
+      "-c",
+      "echo hello",
+    ]);
+  });
+
+  test("the same script is the same words, so that its chain is compiled once", async () => {
+    const rules = new FixedRules({ ...allow, exec: new TextEncoder().encode("echo x") });
+    const [first, second] = await Promise.all([
+      visit("-H", rules).outcome,
+      visit("-H", rules).outcome,
+    ]);
+    expect(first.kind === "continue" && second.kind === "continue").toBe(true);
+    if (first.kind === "continue" && second.kind === "continue") {
+      expect(first.launch.argv).toBe(second.launch.argv);
+    }
+  });
+});
+
+describe("what is said", () => {
+  const prefix = `${COMMAND}: pid 4000: info:`;
+
+  test.each([
+    ["-v0", allow, []],
+    ["-v1", allow, [`${prefix} allow pid 4000 ip 192.0.2.7`]],
+    ["-v1", deny, []],
+    ["-v2", deny, [`${prefix} deny pid 4000 ip 192.0.2.7`]],
+    ["-v0", damaged, [`${COMMAND}: pid 4000: fatal: unable to read rules.cdb: strerror of EIO`]],
+    [
+      "-v1 --refusals=text",
+      deny,
+      [`${prefix} refused ip 192.0.2.7 port 50000 by rule: ip4/192.0.2.0_24`],
+    ],
+  ])("%s", async (options, verdict, expected) => {
+    const { outcome, said } = visit(`-H ${options}`, new FixedRules(verdict));
+    await outcome;
+    expect(said).toEqual(expected);
+  });
+
+  test("a refusal as JSON is a line without a name in front", async () => {
+    const { outcome, kernel } = visit("-H --refusals=json", new FixedRules(notFound));
+    await outcome;
+    expect(JSON.parse(kernel.written.get(2) ?? "")).toMatchObject({
+      event: "refused",
+      remoteIp: "192.0.2.7",
+      by: "rule",
+      reason: "no rule matches",
+    });
+  });
+});
+
+describe("the connection itself", () => {
+  test("gets the banners before anything is decided, whole", async () => {
+    const long = "x".repeat(300);
+    const { outcome, kernel } = visit(`-H -B a -B ${long}`, new FixedRules(deny));
+    expect(await fate(outcome)).toBe("end 1");
+    expect(kernel.written.get(1)).toBe(`a${long}`);
+  });
+
+  test("is over when the banner cannot be written", async () => {
+    const { kernel, context, said } = fakeWorld();
+    kernel.writeFailure = "EPIPE";
+    const environment = Environment.of([
+      "PROTO=TCP",
+      "TCPLOCALIP=::1",
+      "TCPLOCALPORT=80",
+      "TCPREMOTEIP=::1",
+      "TCPREMOTEPORT=1",
+    ]);
+    const launch: Launch = {
+      argv: ["cat"],
+      environment,
+      descriptors: new Map(),
+      limits: new Map(),
+    };
+    const client = readClient((name) => environment.get(name), COMMAND, 4000);
+    const options = parseLink(words, ["-H", "-B", "hello", "cat"]).words.options;
+    const request = { launch, program: ["cat"], client, options, rules: undefined, context };
+    expect(await fate(admit(request))).toBe("end 111");
+    kernel.writeFailure = undefined;
+    kernel.isStuck = true;
+    expect(await fate(admit(request))).toBe("end 111");
+    expect(said).toEqual([
+      `${COMMAND}: pid 4000: fatal: unable to write banner: strerror of EPIPE`,
+      `${COMMAND}: pid 4000: fatal: unable to write banner: strerror of ETIMEDOUT`,
+    ]);
+  });
+
+  test("gets TCP_NODELAY with -D", async () => {
+    const { outcome, kernel } = visit("-H -D");
+    await outcome;
+    expect(kernel.noDelay).toEqual([1]);
+    expect(visit("-H").kernel.noDelay).toEqual([]);
+  });
+});
+
+test.each([
+  ["PROTO", "PROTO not set"],
+  ["TCPLOCALPORT", "TCPLOCALPORT not set"],
+])("without %s nobody is a client", (missing, message) => {
+  const variables: Readonly<Record<string, string>> = {
+    PROTO: "TCP",
+    TCPLOCALIP: "::1",
+    TCPLOCALPORT: "80",
+    TCPREMOTEIP: "::1",
+    TCPREMOTEPORT: "1",
+  };
+  const read = (name: string): string | undefined =>
+    name === missing ? undefined : variables[name];
+  expect(() => readClient(read, COMMAND, 1)).toThrow(message);
+});

@@ -1,0 +1,41 @@
+/** The world of a link in tests: a fake kernel, a clock to step, and links that the test declares. */
+
+import { Chains } from "../../src/chain/index.ts";
+import type { Link, LinkContext } from "../../src/chain/index.ts";
+import { FakeClock } from "../../src/clock/fake.ts";
+import { FakeKernel } from "./fake-kernel.ts";
+
+export interface FakeWorld {
+  readonly kernel: FakeKernel;
+  readonly clock: FakeClock;
+  /** The lines on stderr. */
+  readonly said: string[];
+  readonly context: LinkContext;
+}
+
+/** A world in which these links, and no other words, are ours. */
+export function fakeWorld(links: readonly Link[] = []): FakeWorld {
+  const kernel = new FakeKernel();
+  const clock = new FakeClock();
+  const said: string[] = [];
+  const find = (word: string): Link | undefined => links.find(({ name }) => name === word);
+  const finder = {
+    ownCommand: (word: string) => find(word)?.name,
+    load: (name: string) => Promise.resolve(find(name)),
+    file: (name: string) => `/bin/${name}`,
+  };
+  const context: LinkContext = {
+    posix: kernel.posix,
+    clock,
+    report: (program, kind, text) => void said.push(`${program}: ${kind}: ${text}`),
+    signals: { on: () => () => {} },
+    chains: new Chains({ finder, fuses: true }),
+    isBecoming: false,
+  };
+  return { kernel, clock, said, context };
+}
+
+/** Let everything that promises have made ready run. */
+export async function settled(): Promise<void> {
+  await new Promise<void>((resolve) => setImmediate(resolve));
+}

@@ -1,0 +1,48 @@
+import { expect, test } from "vitest";
+import { parseIp } from "../../src/net/index.ts";
+import type { Endpoint } from "../../src/net/index.ts";
+import { formatRefusal, formatStatus, joinEndpoint } from "../../src/ucspi/log.ts";
+
+function endpoint(ip: string, port: number): Endpoint {
+  const address = parseIp(ip);
+  if (address === undefined) throw new TypeError(`Not an IP address: ${ip}`);
+  return { address, port };
+}
+
+test("address and port are joined as in the C suite", () => {
+  expect(joinEndpoint(endpoint("127.0.0.1", 4000))).toBe("127.0.0.1_4000");
+  expect(joinEndpoint(endpoint("::1", 51538))).toBe("::1_51538");
+});
+
+test("how a program ended is an exit code or a signal", () => {
+  expect(formatStatus({ kind: "exited", exitCode: 0 })).toBe("exitcode 0");
+  expect(formatStatus({ kind: "killed", signal: 9, coreDumped: false })).toBe("signal 9");
+  expect(formatStatus({ kind: "killed", signal: 11, coreDumped: true })).toBe("signal 11");
+});
+
+const refusal = {
+  remote: endpoint("2001:db8::7", 50_000),
+  local: endpoint("2001:db8::1", 80),
+  by: "rule",
+  reason: "ip6/2001:db8::_32",
+} as const;
+
+test("a refusal as text names the client, what decided and why", () => {
+  expect(formatRefusal(refusal, "text")).toBe(
+    "refused ip 2001:db8::7 port 50000 by rule: ip6/2001:db8::_32",
+  );
+});
+
+test("a refusal as JSON is one line, whatever the reason has in it", () => {
+  const text = formatRefusal({ ...refusal, reason: 'a "b"\nc' }, "json");
+  expect(text).not.toContain("\n");
+  expect(JSON.parse(text)).toEqual({
+    event: "refused",
+    remoteIp: "2001:db8::7",
+    remotePort: 50_000,
+    localIp: "2001:db8::1",
+    localPort: 80,
+    by: "rule",
+    reason: 'a "b"\nc',
+  });
+});
