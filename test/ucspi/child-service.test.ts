@@ -29,6 +29,10 @@ class Account implements Serving {
     this.events.push(`end ${how}`);
   }
 
+  refuse(): void {
+    this.events.push("refuse");
+  }
+
   drop(why: string): void {
     this.events.push(`drop ${why}`);
   }

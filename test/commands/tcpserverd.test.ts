@@ -1,0 +1,141 @@
+import { describe, expect, test } from "vitest";
+import { EXIT } from "../../src/chain/index.ts";
+import { bothWays, newScene } from "../support/scene.ts";
+import type { Scene } from "../support/scene.ts";
+import { ask, dial } from "../ucspi/dial.ts";
+import { announced, logOf } from "../ucspi/servers.ts";
+import type { StartedServer } from "../ucspi/servers.ts";
+
+const NAME = "s6-tcpserverd";
+const BINDER = "s6-tcpserver-socketbinder";
+const ECHO = ["sh", "-c", "echo $$; exec cat"];
+
+/** Started with a socket that its binder has bound. */
+function startDaemon(
+  scene: Scene,
+  options: string,
+  program: readonly string[],
+): Promise<StartedServer> {
+  const words = ["127.0.0.1", "0", NAME, "-1", ...options.split(" ").filter(Boolean), ...program];
+  return announced(scene.start(BINDER, words));
+}
+
+bothWays("standard input has to be a listening TCP socket", async (newScene) => {
+  await using scene = await newScene();
+  const none = await scene.run(NAME, ["cat"]);
+  none.exits(EXIT.usage).stderrIs(`${NAME}: fatal: stdin is not a socket\n`);
+  const file = await scene.shell(`${NAME} cat </etc/passwd`);
+  file.exits(EXIT.usage).stderrIs(`${NAME}: fatal: stdin is not a socket\n`);
+  const closed = await scene.shell(`${NAME} cat <&-`);
+  closed.exits(EXIT.usage).stderrIs(`${NAME}: fatal: stdin is not a socket\n`);
+});
+
+describe("limits", () => {
+  bothWays("-c above the most is the most", async (newScene) => {
+    await using scene = await newScene();
+    const { port, process } = await startDaemon(scene, "-v 2 -c 99999 -C 99999", ["true"]);
+    await ask(port);
+    await process.line(/ count 1\/16384$/);
+    await process.line(/ status: 0\/16384$/);
+  });
+
+  bothWays("-C is no more than -c, and 0 is 1", async (newScene) => {
+    await using scene = await newScene();
+    const { port, process } = await startDaemon(scene, "-v 2 -c 3", ["true"]);
+    await ask(port);
+    await process.line(/ count 1\/3$/);
+    const second = await startDaemon(scene, "-v2 -c0 -C0", ["true"]);
+    await ask(second.port);
+    await second.process.line(/ count 1\/1$/);
+  });
+});
+
+bothWays("level 0 tells nothing, 1 what was refused, 2 everything", async (newScene) => {
+  await using scene = await newScene();
+  for (const [level, kinds] of [
+    [0, []],
+    [1, ["reject"]],
+    [
+      2,
+      [
+        "starting",
+        "status:",
+        "accept",
+        "status:",
+        "reject",
+        "end",
+        "status:",
+        "received",
+        "exiting",
+      ],
+    ],
+  ] as const) {
+    const { port, process } = await startDaemon(scene, `-v ${level} -C 1`, ECHO);
+    await using client = await dial(port);
+    await client.line();
+    expect(await ask(port)).toBe("");
+    client.end();
+    await client.rest();
+    if (level === 2) {
+      await process.line(/ end pid /);
+      await process.line(/ status: 0\/40$/);
+    }
+    process.signal("SIGTERM");
+    const lines = logOf((await process.finished()).stderr);
+    expect(lines.map((line) => line.split(" ")[2])).toEqual(kinds);
+  }
+});
+
+bothWays("standard output is closed, and a closed one does no harm", async (newScene) => {
+  await using scene = await newScene();
+  const started = scene.execute("/bin/sh", [
+    "-c",
+    `exec ${BINDER} 127.0.0.1 0 ${NAME} -v2 -1 cat >&-`,
+  ]);
+  const [, port = ""] = await started.line(/ starting - bound to ip 127\.0\.0\.1 port (\d+)$/);
+  expect(await ask(Number(port), "x")).toBe("x");
+});
+
+bothWays("the listening socket is not given to programs", async (newScene) => {
+  await using scene = await newScene();
+  const others = "case ${f##*/} in [012]) ;; *) readlink $f ;; esac";
+  const look = `for f in /proc/$$/fd/*; do ${others}; done | grep -c "^socket:"`;
+  const { port } = await startDaemon(scene, "", ["sh", "-c", look]);
+  expect(await ask(port)).toBe("0\n");
+});
+
+bothWays("programs that end leave no zombies and no descriptors", async (newScene) => {
+  await using scene = await newScene();
+  const { port, process } = await startDaemon(scene, "-v 2", ["true"]);
+  const count = async (): Promise<string> =>
+    (
+      await scene.shell(
+        `ls /proc/${process.pid}/fd | wc -l; grep -c . /proc/${process.pid}/task/*/children`,
+      )
+    ).stdout;
+  await ask(port);
+  await process.line(/ end pid /);
+  const before = await count();
+  for (let turn = 0; turn < 20; turn += 1) {
+    await ask(port);
+    await process.line(/ end pid /);
+  }
+  expect(await count()).toBe(before);
+});
+
+test.each([
+  [[]],
+  [["-v", "x", "cat"]],
+  [["-c"]],
+  [["--nosuch", "cat"]],
+  [[""]],
+  [["--drain=x", "cat"]],
+  [["--refusals=xml", "cat"]],
+])("%j is a usage error", async (words) => {
+  await using scene = await newScene();
+  const run = await scene.run(NAME, words);
+  run
+    .exits(EXIT.usage)
+    .stdoutIs("")
+    .stderrMatches(/^s6-tcpserverd: (usage|fatal): /);
+});
