@@ -2,7 +2,8 @@
 
 import { defineLink, end, EXIT, goOn } from "../index.ts";
 import type { LinkContext, Launch, Outcome } from "../index.ts";
-import { flag, unsigned } from "../../options/index.ts";
+import { parseUnsigned } from "../../net/index.ts";
+import { flag } from "../../options/index.ts";
 
 export const connlimit = defineLink({
   name: "s6-connlimit",
@@ -51,7 +52,7 @@ function invalid(value: string | undefined, name: string): Refusal {
 }
 
 function count32(text: string | undefined): number | undefined {
-  return text !== undefined && /^[0-9]+$/.test(text) ? unsigned(text) : undefined;
+  return text === undefined ? undefined : parseUnsigned(text);
 }
 
 function refuse({ exitCode, problem }: Refusal, { report }: LinkContext): Outcome {

@@ -1,6 +1,6 @@
 /** s6-setsid: a new session or process group for the program (supervision.md, 11.2). */
 
-import { defineLink, end, EXIT, goOn } from "../index.ts";
+import { defineLink, end, EXIT, goOn, isOwnDescriptor } from "../index.ts";
 import type { Launch, LinkContext, LinkWords, Outcome } from "../index.ts";
 import { choice, descriptorNumber, value } from "../../options/index.ts";
 import { SystemError } from "../../posix/index.ts";
@@ -128,7 +128,8 @@ function openTerminal(
   { posix, report }: LinkContext,
 ): Terminal | undefined {
   if (options.terminal !== undefined) {
-    const source = descriptors.get(options.terminal) ?? options.terminal;
+    const number = options.terminal;
+    const source = descriptors.get(number) ?? (isOwnDescriptor(number) ? "closed" : number);
     // A closed one fails as it should.
     return { fd: (source === "closed" ? -1 : source) as Fd, isOurs: false };
   }
