@@ -1,0 +1,145 @@
+import { describe, expect, test } from "vitest";
+import {
+  Chains,
+  defineLink,
+  end,
+  goOn,
+  Spawner,
+  withEnvironment,
+  withIdentity,
+} from "../../src/chain/index.ts";
+import type { Launch, Link, Reach } from "../../src/chain/index.ts";
+import { UsageError } from "../../src/options/index.ts";
+import { SystemError } from "../../src/posix/index.ts";
+import { splitBlock } from "../../src/posix/index.ts";
+import { launchOf, newWorld } from "./world.ts";
+import type { World } from "./world.ts";
+
+/** A link of this reach that leaves its name in MARKS. */
+function marker(
+  name: string,
+  reach: Reach,
+  edit: (launch: Launch) => Launch = (same) => same,
+): Link {
+  return defineLink({
+    name,
+    summary: "leave a mark",
+    family: "none",
+    options: {},
+    operands: [],
+    program: "required",
+    reach,
+    run(launch, { program }) {
+      const marks = `${launch.environment.get("MARKS") ?? ""}${name} `;
+      const marked = withEnvironment(launch, [{ name: "MARKS", value: marks }]);
+      return goOn(edit({ ...marked, argv: program }));
+    },
+  });
+}
+
+const LINKS = [
+  marker("anywhere", "anywhere"),
+  marker("identity", "identity"),
+  marker("process", "process"),
+  marker("drop", "identity", (launch) => withIdentity(launch, { uid: 5 }, "drop")),
+  marker("away", "anywhere", (launch) =>
+    withEnvironment(launch, [{ name: "PATH", value: "elsewhere" }]),
+  ),
+  defineLink({
+    ...marker("throws", "anywhere"),
+    run() {
+      throw new SystemError("EIO", 5, "read", "Input/output error");
+    },
+  }),
+  defineLink({
+    ...marker("misused", "anywhere"),
+    run() {
+      throw new UsageError("makes no sense", false);
+    },
+  }),
+  defineLink({ ...marker("refuses", "anywhere"), run: () => end(1) }),
+];
+
+/** The marks of the links that ran in the server, and the words that were executed. */
+async function spawn(world: World, words: readonly string[]): Promise<[string, string]> {
+  const spawner = new Spawner("server", world.context);
+  const result = await spawner.spawn(launchOf(words, ["PATH=here"]), () => false);
+  if (result.kind !== "child") return [result.kind, ""];
+  const [child] = world.posix.children;
+  const variables = splitBlock(child?.request.environmentExtra ?? new Uint8Array(0));
+  const marks = variables.find((text) => text.startsWith("MARKS="))?.slice("MARKS=".length) ?? "";
+  return [marks.trim(), splitBlock(child?.request.argv ?? new Uint8Array(0)).join(" ")];
+}
+
+function serverWorld(): World {
+  return newWorld({ links: LINKS, isBecoming: false });
+}
+
+describe("what is fused for a child", () => {
+  test("links that only edit, and those that use rights the child has too", async () => {
+    expect(await spawn(serverWorld(), ["anywhere", "identity", "prog", "word"])).toEqual([
+      "anywhere identity",
+      "prog word",
+    ]);
+  });
+
+  test("no link that works on its own process", async () => {
+    expect(await spawn(serverWorld(), ["anywhere", "process", "anywhere", "prog"])).toEqual([
+      "anywhere",
+      "process anywhere prog",
+    ]);
+  });
+
+  test("after a change of identity no link that uses the rights of the server", async () => {
+    expect(await spawn(serverWorld(), ["drop", "anywhere", "identity", "prog"])).toEqual([
+      "drop anywhere",
+      "identity prog",
+    ]);
+  });
+
+  test("no second change of identity: the kernel has to judge it", async () => {
+    expect(await spawn(serverWorld(), ["drop", "drop", "prog"])).toEqual(["drop", "drop prog"]);
+  });
+
+  test("a link counts by the PATH of the process before it", async () => {
+    expect(await spawn(serverWorld(), ["away", "anywhere", "anywhere", "prog"])).toEqual([
+      "away anywhere",
+      "anywhere prog",
+    ]);
+  });
+
+  test("nothing when UCSPI_CHAIN says so", async () => {
+    const world = serverWorld();
+    const unfused = new Chains({ finder: world.context.chains.finder, fuses: false });
+    const outer: World = { ...world, context: { ...world.context, chains: unfused } };
+    expect(await spawn(outer, ["anywhere", "prog"])).toEqual(["", "anywhere prog"]);
+  });
+});
+
+describe("a link that fails for a child", () => {
+  test.each([
+    ["throws", 111, "throws: fatal: unable to read: Input/output error"],
+    ["misused", 100, "misused: fatal: makes no sense"],
+  ])("%s ends its chain with %i and not the server", async (name, exitCode, text) => {
+    const world = serverWorld();
+    const spawner = new Spawner("server", world.context);
+    const result = await spawner.spawn(launchOf([name, "prog"], ["PATH=here"]), () => false);
+    expect(result).toEqual({ kind: "ended", exitCode });
+    expect(world.said).toEqual([text]);
+  });
+
+  test("a refusal is an exit code", async () => {
+    expect(await spawn(serverWorld(), ["refuses", "prog"])).toEqual(["ended", ""]);
+  });
+});
+
+test("what the child could not do is told by the link that asked for it", async () => {
+  const world = serverWorld();
+  world.posix.spawn = () => {
+    throw new SystemError("EPERM", 1, "setuid", "Operation not permitted");
+  };
+  const spawner = new Spawner("server", world.context);
+  const launch = launchOf(["drop", "anywhere", "prog"], ["PATH=here"]);
+  expect(await spawner.spawn(launch, () => false)).toEqual({ kind: "ended", exitCode: 111 });
+  expect(world.said).toEqual(["drop: fatal: unable to setuid: Operation not permitted"]);
+});
