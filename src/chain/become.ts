@@ -1,7 +1,7 @@
 /**
  * The interpreter for a chain typed at a shell: run each link, then turn this process into the
- * program. What a link decides about this very process (identity, session, standard descriptors) is
- * applied as soon as a later link depends on it, and otherwise just before execve.
+ * program. A new identity is taken before anything else happens; what else a link decides about this
+ * very process is applied as soon as a later link depends on it, and otherwise just before execve.
  */
 
 import { joinBlock, SystemError } from "../posix/index.ts";
@@ -25,7 +25,7 @@ export async function become(first: Launch, by: string, context: LinkContext): P
   for (;;) {
     const stage = await context.chains.meaning(launch.argv, path);
     if (stage === "program") return executeProgram({ launch, by: last, path }, context);
-    if (stageReach(stage) !== "anywhere") {
+    if (stageReach(stage) !== "anywhere" || launch.identity !== undefined) {
       const settled = settle(launch, last, context);
       if (typeof settled === "number") return settled;
       launch = settled;

@@ -93,6 +93,21 @@ bothWays("files that cannot be opened or moved are 111", async (scenes) => {
   }
 });
 
+bothWays("a descriptor above the limit of the program cannot be", async (scenes) => {
+  await using scene = await scenes();
+  const run = await scene.run("s6-softlimit", [
+    "-o",
+    "40",
+    "s6-setlock",
+    "-d",
+    "40",
+    "lock",
+    "true",
+  ]);
+  const problem = "unable to move lock descriptor: Bad file descriptor";
+  run.exits(111).stderrIs(`s6-setlock: fatal: ${problem}\n`);
+});
+
 bothWays("the lock file is made by the umask and its content is left alone", async (scenes) => {
   await using scene = await scenes({ files: { old: "content" } });
   (

@@ -6,7 +6,7 @@ import { isRoot, newScene } from "./scene.ts";
 import type { Way } from "./scene.ts";
 
 const envdirOptions = fc.subarray(["-n", "-f", "-L", "-I"]);
-const number = fc.integer({ min: 20, max: 200 }).map(String);
+const number = fc.integer({ min: 28, max: 200 }).map(String);
 
 /** One link with its words, wrong ones among them. */
 const link = fc.oneof(

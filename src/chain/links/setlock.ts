@@ -14,6 +14,8 @@ const RETRY_MS = 20;
 
 const FILE_MODE = 0o666;
 
+const MOVE = "move lock descriptor";
+
 const OPTIONS = {
   kind: choice<"shared" | "exclusive">("exclusive", [
     { short: "r", value: "shared", help: "a shared lock" },
@@ -49,6 +51,10 @@ export const setlock = defineLink({
     const opened = openLock(words, context);
     if (opened === undefined) return end(EXIT.system);
     const number = words.options.descriptor;
+    if (number !== undefined && number >= openFilesMax(launch)) {
+      context.report(NAME, "fatal", `unable to ${MOVE}: ${context.posix.strerror("EBADF")}`);
+      return end(EXIT.system);
+    }
     if (number !== undefined && number !== opened && isOwnDescriptor(number)) {
       return again(launch, opened, number, context);
     }
@@ -66,6 +72,11 @@ export const setlock = defineLink({
 function again(launch: Launch, fd: Fd, number: number, { chains }: LinkContext): Outcome {
   const argv = [chains.finder.file(NAME), ...launch.argv.slice(1)];
   return { kind: "execute", launch: { ...withDescriptors(launch, [[number, fd]]), argv } };
+}
+
+/** The limit on descriptor numbers that the program will have, if it is known already. */
+function openFilesMax({ limits }: Launch): number {
+  return limits.get("nofile")?.soft ?? Infinity;
 }
 
 function openLock({ options, operands }: Words, context: LinkContext): Fd | undefined {
@@ -105,7 +116,7 @@ function openPresent(posix: Posix, file: string): Fd | "ENOENT" {
 
 /** Give the descriptor its number, inheritable. */
 function move(fd: Fd, number: number | undefined, context: LinkContext): Fd | undefined {
-  return attempt("move lock descriptor", context, (posix) => {
+  return attempt(MOVE, context, (posix) => {
     if (number === undefined || number === fd) {
       posix.setCloseOnExec(fd, false);
       return fd;

@@ -1,9 +1,11 @@
 /** s6-softlimit: resource limits of the program to come (supervision.md, 11.7). */
 
+import { readFileSync } from "node:fs";
 import { defineLink, end, EXIT, goOn, withLimits } from "../index.ts";
 import type { Launch, LinkContext } from "../index.ts";
 import { fold, InvalidArgument } from "../../options/index.ts";
 import type { OptionForm } from "../../options/index.ts";
+import { errnoOf } from "../../posix/index.ts";
 import type { Limit, Posix, Resource } from "../../posix/index.ts";
 
 const NAME = "s6-softlimit";
@@ -127,10 +129,24 @@ function changeLimit({ soft, hard }: Limit, which: Which, limit: number | undefi
   }
 }
 
-/** Would a hard limit rise in a process that a link before this one has taken root's rights from? */
+/** Would a hard limit rise where the kernel will not let it? */
 function raisesInVain(launch: Launch, limits: Limits, { posix }: LinkContext): boolean {
-  if ((launch.identity?.uid ?? 0) === 0) return false;
-  return [...limits].some(([name, { hard }]) => {
+  const isRaised = [...limits].some(([name, { hard }]) => {
     return hard > (launch.limits.get(name) ?? posix.getrlimit(name)).hard;
   });
+  return isRaised && ((launch.identity?.uid ?? 0) !== 0 || !mayRaise(posix));
+}
+
+/** CAP_SYS_RESOURCE, which root in a container does not have. */
+const RESOURCE_CAPABILITY = 1n << 24n;
+
+function mayRaise(posix: Posix): boolean {
+  try {
+    const status = readFileSync("/proc/self/status", "latin1");
+    const capabilities = /^CapEff:\s*([0-9a-f]+)$/m.exec(status)?.[1];
+    if (capabilities !== undefined) return (BigInt(`0x${capabilities}`) & RESOURCE_CAPABILITY) > 0n;
+  } catch (error) {
+    if (errnoOf(error) === undefined) throw error;
+  }
+  return posix.geteuid() === 0;
 }
