@@ -1,7 +1,7 @@
 import { defineConfig } from "vitest/config";
 
 export default defineConfig({
-  esbuild: { target: "node20" },
+  oxc: { target: "node20" },
   test: {
     pool: "forks",
     include: ["test/**/*.test.ts"],

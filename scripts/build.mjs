@@ -5,6 +5,7 @@ import { execFileSync } from "node:child_process";
 import {
   chmodSync,
   mkdirSync,
+  readFileSync,
   readdirSync,
   renameSync,
   rmSync,
@@ -21,6 +22,7 @@ const source = join(root, "src");
 /** Everything is made in a folder of this run's own and then put in place of dist, whole. */
 const fresh = join(root, "build", `dist-${process.pid}`);
 const bundles = join(fresh, "cjs");
+const launchers = join(fresh, "bin");
 
 /** The definitions the registry loads on demand: each is a bundle of its own. */
 function definitionFiles(folder) {
@@ -31,9 +33,13 @@ function definitionFiles(folder) {
   });
 }
 
-/** The areas every command needs: one bundle, because each file that is loaded costs start-up time. */
+/**
+ * The areas every command needs. Each launcher is one bundle of them together with its own
+ * definition, because every file that is loaded costs start-up time. What is loaded later finds them
+ * by CORE_KEY, so that there is only one copy of them in a process.
+ */
 const CORE = ["posix", "options", "clock", "chain", "command"];
-const CORE_BUNDLE = "./core.cjs";
+const CORE_KEY = 'globalThis[Symbol.for("ucspi.core")]';
 
 /** `chain/links/envdir.ts` is bundled as `chain-links-envdir`, `access/index.ts` as `access`. */
 function bundleName(file) {
@@ -45,22 +51,20 @@ function bundleName(file) {
  * Makes every import that leaves a bundle a require of the other bundle: imports of another area's
  * index, and dynamic imports. What an area of the core exports is a property of the core bundle.
  */
-function separateBundles(inside) {
+function separateBundles(inside, folder = ".") {
   return {
     name: "separate-bundles",
     setup({ onResolve, onLoad }) {
-      onResolve({ filter: /^\.{1,2}\// }, ({ path, resolveDir, kind, namespace }) => {
-        if (namespace === "core-area") return { path, external: true };
+      onResolve({ filter: /^\.{1,2}\// }, ({ path, resolveDir, kind }) => {
         const file = resolve(resolveDir, path);
         const leaves = file.endsWith(`${sep}index.ts`) || kind === "dynamic-import";
         if (!leaves || inside.includes(file)) return undefined;
         const name = bundleName(file);
         if (CORE.includes(name)) return { path: name, namespace: "core-area" };
-        return { path: `./${name}.cjs`, external: true };
+        return { path: `${folder}/${name}.cjs`, external: true };
       });
       onLoad({ filter: /.*/, namespace: "core-area" }, ({ path }) => ({
-        contents: `module.exports = require("${CORE_BUNDLE}").${path};`,
-        resolveDir: bundles,
+        contents: `module.exports = ${CORE_KEY}.${path};`,
       }));
     },
   };
@@ -75,14 +79,19 @@ async function bundleFile(entry) {
   await bundle({ entryPoints: [entry], outfile, plugins: [separateBundles([entry])] });
 }
 
-async function bundleCore() {
+/** One launcher: the core, the definition of its command if it has one, and the call. */
+async function bundleLauncher(name, call, inside) {
   const files = CORE.map((area) => sourceFile(`${area}/index`));
-  const contents = CORE.map((area) => `export * as ${area} from "./${area}/index.ts";`).join("\n");
+  const imports = CORE.map((area) => `import * as ${area} from "./${area}/index.ts";`);
+  const lines = [...imports, `${CORE_KEY} = { ${CORE.join(", ")} };`, `command.${call};`];
+  const outfile = join(launchers, name);
   await bundle({
-    stdin: { contents, resolveDir: source, loader: "ts" },
-    outfile: join(bundles, CORE_BUNDLE),
-    plugins: [separateBundles(files)],
+    stdin: { contents: lines.join("\n"), resolveDir: source, loader: "js" },
+    outfile,
+    plugins: [separateBundles([...files, ...inside], "../dist/cjs")],
+    banner: { js: "#!/usr/bin/env node" },
   });
+  chmodSync(outfile, 0o755);
 }
 
 async function bundle(options) {
@@ -96,8 +105,7 @@ async function bundle(options) {
     supported: { "dynamic-import": false },
     minify: true,
     packages: "external",
-    define: { "import.meta.url": "__moduleUrl" },
-    banner: { js: '"use strict";const __moduleUrl=`file://${encodeURI(__filename)}`;' },
+    define: { "import.meta.dirname": "__dirname" },
     logLevel: "warning",
   });
 }
@@ -109,19 +117,13 @@ function areaFiles() {
     .filter((file) => !CORE.includes(bundleName(file)));
 }
 
-function writeLaunchers(names) {
-  const folder = join(root, "bin");
-  rmSync(folder, { recursive: true, force: true });
-  mkdirSync(folder, { recursive: true });
-  writeFileSync(join(folder, "package.json"), '{ "type": "commonjs" }\n');
-  const main = 'require("../dist/cjs/core.cjs").command';
-  for (const name of names) writeLauncher(join(folder, name), `${main}.main("${name}");\n`);
-  writeLauncher(join(folder, "ucspi"), `${main}.multicall();\n`);
-}
-
-function writeLauncher(file, call) {
-  writeFileSync(file, `#!/usr/bin/env node\n${call}`);
-  chmodSync(file, 0o755);
+/** The file that the registry loads for a command. */
+function definitionOf(name) {
+  const registry = readFileSync(sourceFile("command/registry"), "utf8");
+  const [, path] =
+    new RegExp(`"${name}": async \\(\\) =>\\s*\\(await import\\("([^"]+)"`).exec(registry) ?? [];
+  if (path === undefined) throw new Error(`the registry does not say where ${name} is`);
+  return resolve(source, "command", path);
 }
 
 /** Is everything in dist newer than everything it is made from? */
@@ -150,8 +152,8 @@ if (!isFresh()) {
   try {
     await buildAll();
     writeFileSync(join(fresh, "built"), startedAt.toISOString());
-    rmSync(join(root, "dist"), { recursive: true, force: true });
-    renameSync(fresh, join(root, "dist"));
+    putInPlace(join(fresh, "bin"), join(root, "bin"));
+    putInPlace(fresh, join(root, "dist"));
   } catch (error) {
     rmSync(fresh, { recursive: true, force: true });
     console.error(`ucspi: the build failed: ${error.message}`);
@@ -159,12 +161,22 @@ if (!isFresh()) {
   }
 }
 
+function putInPlace(made, place) {
+  rmSync(place, { recursive: true, force: true });
+  renameSync(made, place);
+}
+
 async function buildAll() {
   const types = ["-p", "tsconfig.build.json", "--outDir", join(fresh, "lib")];
   execFileSync(join(root, "node_modules", ".bin", "tsc"), types, { cwd: root, stdio: "inherit" });
   const definitions = definitionFiles(source);
   const lazy = ["command/help", "command/overview", "chain/explain"].map(sourceFile);
-  await Promise.all([bundleCore(), ...[...areaFiles(), ...definitions, ...lazy].map(bundleFile)]);
+  await Promise.all([...areaFiles(), ...definitions, ...lazy].map(bundleFile));
   const { COMMAND_NAMES } = await import(join(fresh, "lib", "command", "index.js"));
-  writeLaunchers(COMMAND_NAMES);
+  mkdirSync(launchers, { recursive: true });
+  writeFileSync(join(launchers, "package.json"), '{ "type": "commonjs" }\n');
+  const commands = COMMAND_NAMES.map((name) => {
+    return bundleLauncher(name, `main("${name}")`, [definitionOf(name)]);
+  });
+  await Promise.all([bundleLauncher("ucspi", "multicall()", []), ...commands]);
 }

@@ -13,7 +13,7 @@
 
 import { readFileSync, readlinkSync } from "node:fs";
 import { errnoOf } from "../posix/index.ts";
-import type { Fd, Limit, Pid, Posix, Resource } from "../posix/index.ts";
+import type { Limit, Pid, Posix, Resource } from "../posix/index.ts";
 import { Environment } from "./environment.ts";
 import { keepInherited } from "./inherited-descriptors.ts";
 import type { Launch, Source } from "./launch.ts";
@@ -106,7 +106,7 @@ function closedAtBirth(posix: Posix, parent: number): number[] {
 /** Two numbers for one open file: somebody's dup2, not Node's doing. */
 function isShared(posix: Posix, a: number, b: number): boolean {
   if (a === b || !posix.isOpen(a) || !posix.isOpen(b)) return false;
-  return posix.isSameOpenFile(a as Fd, b as Fd) !== false;
+  return posix.isSameOpenFile(a, b) !== false;
 }
 
 /** What a descriptor refers to: "" when it is closed, undefined when that is not ours to know. */

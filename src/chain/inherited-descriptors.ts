@@ -6,45 +6,55 @@
 
 import { readdirSync, readlinkSync } from "node:fs";
 import { errnoOf } from "../posix/index.ts";
-import type { Posix } from "../posix/index.ts";
+import type { Fd, Posix } from "../posix/index.ts";
 
 const NODES_OWN = /^anon_inode:\[(eventpoll|eventfd|io_uring)\]$/;
 
 /** Let the program have what this process was given: clear close-on-exec where Node has set it. */
 export function keepInherited(posix: Posix, parent: number): void {
-  for (const fd of inheritedDescriptors(parent)) {
-    if (posix.isOpen(fd)) posix.setCloseOnExec(fd, false);
-  }
+  for (const fd of inheritedDescriptors(posix, parent)) posix.setCloseOnExec(fd, false);
 }
 
-function inheritedDescriptors(parent: number): number[] {
-  const targets = new Map<number, string>();
-  for (const name of readdirSync("/proc/self/fd")) {
-    const target = linkTarget(`/proc/self/fd/${name}`);
-    if (target !== undefined) targets.set(Number(name), target);
-  }
-  return [...targets.keys()].filter((fd) => isInherited(fd, targets, parent));
+function inheritedDescriptors(posix: Posix, parent: number): Fd[] {
+  const numbers = descriptorNumbers("self");
+  const fds = numbers.filter((fd): fd is Fd => posix.isOpen(fd)); // not that of the listing
+  const targets = new Map(fds.map((fd) => [fd, fd <= 2 ? "" : linkTarget("self", fd)]));
+  const doubtful = fds.filter((fd) => isLikeNodes(fd, targets));
+  const shared = doubtful.length === 0 ? [] : descriptorNumbers(parent);
+  return fds.filter((fd) => {
+    if (!doubtful.includes(fd)) return !NODES_OWN.test(targets.get(fd) ?? "");
+    return shared.includes(fd) && linkTarget(parent, fd) === targets.get(fd);
+  });
 }
 
-function isInherited(fd: number, targets: ReadonlyMap<number, string>, parent: number): boolean {
+/**
+ * Of a kind that Node has: a pipe that is open under another number above 2 as well, or /dev/null.
+ * It is inherited all the same if the parent has the same under the same number.
+ */
+function isLikeNodes(fd: Fd, targets: ReadonlyMap<Fd, string>): boolean {
   const target = targets.get(fd) ?? "";
-  if (fd <= 2) return true;
-  if (NODES_OWN.test(target)) return false;
-  if (target !== "/dev/null" && !hasOtherEnd(fd, target, targets)) return true;
-  return linkTarget(`/proc/${parent}/fd/${fd}`) === target;
-}
-
-/** A pipe that is open under another number above 2 as well: the way Node talks to itself. */
-function hasOtherEnd(fd: number, target: string, targets: ReadonlyMap<number, string>): boolean {
+  if (fd <= 2) return false;
+  if (target === "/dev/null") return true;
   if (!target.startsWith("pipe:")) return false;
-  return [...targets].some(([other, its]) => other > 2 && other !== fd && its === target);
+  return [...targets].some(([other, its]) => other !== fd && its === target);
 }
 
-function linkTarget(path: string): string | undefined {
+/** The open descriptors of a process; none where they are not ours to see. */
+function descriptorNumbers(process: number | "self"): number[] {
   try {
-    return readlinkSync(path);
+    return readdirSync(`/proc/${process}/fd`).map(Number);
   } catch (error) {
     if (errnoOf(error) === undefined) throw error;
-    return undefined; // closed again, like the descriptor of the listing itself, or not ours to see
+    return [];
+  }
+}
+
+/** What a descriptor refers to; "" where that is not to be had. */
+function linkTarget(process: number | "self", fd: Fd): string {
+  try {
+    return readlinkSync(`/proc/${process}/fd/${fd}`);
+  } catch (error) {
+    if (errnoOf(error) === undefined) throw error;
+    return "";
   }
 }

@@ -10,12 +10,13 @@ import { isCommandName, loadDefinition } from "./registry.ts";
 
 /** The finder for the launchers in `directory`. */
 export function launcherFinder(directory: string): LinkFinder {
-  const home = realPath(directory);
+  let home: string | undefined;
   return {
     ownCommand(word, path) {
       if (!isCommandName(basename(word))) return undefined;
       const file = candidateFiles(word, path).find(isExecutable);
       const real = file === undefined ? undefined : realPath(file);
+      home ??= realPath(directory);
       if (real === undefined || dirname(real) !== home) return undefined;
       return isCommandName(basename(real)) ? basename(real) : undefined;
     },

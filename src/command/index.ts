@@ -3,7 +3,7 @@ export type { Command, CommandContext, Definition } from "./command.ts";
 export { Fatal } from "./fatal.ts";
 export { launcherFinder } from "./finder.ts";
 export { main, multicall } from "./main.ts";
-export { packageRoot, packageVersion } from "./package.ts";
+export { packageVersion } from "./package.ts";
 export { COMMAND_NAMES, loadDefinition } from "./registry.ts";
 export { defaultSystem } from "./system.ts";
 export type { System } from "./system.ts";

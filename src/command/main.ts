@@ -4,7 +4,14 @@
  */
 
 import { readFileSync } from "node:fs";
-import { become, EXIT, initialLaunch, parseLink, reportUsage } from "../chain/index.ts";
+import {
+  become,
+  Environment,
+  EXIT,
+  initialLaunch,
+  parseLink,
+  reportUsage,
+} from "../chain/index.ts";
 import type { Launch, Link, Report } from "../chain/index.ts";
 import { systemClock } from "../clock/index.ts";
 import { parseOptions, UsageError } from "../options/index.ts";
@@ -46,59 +53,57 @@ async function runCommand(posix: Posix, name: string, words: readonly string[]):
     report("ucspi", "fatal", `no such command: ${name}`);
     return EXIT.usage;
   }
-  const launch = initialLaunch(posix, process.ppid, processVariables(), [name, ...words]);
+  const context = commandContext(posix, report);
   try {
-    return await runDefinition(definition, words, launch, commandContext(posix, report, launch));
+    const prepared = isLink(definition)
+      ? prepareLink(definition, words, context)
+      : prepareCommand(definition, words, context);
+    return await runPrepared(prepared, definition, context);
   } catch (error) {
     return reportFailure(report, definition, error);
   }
 }
 
-async function runDefinition(
-  definition: Definition,
-  words: readonly string[],
-  launch: Launch,
-  context: CommandContext,
-): Promise<number> {
-  const { builtin, run } = isLink(definition)
-    ? prepareLink(definition, words, launch, context)
-    : prepareCommand(definition, words, context);
-  switch (builtin) {
-    case undefined:
-      return run();
-    case "help": {
-      const { formatHelp } = await import("./help.ts");
-      context.print(formatHelp(definition));
-      return EXIT.ok;
-    }
-    case "version":
-      context.print(`${definition.name} (ucspi) ${packageVersion()}\n`);
-      return EXIT.ok;
-    case "explain": {
-      const { explain } = await import("../chain/explain.ts");
-      context.print(await explain(withoutExplain(launch), context));
-      return EXIT.ok;
-    }
-  }
-}
-
+/** A command line that has been understood. */
 interface Prepared {
   readonly builtin: "help" | "version" | "explain" | undefined;
   run(): Promise<number>;
+  explain?(): Promise<string>;
 }
 
-function prepareLink(
-  link: Link,
-  words: readonly string[],
-  launch: Launch,
+async function runPrepared(
+  { builtin, run, explain }: Prepared,
+  definition: Definition,
   context: CommandContext,
-): Prepared {
+): Promise<number> {
+  if (builtin === undefined) return run();
+  if (builtin === "version") {
+    context.print(`${definition.name} (ucspi) ${packageVersion()}\n`);
+  } else if (builtin === "explain" && explain !== undefined) {
+    context.print(await explain());
+  } else {
+    const { formatHelp } = await import("./help.ts");
+    context.print(formatHelp(definition));
+  }
+  return EXIT.ok;
+}
+
+function prepareLink(link: Link, words: readonly string[], context: CommandContext): Prepared {
   const { builtin, words: parsed } = parseLink(link, words);
+  function begin(): Launch {
+    const argv = [link.name, ...words];
+    return initialLaunch(context.posix, process.ppid, processVariables(), argv);
+  }
   return {
     builtin,
     async run() {
+      const launch = begin();
       context.chains.know(launch.argv, launch.environment.get("PATH"), { link, words: parsed });
       return become(launch, link.name, context);
+    },
+    async explain() {
+      const { explain } = await import("../chain/explain.ts");
+      return explain(withoutExplain(begin()), context);
     },
   };
 }
@@ -124,15 +129,17 @@ function withoutExplain(launch: Launch): Launch {
   return { ...launch, argv: launch.argv.toSpliced(at, 1) };
 }
 
-function commandContext(posix: Posix, report: Report, launch: Launch): CommandContext {
+function commandContext(posix: Posix, report: Report): CommandContext {
   return {
     posix,
     report,
     clock: systemClock,
     signals: processSignals,
-    chains: openChains(launch.environment.get("UCSPI_CHAIN") !== "exec"),
+    chains: openChains(process.env["UCSPI_CHAIN"] !== "exec"),
     isBecoming: true,
-    environment: launch.environment,
+    get environment() {
+      return Environment.of(processVariables());
+    },
     readInput: (mostBytes) => readInput(posix, mostBytes),
     print: (text) => print(posix, text),
   };
@@ -209,5 +216,7 @@ function processWords(): string[] {
 
 /** The environment as it was given to this process, byte for byte. */
 function processVariables(): string[] {
-  return splitBlock(readFileSync("/proc/self/environ"));
+  const variables = Object.entries(process.env).map(([name, value]) => `${name}=${value ?? ""}`);
+  const isIntact = variables.every((variable) => !variable.includes("�"));
+  return isIntact ? variables : splitBlock(readFileSync("/proc/self/environ"));
 }

@@ -1,26 +1,10 @@
-/** Where this package is installed and which version it is. */
+/** Which version of this package is installed. */
 
 import { readFileSync } from "node:fs";
-import { dirname, join } from "node:path";
-import { fileURLToPath } from "node:url";
-import { errnoOf } from "../posix/index.ts";
-
-/** The root of the package: the nearest folder above this module with a package.json in it. */
-export function packageRoot(): string {
-  let folder = dirname(fileURLToPath(import.meta.url));
-  while (readManifest(folder) === undefined && dirname(folder) !== folder) folder = dirname(folder);
-  return folder;
-}
+import { join } from "node:path";
+import { packageRoot } from "../posix/index.ts";
 
 export function packageVersion(): string {
-  return /"version": "([^"]+)"/.exec(readManifest(packageRoot()) ?? "")?.[1] ?? "unknown";
-}
-
-function readManifest(folder: string): string | undefined {
-  try {
-    return readFileSync(join(folder, "package.json"), "utf8");
-  } catch (error) {
-    if (errnoOf(error) !== "ENOENT") throw error;
-    return undefined;
-  }
+  const manifest = readFileSync(join(packageRoot(), "package.json"), "utf8");
+  return /"version": "([^"]+)"/.exec(manifest)?.[1] ?? "unknown";
 }

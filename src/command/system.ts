@@ -5,10 +5,9 @@ import { Chains } from "../chain/index.ts";
 import type { Report, Signals } from "../chain/index.ts";
 import { systemClock } from "../clock/index.ts";
 import type { Clock } from "../clock/index.ts";
-import { encodeBytes, loadPosix, SystemError, writeFully } from "../posix/index.ts";
+import { encodeBytes, loadPosix, packageRoot, SystemError, writeFully } from "../posix/index.ts";
 import type { Fd, Posix } from "../posix/index.ts";
 import { launcherFinder } from "./finder.ts";
-import { packageRoot } from "./package.ts";
 
 /** What servers and chains in this process work with. */
 export interface System {

@@ -35,6 +35,11 @@ export function decodeBytes(bytes: Uint8Array): string {
 
 /** The strings of a block of NUL-terminated ones, /proc/PID/environ for instance. */
 export function splitBlock(block: Uint8Array): string[] {
+  const text = Buffer.from(block.buffer, block.byteOffset, block.byteLength).toString("utf8");
+  if (!text.includes(REPLACEMENT)) {
+    const words = text.split("\0");
+    return words.at(-1) === "" ? words.slice(0, -1) : words;
+  }
   const words: string[] = [];
   let start = 0;
   for (let end = block.indexOf(0, start); end >= 0; end = block.indexOf(0, start)) {

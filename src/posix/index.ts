@@ -25,3 +25,4 @@ export type {
 } from "./posix.ts";
 export { loadPosix } from "./native.ts";
 export { writeFully } from "./write.ts";
+export { packageRoot } from "./package-root.ts";

@@ -3,8 +3,8 @@
  * native.ts and its parts know this face; everybody else talks to `Posix`.
  */
 import { closeSync, existsSync, openSync, readSync } from "node:fs";
-import { dirname, join } from "node:path";
-import { fileURLToPath } from "node:url";
+import { join } from "node:path";
+import { packageRoot } from "./package-root.ts";
 
 import { SystemError } from "./posix.ts";
 
@@ -142,17 +142,10 @@ export function loadAddon(): Addon {
   return addon;
 }
 
-/** How many folders above this module the package may begin: it runs as source, built, and bundled. */
-const LEVELS_MAX = 4;
-
 function findPrebuild(): string {
   const platform = `${process.platform}-${process.arch}-${libcOfThisProcess()}`;
-  let folder = dirname(fileURLToPath(import.meta.url));
-  for (let level = 0; level <= LEVELS_MAX; level++) {
-    const path = join(folder, "prebuilds", platform, "posix.node");
-    if (existsSync(path)) return path;
-    folder = dirname(folder);
-  }
+  const path = join(packageRoot(), "prebuilds", platform, "posix.node");
+  if (existsSync(path)) return path;
   throw new Error(
     `ucspi has no prebuilt addon for ${platform} here; run "npm run build" with a C compiler`,
   );
@@ -161,13 +154,25 @@ function findPrebuild(): string {
 /** The beginning of an executable, where its program interpreter is named. */
 const EXECUTABLE_HEAD_BYTES = 4096;
 
-/** Which libc this Node is linked to. (process.report knows too, but takes milliseconds to tell.) */
+/** The names that processor types have in the name of musl's program interpreter. */
+const MUSL_ARCHITECTURES: Readonly<Record<string, string>> = { x64: "x86_64", arm64: "aarch64" };
+
+/**
+ * Which libc this Node is linked to. A machine may have both (Debian's musl-tools), so where musl is
+ * there at all Node's own file is asked. (process.report knows too, but takes milliseconds to tell.)
+ */
 function libcOfThisProcess(): "glibc" | "musl" {
+  const architecture = MUSL_ARCHITECTURES[process.arch];
+  const mayBeMusl = architecture === undefined || existsSync(`/lib/ld-musl-${architecture}.so.1`);
+  return mayBeMusl && isLinkedToMusl() ? "musl" : "glibc";
+}
+
+function isLinkedToMusl(): boolean {
   const head = Buffer.allocUnsafe(EXECUTABLE_HEAD_BYTES);
   const fd = openSync("/proc/self/exe", "r");
   try {
     const length = readSync(fd, head, 0, EXECUTABLE_HEAD_BYTES, 0);
-    return head.subarray(0, length).includes("/ld-musl-") ? "musl" : "glibc";
+    return head.subarray(0, length).includes("/ld-musl-");
   } finally {
     closeSync(fd);
   }

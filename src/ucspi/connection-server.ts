@@ -165,7 +165,10 @@ export class ConnectionServer {
     const isFull = this.#counts.total >= this.options.maxConnections;
     if (isFull === this.#isFull || this.#isStopped) return;
     this.#isFull = isFull;
-    for (const listener of this.#listeners) isFull ? listener.pause() : listener.resume();
+    for (const listener of this.#listeners) {
+      if (isFull) listener.pause();
+      else listener.resume();
+    }
     this.options.events.full?.(isFull);
   }
 }

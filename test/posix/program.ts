@@ -2,7 +2,7 @@
 import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { dirname, join } from "node:path";
-import { fileURLToPath, pathToFileURL } from "node:url";
+import { fileURLToPath } from "node:url";
 
 import { buildSync } from "esbuild";
 
@@ -99,7 +99,6 @@ const folder = temporaryFolder();
 function bundleFixture(name: string): string {
   const outfile = bundled.get(name) ?? join(folder.path, `${name}.cjs`);
   if (bundled.has(name)) return outfile;
-  const addonModule = pathToFileURL(join(ROOT, "src/posix/native-addon.ts")).href;
   buildSync({
     entryPoints: [join(ROOT, "test/fixtures/posix", `${name}.ts`)],
     outfile,
@@ -109,7 +108,7 @@ function bundleFixture(name: string): string {
     format: "cjs",
     logLevel: "error",
     define: {
-      "import.meta.url": JSON.stringify(addonModule),
+      "import.meta.dirname": JSON.stringify(join(ROOT, "src/posix")),
     },
   });
   bundled.set(name, outfile);

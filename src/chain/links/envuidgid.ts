@@ -86,7 +86,7 @@ function editsFor(words: Words, context: LinkContext): readonly EnvironmentEdit[
   if (kind === "account" && !isNumeric) return accountEdits(name, words, context);
   if (kind === "user") return userEdits(name, words, context);
   if (kind === "group") return groupEdits(name, words, context);
-  const [user = "", group = ""] = splitOnce(name);
+  const [user, group] = splitOnce(name);
   const ofUser = userEdits(user, words, context);
   const ofGroup = groupEdits(group, words, context);
   if (typeof ofUser === "string") return ofUser;
