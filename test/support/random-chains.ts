@@ -20,7 +20,7 @@ const link = fc.oneof(
       return ["s6-softlimit", ...(mode === "" ? [] : [mode]), letter, scaled];
     }),
   fc.constantFrom(["s6-setsid", "-q"], ["s6-setsid", "-b"], ["s6-setsid", "-i"]),
-  fc.constantFrom(["s6-setlock", "-d", "9", "lock"], ["s6-setlock", "-n", "-d", "30", "lock2"]),
+  fc.constantFrom(["s6-setlock", "-d", "31", "lock"], ["s6-setlock", "-n", "-d", "30", "lock2"]),
   fc.constantFrom(
     ["s6-envuidgid", "daemon"],
     ["s6-envuidgid", "-n", "5:6"],
@@ -40,7 +40,7 @@ const PROGRAM = [
   "env | grep -v UCSPI_CHAIN | sort",
   "cat /proc/self/limits",
   "grep -E '^(Uid|Gid|Groups|Sig(Blk|Ign|Cgt))' /proc/self/status",
-  "readlink /proc/$$/fd/9 /proc/$$/fd/30",
+  "readlink /proc/$$/fd/31 /proc/$$/fd/30",
   "set -- $(cat /proc/$$/stat); test $5 = $$ && echo group; test $6 = $$ && echo session",
 ].join("\n");
 
