@@ -379,7 +379,7 @@ describe.skipIf(withoutSuite !== "")(`one command of either suite${withoutSuite}
 
   test("the descriptors, limits and signals of a program", async () => {
     const look =
-      "for f in /proc/$$/fd/*; do echo ${f##*/}; done; cat /proc/$$/limits; grep ^Sig.*[nkt]: /proc/$$/status; cat /proc/$$/fdinfo/0 | grep flags";
+      "for f in /proc/$$/fd/*; do echo ${f##*/}; done; cat /proc/self/limits; grep ^Sig.*[nkt]: /proc/self/status; cat /proc/$$/fdinfo/0 | grep flags";
     const seen: string[] = [];
     for (const suite of ["ours", "C"] as const) {
       await using scene = await newScene();
