@@ -16,6 +16,8 @@ export type { Allowed, Failed, RuleResult, Rules, Verdict } from "./rules.ts";
 export { compileDirectory } from "./cdb-from-directory.ts";
 export type { CompileOptions } from "./cdb-from-directory.ts";
 export { unpackCdb } from "./directory-from-cdb.ts";
+export { explainFailure } from "./failure.ts";
+export type { RulesFailure } from "./failure.ts";
 export { RulesProblem } from "./problem.ts";
 export { TcpRulesCompiler } from "./compile-tcprules.ts";
 export type { RulesFormat } from "./compile-tcprules.ts";

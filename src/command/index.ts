@@ -1,6 +1,7 @@
 export { defineCommand, definitionSynopsis, isLink } from "./command.ts";
 export type { Command, CommandContext, Definition } from "./command.ts";
-export { Fatal } from "./fatal.ts";
+export { Fatal, orFatal } from "./fatal.ts";
+export type { Failure } from "./fatal.ts";
 export { launcherFinder } from "./finder.ts";
 export { main, multicall } from "./main.ts";
 export { packageVersion } from "./package.ts";

@@ -1,9 +1,8 @@
 /** s6-accessrules-cdb-from-fs: compile a directory of rules (networking.md, section 8.4). */
 
-import { defineCommand } from "../../command/index.ts";
+import { defineCommand, orFatal } from "../../command/index.ts";
 import { flag, octalMode, value } from "../../options/index.ts";
-import { compileDirectory } from "../cdb-from-directory.ts";
-import { orFatal } from "./or-fatal.ts";
+import { compileDirectory, explainFailure } from "../index.ts";
 
 const NAME = "s6-accessrules-cdb-from-fs";
 
@@ -32,8 +31,9 @@ export const accessrulesCdbFromFs = defineCommand({
   operandCount: [2, 2],
   run({ posix, report }, { mode, sort }, [cdb = "", directory = ""]) {
     const warn = (message: string) => report(NAME, "warning", message);
-    orFatal(posix, `compile ${directory}`, () =>
-      compileDirectory(directory, cdb, { posix, mode, sort, warn }),
+    orFatal(
+      (error) => explainFailure(posix, `compile ${directory}`, error),
+      () => compileDirectory(directory, cdb, { posix, mode, sort, warn }),
     );
   },
 });

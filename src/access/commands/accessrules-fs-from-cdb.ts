@@ -1,8 +1,7 @@
 /** s6-accessrules-fs-from-cdb: unpack a CDB file of rules (networking.md, section 8.4). */
 
-import { defineCommand } from "../../command/index.ts";
-import { unpackCdb } from "../directory-from-cdb.ts";
-import { orFatal } from "./or-fatal.ts";
+import { defineCommand, orFatal } from "../../command/index.ts";
+import { explainFailure, unpackCdb } from "../index.ts";
 
 const NAME = "s6-accessrules-fs-from-cdb";
 
@@ -15,6 +14,9 @@ export const accessrulesFsFromCdb = defineCommand({
   operandCount: [2, 2],
   run({ posix, report }, _options, [directory = "", cdb = ""]) {
     const warn = (message: string) => report(NAME, "warning", message);
-    orFatal(posix, `unpack ${cdb}`, () => unpackCdb(cdb, directory, warn));
+    orFatal(
+      (error) => explainFailure(posix, `unpack ${cdb}`, error),
+      () => unpackCdb(cdb, directory, warn),
+    );
   },
 });

@@ -1,15 +1,12 @@
 /** s6-accessrules-lint: what is probably not meant in a set of rules. */
 
 import { EXIT } from "../../chain/index.ts";
-import { defineCommand } from "../../command/index.ts";
+import { defineCommand, orFatal } from "../../command/index.ts";
 import { flag, fold, UsageError } from "../../options/index.ts";
-import { lintCdb } from "../lint-cdb.ts";
-import { lintDirectory } from "../lint-directory.ts";
-import { readCdbFile } from "../read-file.ts";
-import { orFatal } from "./or-fatal.ts";
+import { explainFailure, lintCdb, lintDirectory, readCdbFile } from "../index.ts";
 
 import type { Posix } from "../../posix/index.ts";
-import type { Finding } from "../finding.ts";
+import type { Finding } from "../index.ts";
 
 interface Source {
   readonly kind: "directory" | "cdb";
@@ -49,7 +46,10 @@ export const accessrulesLint = defineCommand({
     const { posix } = context;
     const chosen = path === undefined ? source : sourceAt(posix, path);
     if (chosen === undefined) throw new UsageError("missing operand: dir or cdb", true);
-    const findings = orFatal(posix, `read ${chosen.path}`, () => lint(posix, chosen));
+    const findings = orFatal(
+      (error) => explainFailure(posix, `read ${chosen.path}`, error),
+      () => lint(posix, chosen),
+    );
     context.print(
       json ? `${JSON.stringify(findings, undefined, 2)}\n` : findings.map(line).join(""),
     );

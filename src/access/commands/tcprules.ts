@@ -1,11 +1,9 @@
 /** s6-tcprules: compile tcprules text (networking.md, section 10; docs/formats/access-rules.md). */
 
 import { EXIT } from "../../chain/index.ts";
-import { defineCommand, Fatal } from "../../command/index.ts";
+import { defineCommand, Fatal, orFatal } from "../../command/index.ts";
 import { octalMode, oneOf, value } from "../../options/index.ts";
-import { TcpRulesCompiler } from "../compile-tcprules.ts";
-import { replaceFile } from "../replace-file.ts";
-import { orFatal } from "./or-fatal.ts";
+import { explainFailure, replaceFile, TcpRulesCompiler } from "../index.ts";
 
 import type { Posix } from "../../posix/index.ts";
 import type { Report } from "../../chain/index.ts";
@@ -49,12 +47,14 @@ export const tcprules = defineCommand({
   operandCount: [1, 2],
   run({ posix, report }, { format, mode }, [cdb = "", temporary]) {
     const warnings = new Warnings(report);
-    orFatal(posix, `compile to ${cdb}`, () =>
-      replaceFile(cdb, { tag: NAME, temporary, createMode: CREATE_MODE, mode }, (sink) => {
-        const compiler = new TcpRulesCompiler(format, sink, (message) => warnings.add(message));
-        for (const chunk of inputChunks(posix)) compiler.push(chunk);
-        compiler.finish();
-      }),
+    orFatal(
+      (error) => explainFailure(posix, `compile to ${cdb}`, error),
+      () =>
+        replaceFile(cdb, { tag: NAME, temporary, createMode: CREATE_MODE, mode }, (sink) => {
+          const compiler = new TcpRulesCompiler(format, sink, (message) => warnings.add(message));
+          for (const chunk of inputChunks(posix)) compiler.push(chunk);
+          compiler.finish();
+        }),
     );
     warnings.end();
   },

@@ -1,16 +1,19 @@
 /** s6-tcprulescheck: what compiled rules say about a client (networking.md, section 10.1). */
 
 import { EXIT } from "../../chain/index.ts";
-import { defineCommand, Fatal } from "../../command/index.ts";
+import { defineCommand, Fatal, orFatal } from "../../command/index.ts";
 import { oneOf, value } from "../../options/index.ts";
-import { Cdb } from "../cdb.ts";
-import { readCdbFile } from "../read-file.ts";
-import { checkDjbRules, checkS6Rules, detectRulesFormat } from "../tcprules-check.ts";
-import { orFatal } from "./or-fatal.ts";
+import {
+  Cdb,
+  checkDjbRules,
+  checkS6Rules,
+  detectRulesFormat,
+  explainFailure,
+  readCdbFile,
+} from "../index.ts";
 
 import type { EnvironmentEdit } from "../../net/index.ts";
-import type { RulesFormat } from "../compile-tcprules.ts";
-import type { DjbVerdict, RemoteClient } from "../tcprules-check.ts";
+import type { DjbVerdict, RemoteClient, RulesFormat } from "../index.ts";
 
 /** What ucspi-tcp takes an absent address for. */
 const ANY_IP = "0.0.0.0";
@@ -40,9 +43,11 @@ export const tcprulescheck = defineCommand({
       host: environment.get("TCPREMOTEHOST"),
       info: environment.get("TCPREMOTEINFO"),
     };
-    context.print(
-      describe(orFatal(posix, `read ${cdb}`, () => check(readCdbFile(cdb), client, format))),
+    const verdict = orFatal(
+      (error) => explainFailure(posix, `read ${cdb}`, error),
+      () => check(readCdbFile(cdb), client, format),
     );
+    context.print(describe(verdict));
   },
 });
 

@@ -1,0 +1,38 @@
+/** What the errors of this area say to a user, and whose fault they are. */
+
+import { errnoOf } from "../posix/index.ts";
+import { CdbError } from "./cdb.ts";
+import { RulesProblem } from "./problem.ts";
+import { RuleLineError } from "./tcprules-line.ts";
+
+import type { Posix } from "../posix/index.ts";
+
+/** A failure in words. `fault` is as in RulesProblem: "input" is the user's, "system" all else. */
+export interface RulesFailure {
+  readonly fault: "input" | "system";
+  readonly message: string;
+}
+
+/** What `error` came to while we were to `action`; undefined for one that is not of this area. */
+export function explainFailure(
+  posix: Pick<Posix, "strerror">,
+  action: string,
+  error: unknown,
+): RulesFailure | undefined {
+  if (error instanceof RuleLineError) return { fault: "input", message: error.message };
+  if (error instanceof RulesProblem) {
+    return { fault: error.fault, message: error.message + reason(posix, error.cause) };
+  }
+  if (error instanceof CdbError || error instanceof RangeError) {
+    return { fault: "system", message: `unable to ${action}: ${error.message}` };
+  }
+  if (errnoOf(error) === undefined) return undefined;
+  return { fault: "system", message: `unable to ${action}${reason(posix, error)}` };
+}
+
+function reason(posix: Pick<Posix, "strerror">, cause: unknown): string {
+  if (cause === undefined) return "";
+  const code = errnoOf(cause);
+  if (code !== undefined) return `: ${posix.strerror(code)}`;
+  return cause instanceof Error ? `: ${cause.message}` : "";
+}
