@@ -492,6 +492,19 @@ describe.skipIf(!isRoot)(`identity${isRoot ? "" : " (skipped: not root)"}`, () =
     run.exits(EXIT.usage).stderrMatches(/^s6-applyuidgid: fatal: \w+ not set\n$/);
   });
 
+  bothWays("links behind the server change the program alone", async (newScene) => {
+    await using scene = await newScene({ files: { "env/FOO": "bar" } });
+    const links = "s6-tcpserver-access -H s6-envdir env s6-softlimit -o 77 s6-setsid";
+    const identity = ["s6-applyuidgid", "-u", "1234", "-g", "2345", "-G", ""];
+    const look = "id -u; id -G; echo $FOO; ulimit -n; cut -d' ' -f1,6 /proc/$$/stat; echo $$ $$";
+    const program = [...links.split(" "), ...identity, "sh", "-c", look];
+    const { port, process } = await startServer(scene, "", program);
+    const [session = "", own = "-", ...facts] = (await ask(port)).trim().split("\n").reverse();
+    expect([session, facts.reverse()]).toEqual([own, ["1234", "2345", "bar", "77"]]);
+    const status = (await scene.shell(`cat /proc/${process.pid}/status`)).stdout;
+    expect(status).toMatch(/^Uid:\t0\t0\t0\t0$/m);
+  });
+
   bothWays("a port below 1024 is bound before the identity changes", async (newScene) => {
     await using scene = await newScene();
     const words = ["-1", "-u", "1234", "-g", "2345", "127.0.0.77", "997", ...who];
