@@ -14,6 +14,7 @@ import {
 } from "node:fs";
 import { dirname } from "node:path";
 import { errnoOf } from "../posix/index.ts";
+import { attempt } from "./problem.ts";
 import { pathBytes } from "./read-file.ts";
 
 import type { CdbSink } from "./cdb-writer.ts";
@@ -39,8 +40,9 @@ interface Temporary {
 }
 
 /**
- * Replace `path` by what `write` puts into the sink. Throws what `write` throws, and Node's error
- * when a system call fails. Killed by a signal, it leaves the temporary file behind.
+ * Replace `path` by what `write` puts into the sink. Throws what `write` throws, RulesProblem when the
+ * temporary file that was named cannot be opened, and Node's error when another system call fails.
+ * Killed by a signal, it leaves the temporary file behind.
  */
 export function replaceFile(
   path: string,
@@ -71,7 +73,8 @@ function fill(fd: number, mode: number | undefined, write: (sink: CdbSink) => vo
 function openTemporary(path: string, options: ReplaceOptions): Temporary {
   const { tag = "tmp", temporary, createMode = OWNER_ONLY } = options;
   if (temporary !== undefined) {
-    return { path: temporary, fd: openSync(pathBytes(temporary), "w", createMode) };
+    const open = (): number => openSync(pathBytes(temporary), "w", createMode);
+    return { path: temporary, fd: attempt(`write ${temporary}`, open) };
   }
   for (let number = 0; ; number += 1) {
     const candidate = `${path}:${tag}:${String(number).padStart(6, "0")}`;

@@ -3,13 +3,14 @@
 import { EXIT } from "../../chain/index.ts";
 import { defineCommand, Fatal, orFatal } from "../../command/index.ts";
 import { octalMode, oneOf, value } from "../../options/index.ts";
+import { SystemError } from "../../posix/index.ts";
 import { explainFailure, replaceFile, TcpRulesCompiler } from "../index.ts";
 
-import type { Posix } from "../../posix/index.ts";
 import type { Report } from "../../chain/index.ts";
+import type { Fd, Posix } from "../../posix/index.ts";
 
 const NAME = "s6-tcprules";
-const STDIN = 0;
+const STDIN = 0 as Fd;
 const CHUNK_BYTES = 1 << 18;
 /** What ucspi-tcp makes its files with. */
 const CREATE_MODE = 0o644;
@@ -80,12 +81,24 @@ class Warnings {
   }
 }
 
+/** As `Posix.read`; what is wrong with the input is not to be taken for a fault of the output. */
+function readInput(posix: Posix, chunk: Uint8Array): number | undefined {
+  try {
+    return posix.read(STDIN, chunk);
+  } catch (error) {
+    if (!(error instanceof SystemError)) throw error;
+    throw new Fatal(EXIT.system, `unable to read standard input: ${error.message}`, {
+      cause: error,
+    });
+  }
+}
+
 /** Standard input to its end; each chunk is good until the next one is asked for. */
 function* inputChunks(posix: Posix): Generator<Uint8Array, void> {
   if (!posix.isOpen(STDIN)) throw new Fatal(EXIT.system, "standard input is closed");
   const chunk = new Uint8Array(CHUNK_BYTES);
   for (;;) {
-    const count = posix.read(STDIN, chunk);
+    const count = readInput(posix, chunk);
     if (count === 0) return;
     if (count === undefined) posix.waitReady(STDIN, { readable: true }, -1);
     else yield chunk.subarray(0, count);
