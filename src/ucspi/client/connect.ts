@@ -32,6 +32,12 @@ export interface ConnectFailure {
   readonly code: string;
 }
 
+/** What every attempt of one run goes by. */
+interface Plan extends ConnectRequest {
+  /** Attempts that overlap may be bound to one and the same port, which they then have to share. */
+  readonly sharesPort: boolean;
+}
+
 /** How long an attempt has the field to itself (RFC 8305 section 8, Connection Attempt Delay). */
 const ATTEMPT_DELAY_MS = 250;
 
@@ -67,10 +73,11 @@ async function onePass(
   addresses: readonly IpAddress[],
   eachMs: number,
 ): Promise<Connected> {
+  const plan: Plan = { ...request, sharesPort: false };
   const failures: ConnectFailure[] = [];
   for (const address of addresses) {
     const until = earlier(deadlineAfter(clock, eachMs), request.deadline);
-    const result = await attempt(posix, request, address, until).result;
+    const result = await attempt(posix, plan, address, until).result;
     if (typeof result === "number") return { kind: "connected", fd: result, address };
     failures.push({ address, code: result });
   }
@@ -83,27 +90,28 @@ export async function connectOverlapping(
   clock: Clock,
   request: ConnectRequest,
 ): Promise<Connected> {
+  const plan: Plan = { ...request, sharesPort: true };
   const { times, deadline } = request;
   const until = earlier(deadlineAfter(clock, times.firstMs + times.secondMs), deadline);
   const failures: ConnectFailure[] = [];
   const running = new Map<IpAddress, Attempting>();
   const waiting = interleaveFamilies(request.addresses);
-  let winner: { readonly fd: Fd; readonly address: IpAddress } | undefined;
-  while (winner === undefined && (waiting.length > 0 || running.size > 0)) {
-    const next = waiting.shift();
-    if (next !== undefined) running.set(next, attempt(posix, request, next, until));
-    const pause = waiting.length === 0 ? undefined : deadlineAfter(clock, ATTEMPT_DELAY_MS);
-    const finished = await firstOf(running, pause);
-    if (finished === undefined) continue;
-    running.delete(finished.address);
-    if (typeof finished.result === "number") {
-      winner = { fd: finished.result, address: finished.address };
-    } else {
-      failures.push({ address: finished.address, code: finished.result });
+  try {
+    while (waiting.length > 0 || running.size > 0) {
+      const next = waiting.shift();
+      if (next !== undefined) running.set(next, attempt(posix, plan, next, until));
+      const pause = waiting.length === 0 ? undefined : deadlineAfter(clock, ATTEMPT_DELAY_MS);
+      const finished = await firstOf(running, pause);
+      if (finished === undefined) continue;
+      const { address, result } = finished;
+      running.delete(address);
+      if (typeof result === "number") return { kind: "connected", fd: result, address };
+      failures.push({ address, code: result });
     }
+    return { kind: "failed", failures };
+  } finally {
+    for (const { abandon } of running.values()) abandon();
   }
-  for (const { abandon } of running.values()) abandon();
-  return winner === undefined ? { kind: "failed", failures } : { kind: "connected", ...winner };
 }
 
 interface Finished {
@@ -143,11 +151,11 @@ function interleaveFamilies(addresses: readonly IpAddress[]): IpAddress[] {
 
 function attempt(
   posix: Posix,
-  request: ConnectRequest,
+  plan: Plan,
   address: IpAddress,
   until: Deadline | undefined,
 ): Attempting {
-  const fd = boundSocket(posix, request, address);
+  const fd = boundSocket(posix, plan, address);
   const { promise, resolve } = withResolvers<Attempt>();
   let isOver = false;
   function finish(code: string | undefined): void {
@@ -158,7 +166,7 @@ function attempt(
     if (code !== undefined) posix.close(fd);
     resolve(code ?? fd);
   }
-  const begun = begin(posix, fd, request, address);
+  const begun = begin(posix, fd, plan, address);
   const watch =
     begun === "underWay"
       ? posix.watch(fd, { writable: true }, () => finish(posix.socketError(fd)))
@@ -186,12 +194,13 @@ function begin(posix: Posix, fd: Fd, { port }: ConnectRequest, address: IpAddres
   }
 }
 
-function boundSocket(posix: Posix, request: ConnectRequest, address: IpAddress): Fd {
+function boundSocket(posix: Posix, plan: Plan, address: IpAddress): Fd {
   const any = address.family === 4 ? IP4_ANY : IP6_ANY;
-  const local = request.localIp ?? any;
+  const local = plan.localIp ?? any;
   const fd = posix.socket(address.family === 4 ? "inet" : "inet6", "stream");
   try {
-    posix.bind(fd, toSocketAddress({ address: local, port: request.localPort }));
+    if (plan.sharesPort && plan.localPort !== 0) posix.setReuseAddress(fd, true);
+    posix.bind(fd, toSocketAddress({ address: local, port: plan.localPort }));
     return fd;
   } catch (error) {
     posix.close(fd);
