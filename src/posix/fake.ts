@@ -67,6 +67,8 @@ export class FakePosix implements Posix {
   // --- what tests set and look at --------------------------------------------------------------
 
   readonly children: FakeChild[] = [];
+  /** What spawnFailure is to tell of a child, by its pid. */
+  readonly spawnFailures = new Map<Pid, SystemError>();
   readonly signals: { readonly pid: number; readonly signal: number }[] = [];
   readonly files = new Map<string, FakeFile>();
   readonly limits = new Map<Resource, Limit>();
@@ -181,6 +183,16 @@ export class FakePosix implements Posix {
     const pidfd = new OpenFile("read");
     pidfd.hasEnded = () => child.status !== undefined;
     return { pid: child.pid, pidfd: this.#fds.add(pidfd, 3) };
+  }
+
+  spawnAhead(request: SpawnRequest): Child {
+    return this.spawn(request);
+  }
+
+  spawnFailure(pid: Pid): SystemError | undefined {
+    const failure = this.spawnFailures.get(pid);
+    this.spawnFailures.delete(pid);
+    return failure;
   }
 
   reap(pid: Pid): WaitStatus | undefined {

@@ -32,6 +32,16 @@ export interface Addon {
     directory: CString | undefined,
     result: Int32Array,
   ): void;
+  spawnAhead(
+    files: Uint8Array,
+    argv: Uint8Array,
+    environment: Uint8Array,
+    environmentExtra: Uint8Array | undefined,
+    plan: Float64Array,
+    directory: CString | undefined,
+    result: Int32Array,
+  ): void;
+  spawnFailure(pid: number): void;
   reap(pid: number): number;
   peekEndedChild(): number;
   kill(pid: number, signal: number): void;
@@ -132,7 +142,7 @@ export type GroupParts = [name: Uint8Array, gid: number, members: Uint8Array[]];
  * development: a build with sanitizers, for instance.
  */
 export function loadAddon(): Addon {
-  const path = process.env["UCSPI_ADDON"] ?? findPrebuild();
+  const path = process.env["UCSPI_ADDON"] || findPrebuild();
   const loaded: { exports: Partial<Addon> } = { exports: {} };
   process.dlopen(loaded, path);
   const addon = loaded.exports as Addon;

@@ -6,6 +6,7 @@
 import { decodeBytes, encodeBytes } from "./bytes.ts";
 import { AddressRecords, addressParts, familyNumber } from "./native-address.ts";
 import { loadAddon, type Addon, type CString } from "./native-addon.ts";
+import { SystemError } from "./posix.ts";
 import { PlanWriter, resourceNumber } from "./native-plan.ts";
 import { readinessOf, Watcher, type Interest } from "./native-watch.ts";
 import type {
@@ -84,16 +85,33 @@ class NativePosix implements Posix {
   }
 
   spawn(request: SpawnRequest): Child {
-    const { directory } = request;
-    this.#addon.spawn(
-      request.files,
-      request.argv,
-      request.environment,
-      request.environmentExtra,
-      this.#plan.write(request),
-      directory === undefined ? undefined : cString(directory),
-      this.#pair,
-    );
+    this.#addon.spawn(...this.#spawnArguments(request));
+    return this.#spawned();
+  }
+
+  spawnAhead(request: SpawnRequest): Child {
+    this.#addon.spawnAhead(...this.#spawnArguments(request));
+    return this.#spawned();
+  }
+
+  spawnFailure(pid: Pid): SystemError | undefined {
+    try {
+      this.#addon.spawnFailure(pid);
+      return undefined;
+    } catch (error) {
+      if (error instanceof SystemError) return error;
+      throw error;
+    }
+  }
+
+  #spawnArguments(request: SpawnRequest): Parameters<Addon["spawn"]> {
+    const { files, argv, environment, environmentExtra, directory } = request;
+    const plan = this.#plan.write(request);
+    const where = directory === undefined ? undefined : cString(directory);
+    return [files, argv, environment, environmentExtra, plan, where, this.#pair];
+  }
+
+  #spawned(): Child {
     return { pid: (this.#pair[0] ?? -1) as Pid, pidfd: (this.#pair[1] ?? -1) as Fd };
   }
 

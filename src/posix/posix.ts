@@ -181,6 +181,17 @@ export interface Posix {
    * in the child, exec included, is thrown here with its errno.
    */
   spawn(request: SpawnRequest): Child;
+  /**
+   * Like spawn, but without waiting until the child has executed its program: a server goes on with
+   * the next connection meanwhile. What goes wrong in the child after its creation ends it with exit
+   * code 127; then ask spawnFailure.
+   */
+  spawnAhead(request: SpawnRequest): Child;
+  /**
+   * Why a child of spawnAhead, which has ended, never executed its program; undefined if it did. To
+   * be asked once for each child that ended with 127: until then a place is kept for the answer.
+   */
+  spawnFailure(pid: Pid): SystemError | undefined;
   /** waitpid(2) with WNOHANG for one child; undefined while it runs. ECHILD throws. */
   reap(pid: Pid): WaitStatus | undefined;
   /** The pid of any child of ours that has ended, left unreaped (waitid with WNOWAIT). */

@@ -11,7 +11,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
-enum { ARGUMENTS_MAX = 8, CHILD_STACK_BYTES = 64 * 1024 };
+enum { ARGUMENTS_MAX = 8, CHILD_STACK_BYTES = 64 * 1024, DEPARTURES_MAX = 32 };
 
 /* One call from JavaScript. `invalid` is set, and an exception pending, after a bad argument. */
 struct call {
@@ -30,9 +30,10 @@ struct bytes {
 struct instance {
   napi_env env;
   napi_ref make_error;
-  /* process.c: where a child runs until it has executed its program. */
+  /* spawn.c: where a child runs until it has executed its program. */
   unsigned char *child_stack;
   bool lacks_clone_pidfd;
+  struct departure *departures[DEPARTURES_MAX]; /* children that are not waited for; NULLs last */
   /* watch.c */
   struct uv_poll_s *poll;
   int epoll_fd;
@@ -79,6 +80,9 @@ napi_value nothing_or_throw(napi_env env, const char *syscall, int outcome);
 /* `outcome` as a number when it is 0 or more, else throw errno. */
 napi_value int_or_throw(napi_env env, const char *syscall, int outcome);
 
+/* spawn.c: wait for the children that still run in our memory, and free their places. */
+void end_departures(struct instance *instance);
+
 /* errnos.c */
 const char *errno_name(int error);
 int errno_of_name(const char *name);
@@ -103,6 +107,7 @@ struct method {
   napi_callback function;
 };
 extern const struct method process_methods[];
+extern const struct method spawn_methods[];
 extern const struct method identity_methods[];
 extern const struct method descriptor_methods[];
 extern const struct method file_methods[];

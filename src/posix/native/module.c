@@ -30,6 +30,7 @@ static void release(struct instance *instance) {
   struct ending *ending = (struct ending *)instance;
   napi_async_cleanup_hook_handle hook = ending->hook;
   if (instance->child_stack != NULL) munmap(instance->child_stack, CHILD_STACK_BYTES);
+  end_departures(instance);
   free(ending);
   napi_remove_async_cleanup_hook(hook);
 }
@@ -57,6 +58,7 @@ NAPI_MODULE_INIT() {
   napi_add_async_cleanup_hook(env, on_environment_end, ending, &ending->hook);
   add_methods(env, exports, module_methods);
   add_methods(env, exports, process_methods);
+  add_methods(env, exports, spawn_methods);
   add_methods(env, exports, identity_methods);
   add_methods(env, exports, descriptor_methods);
   add_methods(env, exports, file_methods);

@@ -6,6 +6,7 @@
  */
 #define _GNU_SOURCE
 #include "addon.h"
+#include "raw.h"
 
 #include <signal.h>
 #include <string.h>
@@ -16,7 +17,7 @@ enum { KERNEL_MASK_BYTES = 8 };
 
 __attribute__((no_sanitize("address", "undefined"))) void set_mask(uint64_t mask,
                                                                    uint64_t *before) {
-  syscall(SYS_rt_sigprocmask, SIG_SETMASK, &mask, before, KERNEL_MASK_BYTES);
+  raw4(SYS_rt_sigprocmask, SIG_SETMASK, &mask, before, KERNEL_MASK_BYTES);
 }
 
 void add_to_mask(int number, uint64_t *before) {
@@ -29,7 +30,7 @@ static const kernel_action DEFAULT_ACTION;
 __attribute__((no_sanitize("address", "undefined"))) void default_dispositions(void) {
   for (int number = 1; number <= SIGNALS_MAX; number++)
     if (number != SIGKILL && number != SIGSTOP)
-      syscall(SYS_rt_sigaction, number, DEFAULT_ACTION, NULL, KERNEL_MASK_BYTES);
+      raw4(SYS_rt_sigaction, number, DEFAULT_ACTION, NULL, KERNEL_MASK_BYTES);
 }
 
 void save_dispositions(kernel_action saved[SIGNALS_MAX]) {
