@@ -21,5 +21,5 @@ export type {
 export { isOwnDescriptor } from "./own-descriptors.ts";
 export { candidateFiles } from "./search.ts";
 export { Spawner } from "./spawn.ts";
-export type { SpawnResult } from "./spawn.ts";
+export type { Spawned, SpawnerOptions, SpawnResult } from "./spawn.ts";
 export { isUsageError, reportUsage } from "./usage.ts";

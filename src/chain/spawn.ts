@@ -8,11 +8,28 @@ import type { Launch } from "./launch.ts";
 import type { LinkContext } from "./link.ts";
 import { candidateFiles } from "./search.ts";
 import { joinBlock, SystemError } from "../posix/index.ts";
-import type { Child } from "../posix/index.ts";
+import type { Child, SpawnRequest } from "../posix/index.ts";
+
+/** A child on its way to its program. */
+export interface Spawned {
+  readonly kind: "child";
+  readonly child: Child;
+  readonly launch: Launch;
+  /** The link that would have executed the program. */
+  readonly by: string;
+}
+
+export interface SpawnerOptions {
+  /**
+   * Go on before a child has executed its program, which serves more connections: whether it did is
+   * then known when the child has ended (`failureOf`).
+   */
+  readonly goesAhead: boolean;
+}
 
 /** A child, or the exit code that the chain would have ended with. */
 export type SpawnResult =
-  | { readonly kind: "child"; readonly child: Child }
+  | Spawned
   | { readonly kind: "ended"; readonly exitCode: number }
   /** The caller lost interest while a link was waiting. */
   | { readonly kind: "abandoned" }
@@ -31,12 +48,28 @@ interface Program {
 export class Spawner {
   readonly #context: LinkContext;
   readonly #server: string;
+  readonly #goesAhead: boolean;
   readonly #programs = new WeakMap<readonly string[], Program>();
 
   /** `server` is the name of the command that speaks when a child cannot be made. */
-  constructor(server: string, context: LinkContext) {
+  constructor(
+    server: string,
+    context: LinkContext,
+    { goesAhead }: SpawnerOptions = { goesAhead: false },
+  ) {
     this.#server = server;
     this.#context = context;
+    this.#goesAhead = goesAhead;
+  }
+
+  /**
+   * What a child's end with exit code 127 means: undefined if its program has run and chose to, else
+   * what `spawn` would have answered if it had waited.
+   */
+  failureOf({ child, launch, by }: Spawned): Exclude<SpawnResult, Spawned> | undefined {
+    if (!this.#goesAhead) return undefined;
+    const error = this.#context.posix.spawnFailure(child.pid);
+    return error === undefined ? undefined : this.#fail(error, launch, by);
   }
 
   /** Run the links at the head of the launch and spawn what is left, unless `isAbandoned` by then. */
@@ -56,7 +89,7 @@ export class Spawner {
     const { launch, by, path } = result;
     const program = this.#program(launch.argv, path);
     try {
-      return { kind: "child", child: this.#createChild(launch, program) };
+      return { kind: "child", child: this.#createChild(launch, program), launch, by };
     } catch (error) {
       if (!(error instanceof SystemError)) throw error;
       return this.#fail(error, launch, by);
@@ -67,7 +100,7 @@ export class Spawner {
     const { posix } = this.#context;
     const launch = program.isOurs ? handOn(original, posix) : original;
     const { base, extra } = launch.environment.blocks();
-    return posix.spawn({
+    const request: SpawnRequest = {
       files: program.files,
       argv: program.argv,
       environment: base,
@@ -76,7 +109,8 @@ export class Spawner {
       session: launch.session,
       limits: launch.limits.size === 0 ? undefined : [...launch.limits],
       identity: launch.identity,
-    });
+    };
+    return this.#goesAhead ? posix.spawnAhead(request) : posix.spawn(request);
   }
 
   #program(argv: readonly string[], path: string | undefined): Program {
@@ -97,7 +131,7 @@ export class Spawner {
    * A failure before exec is the server's; one of the child's own steps is told as the link that asked
    * for it would have told it.
    */
-  #fail(error: SystemError, launch: Launch, by: string): SpawnResult {
+  #fail(error: SystemError, launch: Launch, by: string): Exclude<SpawnResult, Spawned> {
     const { report } = this.#context;
     if (CREATION.has(error.syscall) || by === this.#server) return { kind: "failed", error };
     const { who, text } = blameFor(error, launch, by);

@@ -3,10 +3,18 @@
  * with the connection on its descriptors 0 and 1, and waits for it.
  */
 
-import { Children, Spawner } from "../chain/index.ts";
-import type { Environment, Launch, LinkContext, Source, SpawnResult } from "../chain/index.ts";
+import { Children, EXIT, Spawner } from "../chain/index.ts";
+import type {
+  Environment,
+  Launch,
+  LinkContext,
+  Source,
+  Spawned,
+  SpawnerOptions,
+  SpawnResult,
+} from "../chain/index.ts";
 import { formatIp, tcpLocalEdits, tcpPeerEdits } from "../net/index.ts";
-import type { Child, SystemError, WaitStatus } from "../posix/index.ts";
+import type { SystemError, WaitStatus } from "../posix/index.ts";
 import type { Connection, Service, Serving } from "./connection.ts";
 
 /** Failures to make a process that pass by themselves when something else ends. */
@@ -19,9 +27,22 @@ const RETRIES_MAX = 50;
 /** What a connection ends with that was told to go before it had a child. */
 const TERMINATED: WaitStatus = { kind: "killed", signal: 15, coreDumped: false };
 
-/** The service that runs `launch` (its argv is the chain) for each connection. */
-export function childService(server: string, launch: Launch, context: LinkContext): Service {
-  const service = new ChildService(server, launch, { ...context, isBecoming: false });
+export interface ChildServiceOptions extends SpawnerOptions {
+  /** Told once when processes cannot be made for the moment: "unable to …, retrying". */
+  struggles(text: string): void;
+}
+
+/**
+ * The service that runs `launch` (its argv is the chain) for each connection. One that goes ahead is
+ * faster, and learns only when a child has ended that its program could not be executed.
+ */
+export function childService(
+  server: string,
+  launch: Launch,
+  context: LinkContext,
+  options: ChildServiceOptions,
+): Service {
+  const service = new ChildService(server, launch, { ...context, isBecoming: false }, options);
   return (connection, serving) => service.serve(connection, serving);
 }
 
@@ -32,13 +53,15 @@ class ChildService {
   readonly #children: Children;
   /** The environment that all connections to one local address share, marshalled once. */
   readonly #environments = new Map<string, Environment>();
+  readonly #struggles: (text: string) => void;
   readonly #inherited: readonly (readonly [number, Source])[];
   #isStruggling = false;
 
-  constructor(server: string, launch: Launch, context: LinkContext) {
+  constructor(server: string, launch: Launch, context: LinkContext, options: ChildServiceOptions) {
     this.#context = context;
     this.#launch = launch;
-    this.#spawner = new Spawner(server, context);
+    this.#spawner = new Spawner(server, context, options);
+    this.#struggles = (text) => options.struggles(text);
     this.#children = new Children(context.posix, context.signals);
     this.#inherited = [...launch.descriptors].filter(([target]) => target > 1);
   }
@@ -66,26 +89,28 @@ class ChildService {
     const { posix } = this.#context;
     posix.close(attempt.connection.fd);
     if (result.kind !== "failed") this.#isStruggling = false;
-    if (result.kind === "child") this.#follow(attempt, result.child);
+    if (result.kind === "child") this.#follow(attempt, result);
     else if (result.kind === "abandoned") attempt.serving.end(TERMINATED);
     else if (result.kind === "ended") attempt.serving.end(exited(result.exitCode));
     else attempt.serving.drop(this.#failure(result.error));
   }
 
-  #follow({ serving }: Attempt, child: Child): void {
+  #follow({ serving }: Attempt, spawned: Spawned): void {
     const { posix } = this.#context;
+    const { child } = spawned;
     serving.begin(child.pid, (signal) => posix.kill(child.pid, signal));
-    this.#children.watch(child, (status) => serving.end(status));
+    this.#children.watch(child, (status) => {
+      const failure = mayHaveFailed(status) ? this.#spawner.failureOf(spawned) : undefined;
+      if (failure === undefined) serving.end(status);
+      else if (failure.kind === "failed") serving.drop(this.#failure(failure.error));
+      else if (failure.kind === "ended") serving.end(exited(failure.exitCode));
+    });
   }
 
   #retries(attempt: Attempt, error: SystemError): boolean {
     if (!PASSING.has(error.code) || error.syscall === "execve") return false;
     if (!this.#isStruggling) {
-      this.#context.report(
-        "s6-tcpserverd",
-        "warning",
-        `unable to ${this.#failure(error)}, retrying`,
-      );
+      this.#struggles(`unable to ${this.#failure(error)}, retrying`);
     }
     this.#isStruggling = true;
     if (!attempt.countRetry(RETRIES_MAX)) return false;
@@ -155,4 +180,9 @@ class Attempt {
 
 function exited(exitCode: number): WaitStatus {
   return { kind: "exited", exitCode };
+}
+
+/** The exit code of a child that went ahead and could not execute its program. */
+function mayHaveFailed(status: WaitStatus): boolean {
+  return status.kind === "exited" && status.exitCode === EXIT.notFound;
 }

@@ -60,7 +60,11 @@ export async function serveTcp(
     maxConnections: options.maxConnections,
     maxPerAddress: Math.min(options.maxPerAddress, options.maxConnections),
     asksLocalAddress: options.localAddress,
-    service: childService(NAME, served, context),
+    service: childService(NAME, served, context, {
+      // A log of every connection says "accept" only of programs that could be executed.
+      goesAhead: options.verbosity < 2,
+      struggles: (text) => say(1, "warning", text),
+    }),
     events: logEvents(options, context),
   });
   const signalled = untilSignalled(server, options, context);

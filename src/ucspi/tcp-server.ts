@@ -220,7 +220,10 @@ export class TcpServer {
       });
     }
     const context: LinkContext = { ...this.#system, isBecoming: false };
-    return childService("ucspi", this.#launch(serve), context);
+    return childService("ucspi", this.#launch(serve), context, {
+      goesAhead: true,
+      struggles: (text) => this.#options.onError?.(new Error(text)),
+    });
   }
 
   #launch(argv: readonly string[]): Launch {

@@ -1,4 +1,4 @@
-import { expect, test } from "vitest";
+import { describe, expect, test } from "vitest";
 import { defineLink, end, Environment, goOn } from "../../src/chain/index.ts";
 import type { Launch, Link, Outcome } from "../../src/chain/index.ts";
 import { splitBlock } from "../../src/posix/index.ts";
@@ -82,10 +82,13 @@ function endpoint(ip: string, port: number) {
   return found;
 }
 
-function serve(argv: readonly string[], links: readonly Link[] = []) {
+function serve(argv: readonly string[], links: readonly Link[] = [], goesAhead = false) {
   const world = fakeWorld(links);
   const { kernel, context } = world;
-  const service = childService("s6-tcpserverd", launchOf(...argv), context);
+  const service = childService("s6-tcpserverd", launchOf(...argv), context, {
+    goesAhead,
+    struggles: (text) => context.report("s6-tcpserverd", "warning", text),
+  });
   const listener = kernel.listener();
   function come(number = 0): { readonly account: Account; readonly connection: Connection } {
     const connection: Connection = {
@@ -109,8 +112,8 @@ function environmentOf(request: SpawnRequest | undefined): string[] {
 }
 
 /** Compile the chain, as the server does before it is ready. */
-async function prepared(argv: readonly string[], links: readonly Link[] = []) {
-  const made = serve(argv, links);
+async function prepared(argv: readonly string[], links: readonly Link[] = [], goesAhead = false) {
+  const made = serve(argv, links, goesAhead);
   const first = made.come();
   await settled();
   for (const pid of made.kernel.children) made.kernel.endChild(pid);
@@ -288,7 +291,10 @@ test("a shortage behind a link is a shortage all the same", async () => {
 
 test("variables of many local addresses are not kept forever, and stay right", async () => {
   const { kernel, context } = await prepared(["cat"]);
-  const service = childService("s6-tcpserverd", launchOf("cat"), context);
+  const service = childService("s6-tcpserverd", launchOf("cat"), context, {
+    goesAhead: false,
+    struggles: () => undefined,
+  });
   const listener = kernel.listener();
   for (let last = 0; last < 600; last += 1) {
     const ip = `198.51.${100 + (last >> 8)}.${last & 255}`;
@@ -303,4 +309,32 @@ test("variables of many local addresses are not kept forever, and stay right", a
     if (last === 0) await settled();
     expect(environmentOf(kernel.spawned.at(-1))).toContain(`TCPLOCALIP=${ip}`);
   }
+});
+
+describe("a service that goes ahead", () => {
+  test("learns at the end of a child that its program could not be executed, and drops", async () => {
+    const { kernel, said, come } = await prepared(["cat"], [], true);
+    const { account } = come();
+    kernel.failAhead(kernel.children.at(-1) ?? 0, "ENOENT", "execve");
+    kernel.turn();
+    expect(account.events).toEqual(["begin 2", "drop spawn cat: strerror of ENOENT"]);
+    expect(said).toEqual([]);
+  });
+
+  test("tells the failure of a program behind a link as the link would", async () => {
+    const { kernel, said, come } = await prepared(["passing", "cat"], [passing], true);
+    const { account } = come();
+    kernel.failAhead(kernel.children.at(-1) ?? 0, "EACCES", "execve");
+    kernel.turn();
+    expect(account.events).toEqual(["begin 2", "end 126"]);
+    expect(said).toEqual(["passing: fatal: unable to exec cat: strerror of EACCES"]);
+  });
+
+  test("takes 127 from a program that has run for what it is", async () => {
+    const { kernel, come } = await prepared(["cat"], [], true);
+    const { account } = come();
+    kernel.endChild(kernel.children.at(-1) ?? 0, { kind: "exited", exitCode: 127 });
+    kernel.turn();
+    expect(account.events).toEqual(["begin 2", "end 127"]);
+  });
 });

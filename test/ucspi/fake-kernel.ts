@@ -92,6 +92,12 @@ export class FakeKernel {
     this.#ended.set(pid, status);
   }
 
+  /** End a child of spawnAhead that could not take a step before its program, or execute that. */
+  failAhead(pid: number, code: string, syscall: string): void {
+    this.#aheadFailures.set(pid, failure(code, syscall));
+    this.endChild(pid, { kind: "exited", exitCode: 127 });
+  }
+
   /** Turn the event loop until nothing is ready any more. */
   turn(): void {
     for (let turns = 0; turns < TURNS_MAX; turns += 1) {
@@ -125,6 +131,8 @@ export class FakeKernel {
         throw failure(this.socketFailure, "socket");
       },
       spawn: (request) => this.#spawn(request),
+      spawnAhead: (request) => this.#spawn(request),
+      spawnFailure: (pid) => this.#aheadFailures.get(pid),
       strerror: (code) => `strerror of ${code}`,
       waitReady: () => (this.isStuck ? undefined : WRITABLE),
       watch: (fd, interest, ready) => this.#watch(fd, interest.readable === true, ready),
@@ -132,6 +140,8 @@ export class FakeKernel {
     };
     return strictly(calls);
   }
+
+  readonly #aheadFailures = new Map<number, SystemError>();
 
   #accept(fd: Fd, most: number): readonly Accepted[] {
     this.acceptCalls += 1;
