@@ -69,7 +69,11 @@ export async function runTcpClient(request: ClientRequest): Promise<ClientResult
 
 async function addressesOf(run: Run): Promise<readonly IpAddress[] | ClientFailure> {
   const { host, options, deadline, hosts, resolver } = run;
-  const family = options.family ?? options.localIp?.family;
+  const { localIp } = options;
+  const family = options.family ?? localIp?.family;
+  if (localIp !== undefined && localIp.family !== family) {
+    return failure(EXIT.usage, `${formatIp(localIp)} is not an IPv${family} address`);
+  }
   const query = { host, family, qualify: options.qualifies, deadline };
   const found = await findAddresses(query, hosts, resolver);
   if (found.kind === "unresolved") {
@@ -92,8 +96,14 @@ async function connectTo(
     return judge(await connectAny(context.posix, context.clock, request), port, options, context);
   } catch (error) {
     if (!(error instanceof SystemError)) throw error;
-    return failure(EXIT.system, `unable to ${error.syscall}: ${error.message}`);
+    const where = error.syscall === "bind" ? localEnd(options) : "";
+    return failure(EXIT.system, `unable to ${error.syscall}${where}: ${error.message}`);
   }
+}
+
+function localEnd({ localIp, localPort }: ClientOptions): string {
+  const ip = localIp === undefined ? "" : `${formatIp(localIp)} `;
+  return ` to ${ip}port ${localPort}`;
 }
 
 function judge(

@@ -30,8 +30,12 @@ export async function findAddresses(
   hosts: Hosts | undefined,
   resolver: Resolver,
 ): Promise<HostAddresses> {
-  const known = literalAddresses(host, family) ?? hosts?.addresses(host, family) ?? [];
-  if (known.length > 0) return { kind: "found", addresses: known.slice(0, IP_LIST_MAX) };
+  const literal = literalAddresses(host, family);
+  if (literal !== undefined) return { kind: "found", addresses: literal };
+  // Addresses of the other family are no name that the DNS could know.
+  if (parseIpList(host) !== undefined) return { kind: "found", addresses: [] };
+  const listed = hosts?.addresses(host, family) ?? [];
+  if (listed.length > 0) return { kind: "found", addresses: listed.slice(0, IP_LIST_MAX) };
   const query = family === undefined ? { qualify } : { family, qualify };
   const answer = await resolver.addresses(host, query, deadline);
   return answer.kind === "found"
