@@ -90,7 +90,7 @@ describe("leaves no directory behind where a record is bad:", () => {
     ["A alone", "uid/0", "A", /invalid rule "uid\/0"/],
     ["bytes after the lengths", "uid/0", "A\0\0\0\0extra", /invalid rule "uid\/0"/],
     ["bytes after D", "uid/0", "Dgarbage", /invalid rule "uid\/0": there is something after D/],
-    ["a variable with a slash", "uid/0", "A\0\x06a\/b=c\0\0\0", /no file can stand for .*"a\/b"/],
+    ["a variable with a slash", "uid/0", "A\0\x06a/b=c\0\0\0", /no file can stand for .*"a\/b"/],
     ["an unfinished variable", "uid/0", "A\0\x03A=b\0\0", /its environment is malformed/],
   ])("%s", async (_, key, value, message) => {
     const records: [string, string][] = [
