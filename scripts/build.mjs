@@ -58,7 +58,7 @@ function separateBundles(inside, folder = ".") {
       onResolve({ filter: /^\.{1,2}\// }, ({ path, resolveDir, kind }) => {
         const file = resolve(resolveDir, path);
         const leaves = file.endsWith(`${sep}index.ts`) || kind === "dynamic-import";
-        if (!leaves || inside.includes(file)) return undefined;
+        if (!leaves || inside(file)) return undefined;
         const name = bundleName(file);
         if (CORE.includes(name)) return { path: name, namespace: "core-area" };
         return { path: `${folder}/${name}.cjs`, external: true };
@@ -76,19 +76,26 @@ function sourceFile(name) {
 
 async function bundleFile(entry) {
   const outfile = join(bundles, `${bundleName(entry)}.cjs`);
-  await bundle({ entryPoints: [entry], outfile, plugins: [separateBundles([entry])] });
+  const plugins = [separateBundles((file) => file === entry)];
+  await bundle({ entryPoints: [entry], outfile, plugins });
 }
 
-/** One launcher: the core, the definition of its command if it has one, and the call. */
-async function bundleLauncher(name, call, inside) {
-  const files = CORE.map((area) => sourceFile(`${area}/index`));
+/**
+ * One launcher: the core, the definition of its command if it has one, and the call. A command that is
+ * no link runs alone, so what it uses of other areas is in its launcher too, and nothing else of them.
+ */
+async function bundleLauncher(name, call, definition) {
+  const core = CORE.map((area) => sourceFile(`${area}/index`));
+  const isAlone = definition?.includes(`${sep}commands${sep}`) ?? false;
+  const inside = (file) =>
+    file === definition || core.includes(file) || (isAlone && file.endsWith(`${sep}index.ts`));
   const imports = CORE.map((area) => `import * as ${area} from "./${area}/index.ts";`);
   const lines = [...imports, `${CORE_KEY} = { ${CORE.join(", ")} };`, `command.${call};`];
   const outfile = join(launchers, name);
   await bundle({
     stdin: { contents: lines.join("\n"), resolveDir: source, loader: "js" },
     outfile,
-    plugins: [separateBundles([...files, ...inside], "../dist/cjs")],
+    plugins: [separateBundles(inside, "../dist/cjs")],
     banner: { js: "#!/usr/bin/env node" },
   });
   chmodSync(outfile, 0o755);
@@ -176,7 +183,7 @@ async function buildAll() {
   mkdirSync(launchers, { recursive: true });
   writeFileSync(join(launchers, "package.json"), '{ "type": "commonjs" }\n');
   const commands = COMMAND_NAMES.map((name) => {
-    return bundleLauncher(name, `main("${name}")`, [definitionOf(name)]);
+    return bundleLauncher(name, `main("${name}")`, definitionOf(name));
   });
-  await Promise.all([bundleLauncher("ucspi", "multicall()", []), ...commands]);
+  await Promise.all([bundleLauncher("ucspi", "multicall()", undefined), ...commands]);
 }
