@@ -8,7 +8,7 @@ import { SystemError } from "../posix/index.ts";
 import type { Accepted, Fd, Posix, Watch } from "../posix/index.ts";
 
 /** The most connections taken in one turn of the event loop, so that nothing else waits long. */
-const BATCH_MAX = 64;
+const BATCH_MAX = 8;
 
 /** How long to leave a socket alone after accept failed: it would only fail again. */
 const RETRY_MS = 100;
