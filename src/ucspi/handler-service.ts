@@ -8,7 +8,10 @@ import type { Connection, Service, Serving } from "./connection.ts";
 
 /** A connection as a handler sees it. */
 export interface TcpConnection {
-  /** Closing or destroying it ends the connection; so does throwing. */
+  /**
+   * Closing or destroying it ends the connection; so does throwing. What the client says is thrown away
+   * once the stream was ended and the handler is through without having begun to read.
+   */
   readonly stream: Socket;
   readonly remote: Endpoint;
   readonly local: Endpoint;
@@ -61,12 +64,18 @@ function serveOne(
     if (signal === SIGTERM || signal === SIGKILL) stream.destroy();
   });
   const view = new HandledConnection(stream, connection);
-  try {
-    const result = handler(view);
-    if (result instanceof Promise) result.catch((error: unknown) => fail(error, view, options));
-  } catch (error) {
-    fail(error, view, options);
-  }
+  const done = run(handler, view).catch((error: unknown) => fail(error, view, options));
+  stream.once("finish", () => void done.then(() => discardUnread(stream)));
+}
+
+/** A handler that throws, and one that rejects, reject alike. */
+async function run(handler: Handler, connection: TcpConnection): Promise<void> {
+  await handler(connection);
+}
+
+/** Bytes that nobody will read would hide the client's end, and keep the connection for ever. */
+function discardUnread(stream: Socket): void {
+  if (stream.readableFlowing === null) stream.resume();
 }
 
 function ignore(): void {
