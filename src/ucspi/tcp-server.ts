@@ -99,18 +99,28 @@ export class TcpServer {
   }
 
   /**
-   * Bind, listen and begin to accept. Throws SystemError when a socket cannot be had (EADDRINUSE), and
-   * RangeError for a host that is no IP address. A server starts once.
+   * Bind, listen and begin to accept. Throws SystemError when a socket cannot be had (EADDRINUSE),
+   * RangeError for a host that is no IP address, a descriptor that does not listen and a chain of no
+   * words, the signal's reason, and TypeError when it was closed before it had started. A server starts
+   * once.
    */
   async start(): Promise<readonly Endpoint[]> {
     const { signal, serve } = this.#options;
     if (this.#state !== "new") throw new TypeError("A TcpServer can be started only once");
+    if (serve.length === 0 && typeof serve !== "function") throw new RangeError("An empty chain");
     signal?.throwIfAborted();
     this.#state = "serving";
-    const listeners = this.#openListeners();
-    if (typeof serve !== "function") await this.#system.chains.prepare(serve, this.#path());
-    this.#server = this.#createServer(listeners);
     signal?.addEventListener("abort", this.#aborted, { once: true });
+    try {
+      const listeners = this.#openListeners();
+      if (typeof serve !== "function") await this.#system.chains.prepare(serve, this.#path());
+      signal?.throwIfAborted();
+      if (this.#isStopped()) throw new TypeError("The TcpServer was closed while it was starting");
+      this.#server = this.#createServer(listeners);
+    } catch (error) {
+      await this.close();
+      throw error;
+    }
     this.#server.start();
     return this.#addresses;
   }
@@ -122,13 +132,14 @@ export class TcpServer {
   async drain(timeoutMs?: number): Promise<boolean> {
     const server = this.#stopListening();
     const isEmpty = (await server?.drain(timeoutMs)) ?? true;
-    if (!isEmpty) await this.close();
+    await this.close();
     return isEmpty;
   }
 
   /** Stop accepting, end all connections and wait until they are over. */
   async close(): Promise<void> {
     const server = this.#stopListening();
+    this.#options.signal?.removeEventListener("abort", this.#aborted);
     server?.signal(SIGTERM);
     server?.signal(SIGCONT);
     await server?.idle();
@@ -138,9 +149,12 @@ export class TcpServer {
     await this.close();
   }
 
+  #isStopped(): boolean {
+    return this.#state === "stopped";
+  }
+
   #stopListening(): ConnectionServer | undefined {
     this.#state = "stopped";
-    this.#options.signal?.removeEventListener("abort", this.#aborted);
     this.#server?.stop();
     for (const fd of this.#opened.splice(0)) this.#system.posix.close(fd);
     return this.#server;
@@ -149,14 +163,9 @@ export class TcpServer {
   #openListeners(): Fd[] {
     const { listen } = this.#options;
     const targets: readonly ListenTarget[] = "length" in listen ? listen : [listen];
-    try {
-      const listeners = targets.map((target) => this.#openListener(target));
-      this.#addresses = listeners.map((fd) => this.#addressOf(fd));
-      return listeners;
-    } catch (error) {
-      this.#stopListening();
-      throw error;
-    }
+    const listeners = targets.map((target) => this.#openListener(target));
+    this.#addresses = listeners.map((fd) => this.#addressOf(fd));
+    return listeners;
   }
 
   #openListener(target: ListenTarget): Fd {
@@ -174,7 +183,9 @@ export class TcpServer {
 
   #adopt(fd: number): Fd {
     const { posix } = this.#system;
-    if (!posix.isOpen(fd) || !posix.isSocket(fd)) throw new RangeError(`Not a socket: ${fd}`);
+    if (!posix.isOpen(fd) || !posix.isSocket(fd) || !posix.isListening(fd)) {
+      throw new RangeError(`Not a listening socket: ${fd}`);
+    }
     posix.setCloseOnExec(fd, true);
     posix.setNonblocking(fd, true);
     return fd;
@@ -256,8 +267,8 @@ export class TcpServer {
         return;
       }
       posix.close(connection.fd);
-      onRefused?.({ remote: connection.remote, reason: reasonOf(verdict) });
       serving.refuse();
+      onRefused?.({ remote: connection.remote, reason: reasonOf(verdict) });
     };
   }
 }
