@@ -11,6 +11,7 @@ import { runStage, stageReach } from "./chains.ts";
 import { execFailureCode, EXIT } from "./exit.ts";
 import { handOn } from "./inherit.ts";
 import type { Launch, Source } from "./launch.ts";
+import { holdsRecordLocks } from "./own-descriptors.ts";
 import type { LinkContext } from "./link.ts";
 import { candidateFiles } from "./search.ts";
 
@@ -63,6 +64,7 @@ function execute(
   { posix, report }: LinkContext,
 ): number {
   try {
+    if (takesNumbersOfNode(launch) && !holdsRecordLocks()) posix.unshareDescriptors();
     moveDescriptors(launch.descriptors, posix, () => true);
     for (const fd of closedOnes(launch)) if (posix.isOpen(fd)) posix.close(fd);
     for (const [resource, limit] of launch.limits) posix.setrlimit(resource, limit);
@@ -74,6 +76,14 @@ function execute(
     report(who, "fatal", text);
     return error.syscall === "execve" ? execFailureCode(error.code) : EXIT.system;
   }
+}
+
+/**
+ * Is a descriptor to get a number that may be Node's own? Node's threads run until the exec, and must
+ * not see theirs change.
+ */
+function takesNumbersOfNode({ descriptors }: Launch): boolean {
+  return [...descriptors].some(([target, source]) => target > 2 && source !== target);
 }
 
 function closedOnes({ descriptors }: Launch): number[] {

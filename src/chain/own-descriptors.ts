@@ -3,7 +3,7 @@
  * something else, so a link that has to have such a number leaves that to another process image.
  */
 
-import { readFileSync } from "node:fs";
+import { readdirSync, readFileSync } from "node:fs";
 import { errnoOf } from "../posix/index.ts";
 
 /** O_CLOEXEC among the flags that /proc shows. */
@@ -19,5 +19,20 @@ export function isOwnDescriptor(fd: number): boolean {
   } catch (error) {
     if (errnoOf(error) === undefined) throw error;
     return false;
+  }
+}
+
+/** Does this process hold a record lock, taken here or before it was executed? */
+export function holdsRecordLocks(): boolean {
+  return readdirSync("/proc/self/fdinfo").some((fd) => /^lock:.*POSIX/m.test(describe(fd)));
+}
+
+/** What /proc says of a descriptor; nothing when it is closed by now. */
+function describe(fd: string): string {
+  try {
+    return readFileSync(`/proc/self/fdinfo/${fd}`, "latin1");
+  } catch (error) {
+    if (errnoOf(error) === undefined) throw error;
+    return "";
   }
 }

@@ -387,6 +387,10 @@ export class FakePosix implements Posix {
     return this.#fds.get(fd) !== undefined;
   }
 
+  unshareDescriptors(): void {
+    this.#mayFail("unshareDescriptors");
+  }
+
   setCloseOnExec(fd: Fd, on: boolean): void {
     this.#mayFail("setCloseOnExec");
     this.#file(fd, "fcntl");

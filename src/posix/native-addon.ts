@@ -112,6 +112,8 @@ export interface Addon {
     record: Uint8Array,
   ): number | undefined;
 
+  unshareDescriptors(): void;
+
   watchStart(dispatch: (count: number) => void, events: Float64Array): void;
   watchAdd(fd: number, interest: number, token: number): void;
   watchModify(fd: number, interest: number, token: number): void;

@@ -245,6 +245,10 @@ class NativePosix implements Posix {
     return this.#addon.isOpen(fd);
   }
 
+  unshareDescriptors(): void {
+    this.#addon.unshareDescriptors();
+  }
+
   setCloseOnExec(fd: Fd, on: boolean): void {
     this.#addon.setCloseOnExec(fd, on);
   }

@@ -249,6 +249,12 @@ export interface Posix {
   /** Is this number an open descriptor? The only way to make an Fd of a number that came from outside. */
   isOpen(fd: number): fd is Fd;
   setCloseOnExec(fd: Fd, on: boolean): void;
+  /**
+   * unshare(2) CLONE_FILES: from now on this thread has descriptors of its own, so that giving them
+   * the numbers a program wants changes nothing for the threads of Node. Just before execve only. The
+   * process loses its record locks.
+   */
+  unshareDescriptors(): void;
   /** Set or clear O_NONBLOCK; returns what it was. */
   setNonblocking(fd: Fd, on: boolean): boolean;
   isNonblocking(fd: Fd): boolean;

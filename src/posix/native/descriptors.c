@@ -5,6 +5,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <poll.h>
+#include <sched.h>
 #include <sys/socket.h>
 #include <sys/syscall.h>
 #include <time.h>
@@ -188,6 +189,12 @@ static napi_value method_wait_ready(napi_env env, napi_callback_info info) {
                              (poller.revents & (POLLHUP | POLLERR) ? 4 : 0));
 }
 
+/* unshareDescriptors(): for the calling thread alone */
+static napi_value method_unshare_descriptors(napi_env env, napi_callback_info info) {
+  (void)info;
+  return nothing_or_throw(env, "unshare", unshare(CLONE_FILES));
+}
+
 const struct method descriptor_methods[] = {
     {"open", method_open},
     {"close", method_close},
@@ -203,5 +210,6 @@ const struct method descriptor_methods[] = {
     {"isSocket", method_is_socket},
     {"isSameOpenFile", method_is_same_open_file},
     {"waitReady", method_wait_ready},
+    {"unshareDescriptors", method_unshare_descriptors},
     {NULL, NULL},
 };
