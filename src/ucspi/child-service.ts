@@ -77,7 +77,7 @@ class ChildService {
       this.#settle(attempt, result);
       return;
     }
-    attempt.wait();
+    attempt.wait(() => this.#turnAway(attempt));
     result.then(
       (later) => this.#settle(attempt, later),
       (error: unknown) => this.#giveUp(attempt, String(error)),
@@ -90,9 +90,8 @@ class ChildService {
     posix.close(attempt.connection.fd);
     if (result.kind !== "failed") this.#isStruggling = false;
     if (result.kind === "child") this.#follow(attempt, result);
-    else if (result.kind === "abandoned") attempt.serving.end(TERMINATED);
     else if (result.kind === "ended") attempt.serving.end(exited(result.exitCode));
-    else attempt.serving.drop(this.#failure(result.error));
+    else if (result.kind === "failed") attempt.serving.drop(this.#failure(result.error));
   }
 
   #follow({ serving }: Attempt, spawned: Spawned): void {
@@ -114,9 +113,15 @@ class ChildService {
     }
     this.#isStruggling = true;
     if (!attempt.countRetry(RETRIES_MAX)) return false;
-    attempt.wait();
+    attempt.wait(() => this.#turnAway(attempt));
     this.#context.clock.setTimer(RETRY_MS, () => this.#try(attempt));
     return true;
+  }
+
+  /** The client goes at once; the link that waits for something finds out when that is over. */
+  #turnAway({ connection, serving }: Attempt): void {
+    this.#context.posix.shutdown(connection.fd, "both");
+    serving.end(TERMINATED);
   }
 
   #giveUp(attempt: Attempt, why: string): void {
@@ -166,9 +171,11 @@ class Attempt {
   }
 
   /** While links or a shortage are waited out, the server itself stands in for the child. */
-  wait(): void {
+  wait(turnAway: () => void): void {
     this.serving.wait((signal) => {
-      if (signal === 15 || signal === 9) this.isCancelled = true;
+      if (this.isCancelled || (signal !== 15 && signal !== 9)) return;
+      this.isCancelled = true;
+      turnAway();
     });
   }
 

@@ -186,6 +186,8 @@ test("a connection that is told to go while its link waits never gets a child", 
     const { kernel, come } = await prepared(["gate", "cat"], [link]);
     const { account, connection } = come();
     account.signal?.(signal);
+    expect(account.events).toEqual(["wait", "end signal 15"]); // at once
+    expect(kernel.shutDown).toEqual([connection.fd]);
     open[1]?.(goOn(launchOf()));
     await settled();
     expect(account.events).toEqual(["wait", "end signal 15"]);

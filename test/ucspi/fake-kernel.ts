@@ -40,6 +40,7 @@ export const SERVER_PID = 4000;
 export class FakeKernel {
   readonly open = new Set<number>();
   readonly spawned: SpawnRequest[] = [];
+  readonly shutDown: Fd[] = [];
   /** `PID SIGNAL`, in order. */
   readonly kills: string[] = [];
   acceptCalls = 0;
@@ -127,6 +128,7 @@ export class FakeKernel {
       kill: (pid, signal) => void this.kills.push(`${pid} ${signal}`),
       reap: (pid) => this.#reap(pid),
       setNoDelay: (fd) => this.#setNoDelay(fd),
+      shutdown: (fd) => void this.shutDown.push(fd),
       socket: () => {
         throw failure(this.socketFailure, "socket");
       },
