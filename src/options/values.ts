@@ -5,7 +5,7 @@ import { InvalidArgument } from "./table.ts";
 export const UINT32_MAX = 0xffff_ffff;
 
 /** Milliseconds are a signed 32-bit number to the C suite; more is refused rather than misread. */
-export const MILLISECONDS_MAX = 0x7fff_ffff;
+const MILLISECONDS_MAX = 0x7fff_ffff;
 
 /** Decimal digits only, at most 2^32 - 1. */
 export function unsigned(text: string): number {
