@@ -26,6 +26,7 @@ import { openChains, processSignals, reporter } from "./system.ts";
 
 /** Run the command `name` with the words of this process, and end the process. */
 export async function main(name: string): Promise<never> {
+  keepDebuggerOut();
   const posix = loadOrDie(name);
   const words = processWords().slice(2);
   const code = await runCommand(posix, name, words);
@@ -34,6 +35,7 @@ export async function main(name: string): Promise<never> {
 
 /** The multi-call entry: `ucspi NAME WORD...` */
 export async function multicall(): Promise<never> {
+  keepDebuggerOut();
   const posix = loadOrDie("ucspi");
   const [name, ...words] = processWords().slice(2);
   if (name !== undefined && !name.startsWith("-")) {
@@ -44,6 +46,14 @@ export async function multicall(): Promise<never> {
   const text = name === "--version" ? `ucspi ${packageVersion()}\n` : await describeCommands();
   writeFully(posix, (isAsked ? 1 : 2) as Fd, encodeBytes(text));
   process.exit(isAsked ? EXIT.ok : EXIT.usage);
+}
+
+/**
+ * SIGUSR1 makes Node open a debugger's port, through which any user of the machine could run code in a
+ * server. It ends the process instead, as it does in C.
+ */
+function keepDebuggerOut(): void {
+  process.once("SIGUSR1", () => process.kill(process.pid, "SIGUSR1"));
 }
 
 async function runCommand(posix: Posix, name: string, words: readonly string[]): Promise<number> {

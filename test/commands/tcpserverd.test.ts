@@ -139,3 +139,10 @@ test.each([
     .stdoutIs("")
     .stderrMatches(/^s6-tcpserverd: (usage|fatal): /);
 });
+
+bothWays("SIGUSR1 ends the server, and opens no port for a debugger", async (newScene) => {
+  await using scene = await newScene();
+  const { process } = await startDaemon(scene, "", ["true"]);
+  process.signal("SIGUSR1");
+  (await process.finished()).diesOf("SIGUSR1").stderrIs("");
+});
