@@ -19,8 +19,11 @@ export interface TcpConnection {
   readonly number: number;
   /** The rule that admitted the client, `ip4/10.0.0.0_8`; undefined where there are no rules. */
   readonly rule: string | undefined;
-  /** The UCSPI variables of the connection, with what the rule sets (undefined: removes). */
-  environment(): Readonly<Record<string, string | undefined>>;
+  /**
+   * The UCSPI variables of the connection, with what the rule sets (undefined: removes). Made anew each
+   * time it is asked for.
+   */
+  readonly environment: Readonly<Record<string, string | undefined>>;
 }
 
 export type Handler = (connection: TcpConnection) => void | Promise<void>;
@@ -112,7 +115,7 @@ class HandledConnection implements TcpConnection {
     return this.#connection.admission?.rule;
   }
 
-  environment(): Record<string, string | undefined> {
+  get environment(): Record<string, string | undefined> {
     const { local, remote, number, admission } = this.#connection;
     const own = tcpServerEdits({ local, remote, connectionNumber: number });
     const edits = [...own, ...(admission?.edits ?? [])];

@@ -67,7 +67,7 @@ describe("a function", () => {
     );
     expect(seen).toMatchObject({ remote: { port: client.port }, local: { port: server.port } });
     expect(seen).toMatchObject({ number: 0, rule: undefined });
-    expect(seen?.environment()).toEqual({
+    expect(seen?.environment).toEqual({
       PROTO: "TCP",
       TCPLOCALIP: "127.0.0.1",
       TCPLOCALPORT: String(server.port),
@@ -241,7 +241,7 @@ describe("rules", () => {
         rules:
           kind === "cdb" ? { cdb: scene.path("rules.cdb") } : { directory: scene.path("rules") },
         serve: (connection) => {
-          const { A, TCPGONE, PROTO } = connection.environment();
+          const { A, TCPGONE, PROTO } = connection.environment;
           environments.tell([connection.rule, A, TCPGONE, PROTO]);
           echo(connection);
         },

@@ -6,12 +6,12 @@ import {
   fold,
   list,
   milliseconds,
-  oneOf,
   text,
   unsigned,
   value,
 } from "../../options/index.ts";
 import type { OptionsOf } from "../../options/index.ts";
+import { REFUSALS } from "../shared-options.ts";
 
 /** Where rules are read from. */
 export interface RulesSource {
@@ -92,15 +92,7 @@ export const ACCESS_OPTIONS = {
     help: "check an IPv4-mapped IPv6 address by the rules of its IPv4 address",
     ours: true,
   }),
-  refusals: value(
-    {
-      long: "refusals",
-      argument: "text|json",
-      help: "record each refused client on standard error, as text or as a line of JSON",
-      ours: true,
-    },
-    oneOf("text", "json"),
-  ),
+  refusals: REFUSALS,
 };
 
 export type AccessOptions = OptionsOf<typeof ACCESS_OPTIONS>;

@@ -3,18 +3,9 @@
 import { defineLink, goOn } from "../../chain/index.ts";
 import type { LinkContext } from "../../chain/index.ts";
 import { formatIp, parseGidList } from "../../net/index.ts";
-import {
-  choice,
-  flag,
-  fold,
-  InvalidArgument,
-  list,
-  oneOf,
-  unsigned,
-  value,
-} from "../../options/index.ts";
+import { choice, flag, fold, InvalidArgument, list, unsigned, value } from "../../options/index.ts";
 import type { OptionsOf } from "../../options/index.ts";
-import { formatEndpoint, parseEndpoint } from "../index.ts";
+import { LOCAL_ADDRESS, REFUSALS, formatEndpoint, parseEndpoint } from "../index.ts";
 
 /** Which identity the server takes on, as the words of s6-applyuidgid. */
 interface IdentityWords {
@@ -101,20 +92,8 @@ const OPTIONS = {
     },
     unsigned,
   ),
-  localAddress: flag({
-    long: "local-address",
-    help: "tell each program its connection's own local address, not that of the listening socket",
-    ours: true,
-  }),
-  refusals: value(
-    {
-      long: "refusals",
-      argument: "text|json",
-      help: "record each refused connection on standard error, as text or as a line of JSON",
-      ours: true,
-    },
-    oneOf("text", "json"),
-  ),
+  localAddress: LOCAL_ADDRESS,
+  refusals: REFUSALS,
 };
 
 type Options = OptionsOf<typeof OPTIONS>;

@@ -2,16 +2,9 @@
 
 import { defineLink, end, EXIT } from "../../chain/index.ts";
 import type { Launch, LinkContext, LinkWords, Outcome } from "../../chain/index.ts";
-import {
-  flag,
-  InvalidArgument,
-  milliseconds,
-  oneOf,
-  unsigned,
-  value,
-} from "../../options/index.ts";
+import { flag, InvalidArgument, milliseconds, unsigned, value } from "../../options/index.ts";
 import type { OptionsOf } from "../../options/index.ts";
-import { serveTcp, tcpPreview } from "../index.ts";
+import { LOCAL_ADDRESS, REFUSALS, serveTcp, tcpPreview } from "../index.ts";
 
 /** The most connections a server will hold, whatever it is told. */
 const CONNECTIONS_MAX = 16_384;
@@ -58,20 +51,8 @@ const OPTIONS = {
     },
     drainTime,
   ),
-  localAddress: flag({
-    long: "local-address",
-    help: "tell each program its connection's own local address, not that of the listening socket",
-    ours: true,
-  }),
-  refusals: value(
-    {
-      long: "refusals",
-      argument: "text|json",
-      help: "record each refused connection on standard error, as text or as a line of JSON",
-      ours: true,
-    },
-    oneOf("text", "json"),
-  ),
+  localAddress: LOCAL_ADDRESS,
+  refusals: REFUSALS,
 };
 
 export type TcpServerdOptions = OptionsOf<typeof OPTIONS>;
