@@ -1,6 +1,5 @@
 /**
- * Many random chains, fused against by exec: `npx vitest run --dir test/fuzz` with an include of
- * `*.fuzz.ts`. RUNS says how many, 1000 unless given.
+ * Many random chains, fused against by exec: `npm run fuzz`. RUNS says how many, 1000 unless given.
  */
 
 import fc from "fast-check";

@@ -1,6 +1,6 @@
 /**
- * Long storms on the TCP super-server: `npx vitest run --dir test/fuzz` with an include of
- * `*.fuzz.ts`. RUNS says how many connections there are in the first, 200,000 unless given.
+ * Long storms on the TCP super-server: `npm run fuzz`. RUNS says how many connections there are in the
+ * first, 200,000 unless given.
  */
 
 import { readdirSync, readFileSync } from "node:fs";
