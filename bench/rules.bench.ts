@@ -13,9 +13,39 @@ import { formatPrefix, maskIp } from "../src/net/index.ts";
 import { loadPosix } from "../src/posix/index.ts";
 
 import type { IpAddress } from "../src/net/index.ts";
+import { hasCommand } from "./support/servers.ts";
+import type { Bench, Row } from "./support/servers.ts";
+
+export const question = "Access rules";
+
+export async function measure({ root }: Bench): Promise<Row[]> {
+  const { checksPerSecond } = measureChecks();
+  const checks: Row = {
+    what: `checks a second in one process, ${NETWORKS} networks, freshness looked at each time`,
+    ours: `${checksPerSecond}/s`,
+    peer: "-",
+    ratio: "-",
+    goal: "at least 200000/s",
+  };
+  return [checks, compileRow(join(root, "bin", "s6-tcprules"))];
+}
+
+function compileRow(command: string): Row {
+  const what = `compiling ${LINES} lines of text, time against ucspi-tcp's tcprules`;
+  const goal = "at most 1";
+  if (!hasCommand("tcprules")) return { what, ours: "-", peer: "absent", ratio: "-", goal };
+  const { oursMs, peerMs, ratio } = measureCompile(command, "tcprules");
+  return {
+    what,
+    ours: `${oursMs.toFixed(0)} ms`,
+    peer: `${peerMs.toFixed(0)} ms`,
+    ratio: ratio.toFixed(2),
+    goal,
+  };
+}
 
 /** The best of several runs, ours and the peer's in turn; a ratio below 1 means that we are faster. */
-export interface Comparison {
+interface Comparison {
   readonly oursMs: number;
   readonly peerMs: number;
   readonly ratio: number;
@@ -27,7 +57,7 @@ const NETWORKS = 100_000;
 const CHECKS = 1_000_000;
 
 /** Compile a million lines with `command` (our s6-tcprules) and with `peer` (tcprules). */
-export function measureCompile(command: string, peer: string): Comparison {
+function measureCompile(command: string, peer: string): Comparison {
   const directory = mkdtempSync(join(tmpdir(), "ucspi-bench-"));
   try {
     const rules = join(directory, "rules");
@@ -45,7 +75,7 @@ export function measureCompile(command: string, peer: string): Comparison {
 }
 
 /** Checks per second in one process against a file of 100,000 networks, half of them IPv6. */
-export function measureChecks(): { readonly checksPerSecond: number } {
+function measureChecks(): { readonly checksPerSecond: number } {
   const directory = mkdtempSync(join(tmpdir(), "ucspi-bench-"));
   try {
     const path = join(directory, "rules.cdb");
