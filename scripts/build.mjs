@@ -83,12 +83,17 @@ async function bundleFile(entry) {
 /**
  * One launcher: the core, the definition of its command if it has one, and the call. A command that is
  * no link runs alone, so what it uses of other areas is in its launcher too, and nothing else of them.
+ * So is what the links of src/chain use of src/net: they share no class with anyone else.
  */
 async function bundleLauncher(name, call, definition) {
   const core = CORE.map((area) => sourceFile(`${area}/index`));
   const isAlone = definition?.includes(`${sep}commands${sep}`) ?? false;
+  const isPlain = definition?.startsWith(join(source, "chain", "links")) ?? false;
   const inside = (file) =>
-    file === definition || core.includes(file) || (isAlone && file.endsWith(`${sep}index.ts`));
+    file === definition ||
+    core.includes(file) ||
+    (isAlone && file.endsWith(`${sep}index.ts`)) ||
+    (isPlain && file === sourceFile("net/index"));
   const imports = CORE.map((area) => `import * as ${area} from "./${area}/index.ts";`);
   const lines = [...imports, `${CORE_KEY} = { ${CORE.join(", ")} };`, `command.${call};`];
   const outfile = join(launchers, name);
