@@ -58,9 +58,8 @@ async function costOf(bench: Bench, children: number): Promise<number> {
   return cost;
 }
 
-const TICK_MICROSECONDS = 10_000;
-
+/** Time on a processor, of the thread that serves; in finer steps than the ticks of /proc/PID/stat. */
 function cpuMicroseconds(pid: number): number {
-  const fields = readFileSync(`/proc/${pid}/stat`, "latin1").split(") ")[1]?.split(" ") ?? [];
-  return (Number(fields[11]) + Number(fields[12])) * TICK_MICROSECONDS;
+  const [nanoseconds = "0"] = readFileSync(`/proc/${pid}/schedstat`, "latin1").split(" ");
+  return Number(nanoseconds) / 1000;
 }
