@@ -67,13 +67,27 @@ function serveOne(
     if (signal === SIGTERM || signal === SIGKILL) stream.destroy();
   });
   const view = new HandledConnection(stream, connection);
-  const done = run(handler, view).catch((error: unknown) => fail(error, view, options));
-  stream.once("finish", () => void done.then(() => discardUnread(stream)));
+  const handling = run(handler, view, options);
+  stream.on("finish", () => {
+    if (handling === undefined) discardUnread(stream);
+    else void handling.then(() => discardUnread(stream));
+  });
 }
 
-/** A handler that throws, and one that rejects, reject alike. */
-async function run(handler: Handler, connection: TcpConnection): Promise<void> {
-  await handler(connection);
+/** A handler that throws, and one that rejects, fail alike. Undefined when it is through at once. */
+function run(
+  handler: Handler,
+  connection: TcpConnection,
+  options: HandlerOptions,
+): Promise<void> | undefined {
+  try {
+    const result = handler(connection);
+    if (!(result instanceof Promise)) return undefined;
+    return result.catch((error: unknown) => fail(error, connection, options));
+  } catch (error) {
+    fail(error, connection, options);
+    return undefined;
+  }
 }
 
 /** Bytes that nobody will read would hide the client's end, and keep the connection for ever. */
