@@ -11,7 +11,7 @@ import type { Bench, Row, Subject } from "./support/servers.ts";
 
 export const question = "A JavaScript handler for each connection";
 
-const LOAD = { connections: 20_000, concurrency: 50, rounds: 5 };
+const LOAD = { connections: 60_000, concurrency: 50, rounds: 5 };
 const IDLE = 10_000;
 
 export async function measure(bench: Bench): Promise<Row[]> {
