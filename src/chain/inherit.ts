@@ -77,7 +77,7 @@ function observeBirth(posix: Posix, parent: number, hard: number): Birth {
 /** The soft limit before Node raised it, as far as the parent's limits tell. */
 function parentSoftNofile(parent: number, hard: number): number {
   try {
-    const limits = readFileSync(`/proc/${parent}/limits`, "latin1");
+    const limits = readFileSync(`/proc/${parent}/limits`, "utf8"); // the encoding Node reads fastest
     const [, soft, parentHard] = /^Max open files\s+(\S+)\s+(\S+)/m.exec(limits) ?? [];
     if (soft === undefined || parentHard === undefined) return SOFT_NOFILE_DEFAULT;
     return limitOf(parentHard) === hard ? limitOf(soft) : hard;
@@ -92,14 +92,14 @@ function limitOf(text: string): number {
 }
 
 function closedAtBirth(posix: Posix, parent: number): number[] {
-  if (!SHELLS.test(linkTarget(`/proc/${parent}/exe`) ?? "")) return [];
   const suspects = [0, 1, 2].filter(
     (fd) =>
       posix.isOpen(fd) &&
-      linkTarget(`/proc/self/fd/${fd}`) === "/dev/null" &&
       posix.accessMode(fd) === "readwrite" &&
+      linkTarget(`/proc/self/fd/${fd}`) === "/dev/null" &&
       !["/dev/null", undefined].includes(linkTarget(`/proc/${parent}/fd/${fd}`)),
   );
+  if (suspects.length === 0 || !SHELLS.test(linkTarget(`/proc/${parent}/exe`) ?? "")) return [];
   return suspects.filter((fd) => suspects.every((other) => !isShared(posix, fd, other)));
 }
 

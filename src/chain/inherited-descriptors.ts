@@ -1,7 +1,8 @@
 /**
  * Which descriptors this process was given, as against those Node has opened for itself. Node marks
  * what it inherits close-on-exec, as all of its own are, so the mark tells nothing; but what Node has
- * is of few kinds: epoll and event descriptors, pipes of which it holds both ends, and /dev/null.
+ * is of few kinds: epoll and event descriptors, and pipes of which it holds both ends. (It opens
+ * /dev/null with its first stream, and there is none yet.)
  */
 
 import { readdirSync, readlinkSync } from "node:fs";
@@ -28,13 +29,11 @@ function inheritedDescriptors(posix: Posix, parent: number): Fd[] {
 }
 
 /**
- * Of a kind that Node has: a pipe that is open under another number above 2 as well, or /dev/null.
- * It is inherited all the same if the parent has the same under the same number.
+ * Of a kind that Node has: a pipe that is open under another number above 2 as well. It is inherited
+ * all the same if the parent has the same under the same number.
  */
 function isLikeNodes(fd: Fd, targets: ReadonlyMap<Fd, string>): boolean {
   const target = targets.get(fd) ?? "";
-  if (fd <= 2) return false;
-  if (target === "/dev/null") return true;
   if (!target.startsWith("pipe:")) return false;
   return [...targets].some(([other, its]) => other !== fd && its === target);
 }

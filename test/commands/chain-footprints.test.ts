@@ -37,6 +37,7 @@ const SETUPS: readonly (readonly [string, string])[] = [
   ["one /dev/null for reading and writing on all of them", "RUN <>/dev/null >&0 2>&0"],
   ["pipes on all of them", "echo | RUN 2>&1 | cat"],
   ["more descriptors", "exec 5</dev/zero 9>file; RUN"],
+  ["/dev/null above 2", "RUN 4</dev/null 8<>/dev/null"],
   ["a pipe above 2", "{ echo | { RUN; } 8<&0 </dev/zero; }"],
   ["a variable that is none for a shell", "exec env 'A-B=c' 'X=' RUN"],
 ];
