@@ -45,11 +45,12 @@ async function idleRow(bench: Bench, subject: Subject | undefined): Promise<Row>
   const before = residentBytes(pid);
   const words = [bench.load, server.port, IDLE, 100, "hold"].map(String);
   const clients = spawn(process.execPath, words, { stdio: ["pipe", "pipe", "inherit"] });
+  const exited = once(clients, "exit");
   await firstLine(clients);
   await collectGarbage(server.process, pid);
   const each = (residentBytes(pid) - before) / IDLE;
   clients.stdin.end();
-  await once(clients, "exit");
+  await exited;
   await server.stop();
   const kib = (each / 1024).toFixed(1);
   return {

@@ -4,6 +4,7 @@ import { spawn } from "node:child_process";
 import { once } from "node:events";
 import { readFileSync } from "node:fs";
 import { join } from "node:path";
+import { setTimeout } from "node:timers/promises";
 import { firstLine, startSubject } from "./support/servers.ts";
 import type { Bench, Row } from "./support/servers.ts";
 
@@ -48,9 +49,12 @@ async function costOf(bench: Bench, children: number): Promise<number> {
   while (served < Math.max(children, 1000)) {
     const load = [bench.load, server.port, children, 20, "hold"].map(String);
     const clients = spawn(process.execPath, load, { stdio: ["pipe", "pipe", "inherit"] });
+    const exited = once(clients, "exit");
     await firstLine(clients);
+    await untilChildren(pid, children);
     clients.stdin.end();
-    await once(clients, "exit");
+    await exited;
+    await untilChildren(pid, 0);
     served += children;
   }
   const cost = (cpuMicroseconds(pid) - before) / served;
@@ -62,4 +66,13 @@ async function costOf(bench: Bench, children: number): Promise<number> {
 function cpuMicroseconds(pid: number): number {
   const [nanoseconds = "0"] = readFileSync(`/proc/${pid}/schedstat`, "latin1").split(" ");
   return Number(nanoseconds) / 1000;
+}
+
+/** Wait until the server has this many children. */
+async function untilChildren(pid: number, count: number): Promise<void> {
+  for (;;) {
+    const children = readFileSync(`/proc/${pid}/task/${pid}/children`, "latin1");
+    if (children.split(" ").filter(Boolean).length === count) return;
+    await setTimeout(20);
+  }
 }

@@ -6,7 +6,6 @@ import { once } from "node:events";
 import { createServer } from "node:net";
 import type { AddressInfo } from "node:net";
 import { join } from "node:path";
-import { createInterface } from "node:readline";
 
 /** What a bench is given. */
 export interface Bench {
@@ -86,10 +85,16 @@ async function freePort(): Promise<number> {
   return port;
 }
 
-export async function firstLine(child: ChildProcess): Promise<string> {
-  if (child.stdout === null) throw new Error("no output to read");
-  for await (const line of createInterface(child.stdout)) return line;
-  throw new Error("the process said nothing");
+export async function firstLine({ stdout }: ChildProcess): Promise<string> {
+  if (stdout === null) throw new Error("no output to read");
+  let text = "";
+  return new Promise((resolve, reject) => {
+    stdout.on("data", (chunk: Buffer) => {
+      text += chunk.toString();
+      if (text.includes("\n")) resolve(text.slice(0, text.indexOf("\n")));
+    });
+    stdout.on("end", () => reject(new Error("the process said nothing")));
+  });
 }
 
 export async function runLoad(
@@ -100,8 +105,9 @@ export async function runLoad(
 ): Promise<LoadResult> {
   const words = [load, port, connections, concurrency].map(String);
   const child = spawn(process.execPath, words, { stdio: ["ignore", "pipe", "inherit"] });
+  const exited = once(child, "exit"); // before it can have happened
   const line = await firstLine(child);
-  await once(child, "exit");
+  await exited;
   return JSON.parse(line) as LoadResult;
 }
 
