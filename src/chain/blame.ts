@@ -12,13 +12,25 @@ const ACTIONS: ReadonlyMap<string, string> = new Map([
 const OF_IDENTITY: ReadonlySet<string> = new Set(["setgroups", "setgid", "setuid"]);
 const OF_LIMITS: ReadonlySet<string> = new Set(["setrlimit", "prlimit"]);
 
+/** What of a launch tells who asked for what. */
+export type Asked = Pick<Launch, "argv" | "identity" | "limitsChangedBy">;
+
+/** So much and no more is kept of a launch whose child lives. */
+export function askedOf({ argv, identity, limitsChangedBy }: Launch): Asked {
+  return {
+    argv,
+    ...(identity === undefined ? {} : { identity }),
+    ...(limitsChangedBy === undefined ? {} : { limitsChangedBy }),
+  };
+}
+
 export interface Blame {
   readonly who: string;
   readonly text: string;
 }
 
 /** Who speaks of this failure, and how. `by` is the link that would have executed the program. */
-export function blameFor(error: SystemError, launch: Launch, by: string): Blame {
+export function blameFor(error: SystemError, launch: Asked, by: string): Blame {
   const { syscall, message } = error;
   return {
     who: culprit(syscall, launch) ?? by,
@@ -26,11 +38,11 @@ export function blameFor(error: SystemError, launch: Launch, by: string): Blame 
   };
 }
 
-function culprit(syscall: string, launch: Launch): string | undefined {
+function culprit(syscall: string, launch: Asked): string | undefined {
   if (OF_IDENTITY.has(syscall)) return launch.identity?.changedBy;
   return OF_LIMITS.has(syscall) ? launch.limitsChangedBy : undefined;
 }
 
-function actionOf({ argv: [word = ""] }: Launch, syscall: string): string {
+function actionOf({ argv: [word = ""] }: Asked, syscall: string): string {
   return syscall === "execve" ? `exec ${word}` : (ACTIONS.get(syscall) ?? syscall);
 }

@@ -1,6 +1,7 @@
 /** The interpreter for a child: marshal a launch whose links have run, and create the process. */
 
-import { blameFor } from "./blame.ts";
+import { askedOf, blameFor } from "./blame.ts";
+import type { Asked } from "./blame.ts";
 import type { ChainResult } from "./chains.ts";
 import { execFailureCode, EXIT } from "./exit.ts";
 import { handOn } from "./inherit.ts";
@@ -14,7 +15,8 @@ import type { Child, SpawnRequest } from "../posix/index.ts";
 export interface Spawned {
   readonly kind: "child";
   readonly child: Child;
-  readonly launch: Launch;
+  /** Who asked for what, should it come out that the program was not executed. */
+  readonly asked: Asked;
   /** The link that would have executed the program. */
   readonly by: string;
 }
@@ -66,10 +68,10 @@ export class Spawner {
    * What a child's end with exit code 127 means: undefined if its program has run and chose to, else
    * what `spawn` would have answered if it had waited.
    */
-  failureOf({ child, launch, by }: Spawned): Exclude<SpawnResult, Spawned> | undefined {
+  failureOf({ child, asked, by }: Spawned): Exclude<SpawnResult, Spawned> | undefined {
     if (!this.#goesAhead) return undefined;
     const error = this.#context.posix.spawnFailure(child.pid);
-    return error === undefined ? undefined : this.#fail(error, launch, by);
+    return error === undefined ? undefined : this.#fail(error, asked, by);
   }
 
   /** Run the links at the head of the launch and spawn what is left, unless `isAbandoned` by then. */
@@ -89,7 +91,12 @@ export class Spawner {
     const { launch, by, path } = result;
     const program = this.#program(launch.argv, path);
     try {
-      return { kind: "child", child: this.#createChild(launch, program), launch, by };
+      return {
+        kind: "child",
+        child: this.#createChild(launch, program),
+        asked: askedOf(launch),
+        by,
+      };
     } catch (error) {
       if (!(error instanceof SystemError)) throw error;
       return this.#fail(error, launch, by);
@@ -131,7 +138,7 @@ export class Spawner {
    * A failure before exec is the server's; one of the child's own steps is told as the link that asked
    * for it would have told it.
    */
-  #fail(error: SystemError, launch: Launch, by: string): Exclude<SpawnResult, Spawned> {
+  #fail(error: SystemError, launch: Asked, by: string): Exclude<SpawnResult, Spawned> {
     const { report } = this.#context;
     if (CREATION.has(error.syscall) || by === this.#server) return { kind: "failed", error };
     const { who, text } = blameFor(error, launch, by);
