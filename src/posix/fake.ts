@@ -25,6 +25,7 @@ import type {
   FileVersion,
   Gid,
   Group,
+  Interest,
   Limit,
   OpenMode,
   Pid,
@@ -38,8 +39,6 @@ import type {
   WaitStatus,
   Watch,
 } from "./posix.ts";
-
-type Interest = Parameters<Posix["waitReady"]>[1];
 
 const RIGHTS_MAX = 253;
 const OWN_PID = 100 as Pid;
@@ -863,7 +862,8 @@ class FakeWatch implements Watch {
   }
 
   deliver(readiness: Readiness): boolean {
-    if (this.#interest.readable !== true && this.#interest.writable !== true) return false;
+    const { readable = false, writable = false, hangup = false } = this.#interest;
+    if (!readable && !writable && !hangup) return false;
     const due = wanted(readiness, this.#interest);
     if (due === undefined) return false;
     this.#ready(due);

@@ -13,6 +13,7 @@ export type {
   OpenMode,
   Pid,
   Posix,
+  Interest,
   Readiness,
   ReceivedMessage,
   Resource,

@@ -4,7 +4,7 @@
  * paused is not called.
  */
 import type { Addon } from "./native-addon.ts";
-import { errnoOf, type Fd, type Readiness, type Watch } from "./posix.ts";
+import { errnoOf, type Fd, type Interest, type Readiness, type Watch } from "./posix.ts";
 
 /** What the C side fills at most at a time (BATCH_MAX in native/watch.c). */
 const BATCH_MAX = 128;
@@ -12,11 +12,6 @@ const BATCH_MAX = 128;
 const READABLE = 1;
 const WRITABLE = 2;
 const HANGUP = 4;
-
-export interface Interest {
-  readonly readable?: boolean;
-  readonly writable?: boolean;
-}
 
 /** The readiness that bits from the addon stand for. */
 export function readinessOf(bits: number): Readiness {
@@ -27,8 +22,8 @@ export function readinessOf(bits: number): Readiness {
   };
 }
 
-function interestBits({ readable = false, writable = false }: Interest): number {
-  return (readable ? READABLE : 0) | (writable ? WRITABLE : 0);
+function interestBits({ readable = false, writable = false, hangup = false }: Interest): number {
+  return (readable ? READABLE : 0) | (writable ? WRITABLE : 0) | (hangup ? HANGUP : 0);
 }
 
 /** All watches of one environment. */

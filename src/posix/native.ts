@@ -8,7 +8,7 @@ import { AddressRecords, addressParts, familyNumber } from "./native-address.ts"
 import { loadAddon, type Addon, type CString } from "./native-addon.ts";
 import { SystemError } from "./posix.ts";
 import { PlanWriter, resourceNumber } from "./native-plan.ts";
-import { readinessOf, Watcher, type Interest } from "./native-watch.ts";
+import { readinessOf, Watcher } from "./native-watch.ts";
 import type {
   Accepted,
   Account,
@@ -21,6 +21,7 @@ import type {
   OpenMode,
   Pid,
   Posix,
+  Interest,
   Readiness,
   ReceivedMessage,
   Resource,

@@ -115,10 +115,20 @@ export interface Readiness {
   readonly hangup: boolean;
 }
 
+/**
+ * What a watch waits for. A hangup is told along with anything else that is waited for; `hangup` alone
+ * waits for nothing but that.
+ */
+export interface Interest {
+  readonly readable?: boolean;
+  readonly writable?: boolean;
+  readonly hangup?: boolean;
+}
+
 /** A descriptor in the event loop. Closing it does not close the descriptor. */
 export interface Watch {
-  /** Change what is waited for; both false pauses the watch (it then no longer keeps the loop alive). */
-  update(interest: { readonly readable?: boolean; readonly writable?: boolean }): void;
+  /** Change what is waited for; nothing pauses the watch (it then no longer keeps the loop alive). */
+  update(interest: Interest): void;
   close(): void;
 }
 
@@ -326,11 +336,7 @@ export interface Posix {
    * Watch a descriptor in the event loop, level-triggered. The watch keeps the loop alive while it
    * waits for something. `ready` must not throw.
    */
-  watch(
-    fd: Fd,
-    interest: { readonly readable?: boolean; readonly writable?: boolean },
-    ready: (readiness: Readiness) => void,
-  ): Watch;
+  watch(fd: Fd, interest: Interest, ready: (readiness: Readiness) => void): Watch;
 
   // --- names and clocks ------------------------------------------------------------------------
 

@@ -81,6 +81,21 @@ test("paused it is silent even after a hangup, and wakes when it is resumed", as
   posix.close(reader);
 });
 
+test("interest in a hangup alone is told of nothing else", async () => {
+  const [reader, writer] = posix.pipe();
+  const seen: Readiness[] = [];
+  const watch = posix.watch(writer, { hangup: true }, (readiness) => {
+    seen.push(readiness);
+    watch.close();
+  });
+  await turn();
+  expect(seen).toEqual([]);
+  posix.close(reader);
+  await turn();
+  expect(seen).toEqual([{ readable: false, writable: false, hangup: true }]);
+  posix.close(writer);
+});
+
 test("a watch that is closed or paused in the same batch is not called", async () => {
   const pipes = [0, 1, 2, 3].map(() => posix.pipe());
   const watches: Watch[] = [];
