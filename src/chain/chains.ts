@@ -9,6 +9,7 @@
 import type { UsageError } from "../options/index.ts";
 import { SystemError } from "../posix/index.ts";
 import { EXIT } from "./exit.ts";
+import { abandon } from "./launch.ts";
 import type { Launch } from "./launch.ts";
 import { end, parseLink, reachOf } from "./link.ts";
 import type { Link, LinkContext, LinkWords, Outcome, Reach } from "./link.ts";
@@ -81,11 +82,25 @@ export class Chains {
     this.#remember(argv, path, stage);
   }
 
-  /** Work out a whole chain ahead of its first run, as far as PATH stays what it is. */
-  async prepare(argv: readonly string[], path: string | undefined): Promise<void> {
-    const meaning = await this.meaning(argv, path);
-    if (meaning !== "program" && "words" in meaning) {
-      await this.prepare(meaning.words.program, path);
+  /**
+   * Work out a whole chain ahead of its first run for a child, as far as PATH stays what it is, and have
+   * its links prepare themselves, as far as it can be foreseen what launch they will get. An exit code
+   * when one of them says that it will never work.
+   */
+  async prepare(launch: Launch, context: LinkContext): Promise<number | undefined> {
+    const quiet = { ...context, report: () => undefined };
+    let now: Launch | undefined = launch;
+    let { argv } = launch;
+    for (;;) {
+      const stage = await this.meaning(argv, launch.environment.get("PATH"));
+      if (stage === "program" || !("words" in stage)) return undefined;
+      const exitCode =
+        now !== undefined && canActFor(now, stage)
+          ? await stage.link.prepare?.(now, stage.words, context)
+          : undefined;
+      if (exitCode !== undefined) return exitCode;
+      now = now && (await foresee(stage, now, quiet));
+      argv = now?.argv ?? stage.words.program;
     }
   }
 
@@ -111,8 +126,8 @@ export class Chains {
       }
       const next = { by: stage.link.name, path: now.launch.environment.get("PATH") };
       const outcome = runStage(stage, now.launch, context);
-      if (outcome instanceof Promise) return this.#resume(outcome, next, context);
-      if (outcome.kind === "ended") return outcome;
+      if (outcome instanceof Promise) return this.#resume(outcome, now.launch, next, context);
+      if (outcome.kind === "ended") return abandoned(now.launch, outcome);
       if (outcome.kind === "execute") return { kind: "program", ...next, launch: outcome.launch };
       now = { ...next, launch: outcome.launch };
     }
@@ -120,11 +135,12 @@ export class Chains {
 
   async #resume(
     outcome: Promise<Outcome>,
+    before: Launch,
     next: Omit<Position, "launch">,
     context: LinkContext,
   ): Promise<ChainResult> {
     const result = await outcome;
-    if (result.kind === "ended") return result;
+    if (result.kind === "ended") return abandoned(before, result);
     if (result.kind === "execute") return { kind: "program", ...next, launch: result.launch };
     return this.#run({ ...next, launch: result.launch }, context);
   }
@@ -156,6 +172,12 @@ export class Chains {
   }
 }
 
+/** The chain has ended, and with it what links had set up for the process to come. */
+function abandoned<Result>(launch: Launch, result: Result): Result {
+  abandon(launch);
+  return result;
+}
+
 /** How many values of PATH one chain remembers: rules may set any number of them. */
 const PATHS_MAX = 16;
 
@@ -175,6 +197,33 @@ export function runStage(
   } catch (error) {
     return endOnError(error, link, context);
   }
+}
+
+/** The launch that the next link would get; undefined where that is not to be foreseen. */
+async function foresee(
+  stage: Stage,
+  launch: Launch,
+  context: LinkContext,
+): Promise<Launch | undefined> {
+  try {
+    const outcome = await previewStage(stage, launch, context);
+    return outcome.kind === "continue" ? outcome.launch : undefined;
+  } catch (error) {
+    if (isUsageError(error) || error instanceof SystemError) return undefined;
+    throw error;
+  }
+}
+
+/** What running a stage would do to the launch, without its side effects: for what looks ahead. */
+export async function previewStage(
+  stage: Stage,
+  launch: Launch,
+  context: LinkContext,
+): Promise<Outcome> {
+  if (!("words" in stage)) return runStage(stage, launch, context);
+  const { link, words } = stage;
+  if (link.preview !== undefined) return link.preview(launch, words, context);
+  return stageReach(stage) === "process" ? end(EXIT.ok) : link.run(launch, words, context);
 }
 
 /** A usage error that only running has shown, or a system call that failed; the rest are bugs. */

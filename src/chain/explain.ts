@@ -3,10 +3,10 @@
  * and what the program would be born with. Only side-effect-free links are really run.
  */
 
-import { runStage, stageReach } from "./chains.ts";
+import { previewStage } from "./chains.ts";
 import type { Stage } from "./chains.ts";
-import { end, parseLink } from "./link.ts";
-import type { LinkContext, Outcome } from "./link.ts";
+import { parseLink } from "./link.ts";
+import type { LinkContext } from "./link.ts";
 import type { Launch } from "./launch.ts";
 
 /** The text of `--explain` for a chain typed at a shell. */
@@ -30,7 +30,7 @@ async function explainChain(
     const inner = "words" in stage ? stage.link.inner?.(stage.words, launch) : undefined;
     if (inner !== undefined) lines.push(...(await explainChain(inner, context, `${indent}    `)));
     path = launch.environment.get("PATH");
-    const outcome = await preview(stage, launch, context);
+    const outcome = await previewStage(stage, launch, context);
     if (outcome.kind === "ended") {
       if (inner === undefined) lines.push(`${indent}  ends with exit code ${outcome.exitCode}`);
       return lines;
@@ -53,13 +53,6 @@ async function stageOf(
   const [name = "", ...words] = launch.argv;
   const link = isFirst ? await context.chains.finder.load(name) : undefined;
   return link === undefined ? undefined : { link, words: parseLink(link, words).words };
-}
-
-async function preview(stage: Stage, launch: Launch, context: LinkContext): Promise<Outcome> {
-  if (!("words" in stage)) return runStage(stage, launch, context);
-  const { link, words } = stage;
-  if (link.preview !== undefined) return link.preview(launch, words, context);
-  return stageReach(stage) === "process" ? end(0) : link.run(launch, words, context);
 }
 
 /** The words of this stage alone, without those of what follows. */

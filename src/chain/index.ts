@@ -5,8 +5,14 @@ export type { ChainResult, ChainsOptions, LinkFinder, Stage } from "./chains.ts"
 export { Environment } from "./environment.ts";
 export { execFailureCode, EXIT } from "./exit.ts";
 export { initialLaunch } from "./inherit.ts";
-export { withDescriptors, withEnvironment, withIdentity, withLimits } from "./launch.ts";
-export type { Launch, Source } from "./launch.ts";
+export {
+  withCompanion,
+  withDescriptors,
+  withEnvironment,
+  withIdentity,
+  withLimits,
+} from "./launch.ts";
+export type { Companion, Launch, Source } from "./launch.ts";
 export { defineLink, end, goOn, linkSynopsis, parseLink, reachOf } from "./link.ts";
 export type {
   Link,
@@ -21,5 +27,5 @@ export type {
 export { isOwnDescriptor } from "./own-descriptors.ts";
 export { candidateFiles } from "./search.ts";
 export { Spawner } from "./spawn.ts";
-export type { Spawned, SpawnerOptions, SpawnResult } from "./spawn.ts";
+export type { Failed, Spawned, SpawnerOptions, SpawnResult } from "./spawn.ts";
 export { isUsageError, reportUsage } from "./usage.ts";

@@ -7,6 +7,19 @@ import type { Environment } from "./environment.ts";
 /** What a descriptor will be in the process: one of ours, or closed. */
 export type Source = Fd | "closed";
 
+/**
+ * What a relay link has set up beside the process: a tunnel between descriptors of the launch and the
+ * network. It lives until both its ends are done. Where the process never comes about it is aborted.
+ */
+export interface Companion {
+  /** The process has its descriptors, or never will: close our copies of them. */
+  release(): void;
+  /** End it here and now, whatever it still holds. */
+  abort(): void;
+  /** Resolves when it is over; never rejects. */
+  readonly ended: Promise<void>;
+}
+
 /** Everything execve(2) and its predecessors decide. Descriptors not named are inherited. */
 export interface Launch {
   /** The words that are still to be run: the next link's command line, in the end the program's. */
@@ -19,6 +32,8 @@ export interface Launch {
   /** Accumulated over the chain; `changedBy` is the link to name when the kernel refuses. */
   readonly identity?: Identity & { readonly changedBy: string };
   readonly session?: Session;
+  /** What lives beside the process, in the order of the links that asked for it. */
+  readonly companions?: readonly Companion[];
 }
 
 export function withEnvironment(launch: Launch, edits: readonly EnvironmentEdit[]): Launch {
@@ -30,6 +45,18 @@ export function withDescriptors(
   descriptors: Iterable<readonly [number, Source]>,
 ): Launch {
   return { ...launch, descriptors: new Map([...launch.descriptors, ...descriptors]) };
+}
+
+export function withCompanion(launch: Launch, companion: Companion): Launch {
+  return { ...launch, companions: [...(launch.companions ?? []), companion] };
+}
+
+/** The process of this launch will not be: end what was set up beside it. */
+export function abandon({ companions = [] }: Launch): void {
+  for (const companion of companions) {
+    companion.release();
+    companion.abort();
+  }
 }
 
 export function withLimits(

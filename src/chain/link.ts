@@ -75,6 +75,15 @@ export interface Link<Table extends OptionTable = OptionTable> {
   describe?(words: LinkWords<Table>, launch: Launch): readonly string[];
   /** The dry run's `run`: no side effects. Links that only edit need none. */
   preview?(launch: Launch, words: LinkWords<Table>, context: LinkContext): Outcome;
+  /**
+   * What a server may have the link do before its first connection: start what all of them share, and
+   * find out that it cannot work. An exit code ends the server; why has been reported.
+   */
+  prepare?(
+    launch: Launch,
+    words: LinkWords<Table>,
+    context: LinkContext,
+  ): Promise<number | undefined>;
   /** The chain that this link runs for each connection or event, for the dry run. */
   inner?(words: LinkWords<Table>, launch: Launch): Launch | undefined;
   run(launch: Launch, words: LinkWords<Table>, context: LinkContext): Outcome | Promise<Outcome>;

@@ -5,7 +5,8 @@ import type { Asked } from "./blame.ts";
 import type { ChainResult } from "./chains.ts";
 import { execFailureCode, EXIT } from "./exit.ts";
 import { handOn } from "./inherit.ts";
-import type { Launch } from "./launch.ts";
+import { abandon } from "./launch.ts";
+import type { Companion, Launch } from "./launch.ts";
 import type { LinkContext } from "./link.ts";
 import { candidateFiles } from "./search.ts";
 import { joinBlock, SystemError } from "../posix/index.ts";
@@ -19,6 +20,8 @@ export interface Spawned {
   readonly asked: Asked;
   /** The link that would have executed the program. */
   readonly by: string;
+  /** What lives beside it. */
+  readonly companions: readonly Companion[];
 }
 
 export interface SpawnerOptions {
@@ -29,14 +32,30 @@ export interface SpawnerOptions {
   readonly goesAhead: boolean;
 }
 
+/** The exit code of a chain that no process came of. */
+export interface Ended {
+  readonly kind: "ended";
+  readonly exitCode: number;
+}
+
 /** A child, or the exit code that the chain would have ended with. */
 export type SpawnResult =
   | Spawned
-  | { readonly kind: "ended"; readonly exitCode: number }
+  | Ended
   /** The caller lost interest while a link was waiting. */
   | { readonly kind: "abandoned" }
-  /** The system could not make a process at all (EAGAIN, ENOMEM, EMFILE): nobody's fault. */
-  | { readonly kind: "failed"; readonly error: SystemError };
+  | Failed;
+
+/**
+ * The system could not make a process at all (EAGAIN, ENOMEM, EMFILE): nobody's fault. The links have
+ * run: whoever does not call `again` has to `abandon` what they have set up.
+ */
+export interface Failed {
+  readonly kind: "failed";
+  readonly error: SystemError;
+  again(): SpawnResult;
+  abandon(): void;
+}
 
 /** Marshalled argv and candidate files, remembered by the array of words and PATH. */
 interface Program {
@@ -66,12 +85,12 @@ export class Spawner {
 
   /**
    * What a child's end with exit code 127 means: undefined if its program has run and chose to, else
-   * what `spawn` would have answered if it had waited.
+   * the exit code the chain would have had, or why the system could not make a process.
    */
-  failureOf({ child, asked, by }: Spawned): Exclude<SpawnResult, Spawned> | undefined {
+  failureOf({ child, asked, by }: Spawned): Ended | SystemError | undefined {
     if (!this.#goesAhead) return undefined;
     const error = this.#context.posix.spawnFailure(child.pid);
-    return error === undefined ? undefined : this.#fail(error, asked, by);
+    return error === undefined ? undefined : this.#judge(error, asked, by);
   }
 
   /** Run the links at the head of the launch and spawn what is left, unless `isAbandoned` by then. */
@@ -87,19 +106,29 @@ export class Spawner {
 
   #create(result: ChainResult, isAbandoned: () => boolean): SpawnResult {
     if (result.kind === "ended") return result;
-    if (isAbandoned()) return { kind: "abandoned" };
     const { launch, by, path } = result;
-    const program = this.#program(launch.argv, path);
+    if (isAbandoned()) {
+      abandon(launch);
+      return { kind: "abandoned" };
+    }
+    const { companions = [] } = launch;
     try {
-      return {
-        kind: "child",
-        child: this.#createChild(launch, program),
-        asked: askedOf(launch),
-        by,
-      };
+      const child = this.#createChild(launch, this.#program(launch.argv, path));
+      for (const companion of companions) companion.release();
+      return { kind: "child", child, asked: askedOf(launch), by, companions };
     } catch (error) {
       if (!(error instanceof SystemError)) throw error;
-      return this.#fail(error, launch, by);
+      const judged = this.#judge(error, launch, by);
+      if (judged instanceof SystemError) {
+        return {
+          kind: "failed",
+          error,
+          again: () => this.#create(result, isAbandoned),
+          abandon: () => abandon(launch),
+        };
+      }
+      abandon(launch);
+      return judged;
     }
   }
 
@@ -138,9 +167,9 @@ export class Spawner {
    * A failure before exec is the server's; one of the child's own steps is told as the link that asked
    * for it would have told it.
    */
-  #fail(error: SystemError, launch: Asked, by: string): Exclude<SpawnResult, Spawned> {
+  #judge(error: SystemError, launch: Asked, by: string): Ended | SystemError {
     const { report } = this.#context;
-    if (CREATION.has(error.syscall) || by === this.#server) return { kind: "failed", error };
+    if (CREATION.has(error.syscall) || by === this.#server) return error;
     const { who, text } = blameFor(error, launch, by);
     report(who, "fatal", text);
     const exitCode = error.syscall === "execve" ? execFailureCode(error.code) : EXIT.system;

@@ -5,7 +5,9 @@
 
 import { Children, EXIT, Spawner } from "../chain/index.ts";
 import type {
+  Companion,
   Environment,
+  Failed,
   Launch,
   LinkContext,
   Source,
@@ -14,18 +16,22 @@ import type {
   SpawnResult,
 } from "../chain/index.ts";
 import { formatIp, tcpLocalEdits, tcpPeerEdits } from "../net/index.ts";
-import type { SystemError, WaitStatus } from "../posix/index.ts";
+import { SystemError } from "../posix/index.ts";
+import type { WaitStatus } from "../posix/index.ts";
 import type { Connection, Service, Serving } from "./connection.ts";
 
 /** Failures to make a process that pass by themselves when something else ends. */
 const PASSING: ReadonlySet<string> = new Set(["EAGAIN", "ENOMEM", "EMFILE", "ENFILE"]);
+
+const SIGKILL = 9;
+const SIGTERM = 15;
 
 /** How long a connection waits between attempts to make its process, and how often at most. */
 const RETRY_MS = 100;
 const RETRIES_MAX = 50;
 
 /** What a connection ends with that was told to go before it had a child. */
-const TERMINATED: WaitStatus = { kind: "killed", signal: 15, coreDumped: false };
+const TERMINATED: WaitStatus = { kind: "killed", signal: SIGTERM, coreDumped: false };
 
 export interface ChildServiceOptions extends SpawnerOptions {
   /** Told once when processes cannot be made for the moment: "unable to …, retrying". */
@@ -85,28 +91,43 @@ class ChildService {
   }
 
   #settle(attempt: Attempt, result: SpawnResult): void {
-    if (result.kind === "failed" && this.#retries(attempt, result.error)) return;
+    if (result.kind === "failed" && this.#retries(attempt, result)) return;
     const { posix } = this.#context;
     posix.close(attempt.connection.fd);
     if (result.kind !== "failed") this.#isStruggling = false;
     if (result.kind === "child") this.#follow(attempt, result);
     else if (result.kind === "ended") attempt.serving.end(exited(result.exitCode));
-    else if (result.kind === "failed") attempt.serving.drop(this.#failure(result.error));
+    else if (result.kind === "failed") {
+      result.abandon();
+      attempt.serving.drop(this.#failure(result.error));
+    }
   }
 
   #follow({ serving }: Attempt, spawned: Spawned): void {
     const { posix } = this.#context;
-    const { child } = spawned;
-    serving.begin(child.pid, (signal) => posix.kill(child.pid, signal));
+    const { child, companions } = spawned;
+    let signal = (number: number): void => posix.kill(child.pid, number);
+    serving.begin(child.pid, (number) => signal(number));
     this.#children.watch(child, (status) => {
       const failure = mayHaveFailed(status) ? this.#spawner.failureOf(spawned) : undefined;
-      if (failure === undefined) serving.end(status);
-      else if (failure.kind === "failed") serving.drop(this.#failure(failure.error));
-      else if (failure.kind === "ended") serving.end(exited(failure.exitCode));
+      if (companions.length === 0) {
+        this.#end(serving, status, failure);
+        return;
+      }
+      signal = (number) => endCompanions(companions, number);
+      const over = Promise.all(companions.map(({ ended }) => ended));
+      void over.then(() => this.#end(serving, status, failure));
     });
   }
 
-  #retries(attempt: Attempt, error: SystemError): boolean {
+  /** A child that went ahead may have ended because it could not execute its program. */
+  #end(serving: Serving, status: WaitStatus, failure: ReturnType<Spawner["failureOf"]>): void {
+    if (failure === undefined) serving.end(status);
+    else if (failure instanceof SystemError) serving.drop(this.#failure(failure));
+    else serving.end(exited(failure.exitCode));
+  }
+
+  #retries(attempt: Attempt, { error, again }: Failed): boolean {
     if (!PASSING.has(error.code) || error.syscall === "execve") return false;
     if (!this.#isStruggling) {
       this.#struggles(`unable to ${this.#failure(error)}, retrying`);
@@ -114,7 +135,7 @@ class ChildService {
     this.#isStruggling = true;
     if (!attempt.countRetry(RETRIES_MAX)) return false;
     attempt.wait(() => this.#turnAway(attempt));
-    this.#context.clock.setTimer(RETRY_MS, () => this.#try(attempt));
+    this.#context.clock.setTimer(RETRY_MS, () => this.#settle(attempt, again()));
     return true;
   }
 
@@ -173,7 +194,7 @@ class Attempt {
   /** While links or a shortage are waited out, the server itself stands in for the child. */
   wait(turnAway: () => void): void {
     this.serving.wait((signal) => {
-      if (this.isCancelled || (signal !== 15 && signal !== 9)) return;
+      if (this.isCancelled || (signal !== SIGTERM && signal !== SIGKILL)) return;
       this.isCancelled = true;
       turnAway();
     });
@@ -183,6 +204,12 @@ class Attempt {
     this.#retries += 1;
     return this.#retries <= most;
   }
+}
+
+/** The program is gone, but not yet all that it wrote. */
+function endCompanions(companions: readonly Companion[], signal: number): void {
+  if (signal !== SIGTERM && signal !== SIGKILL) return;
+  for (const companion of companions) companion.abort();
 }
 
 function exited(exitCode: number): WaitStatus {

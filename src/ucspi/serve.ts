@@ -51,7 +51,9 @@ export async function serveTcp(
     return EXIT.usage;
   }
   const served = { ...launch, environment: extra.environment };
-  await context.chains.prepare(served.argv, served.environment.get("PATH"));
+  const inner = { ...context, isBecoming: false };
+  const failed = await context.chains.prepare(tcpPreview(served, served.argv), inner);
+  if (failed !== undefined) return failed;
   say(2, "info", `starting - bound to ip ${formatIp(local.address)} port ${local.port}`);
   const server = new ConnectionServer({
     posix,

@@ -17,6 +17,7 @@ import type { Connection, Service } from "./connection.ts";
 import { ConnectionServer } from "./connection-server.ts";
 import { handlerService } from "./handler-service.ts";
 import type { Handler, TcpConnection } from "./handler-service.ts";
+import { tcpPreview } from "./serve.ts";
 
 /** Where to listen: an address and a port (0: any free one), or a listening socket somebody has made. */
 export type ListenTarget =
@@ -101,7 +102,7 @@ export class TcpServer {
   /**
    * Bind, listen and begin to accept. Throws SystemError when a socket cannot be had (EADDRINUSE),
    * RangeError for a host that is no IP address, a descriptor that does not listen and a chain of no
-   * words, the signal's reason, and TypeError when it was closed before it had started. A server starts
+   * words, Error for a chain that cannot work (a link has reported why), the signal's reason, and TypeError when it was closed before it had started. A server starts
    * once.
    */
   async start(): Promise<readonly Endpoint[]> {
@@ -113,7 +114,7 @@ export class TcpServer {
     signal?.addEventListener("abort", this.#aborted, { once: true });
     try {
       const listeners = this.#openListeners();
-      if (typeof serve !== "function") await this.#system.chains.prepare(serve, this.#path());
+      if (typeof serve !== "function") await this.#prepare(serve);
       signal?.throwIfAborted();
       if (this.#isStopped()) throw new TypeError("The TcpServer was closed while it was starting");
       this.#server = this.#createServer(listeners);
@@ -250,8 +251,11 @@ export class TcpServer {
     };
   }
 
-  #path(): string | undefined {
-    return (this.#options.environment ?? this.#system.variables)["PATH"];
+  async #prepare(argv: readonly string[]): Promise<void> {
+    const context: LinkContext = { ...this.#system, isBecoming: false };
+    const launch = tcpPreview(this.#launch(argv), argv);
+    const exitCode = await this.#system.chains.prepare(launch, context);
+    if (exitCode !== undefined) throw new Error(`The chain would end with exit code ${exitCode}`);
   }
 
   /** Put the rules in front of a service. */
