@@ -1,0 +1,546 @@
+/**
+ * What the TLS commands are told: one table per command, and the way back from parsed options to words,
+ * for the commands that start another one (networking.md, sections 14 to 16 and 23).
+ */
+
+import {
+  choice,
+  descriptorAbove2,
+  descriptorNumber,
+  flag,
+  fold,
+  InvalidArgument,
+  milliseconds,
+  oneOf,
+  unsigned,
+  value,
+} from "../options/index.ts";
+import type { OptionsOf } from "../options/index.ts";
+import { encodeBytes } from "../posix/index.ts";
+
+/** How long a handshake may take when no option says it. The C suite waits for ever. */
+export const DEFAULT_HANDSHAKE_TIMEOUT_MS = 30_000;
+
+/** The longest name of a protocol (RFC 7301, section 3.1: ProtocolName). */
+const ALPN_NAME_BYTES_MAX = 255;
+/** The longest list of them, each with the byte that says its length. */
+const ALPN_LIST_BYTES_MAX = 65_535;
+
+/** Does a server want a certificate of its client? */
+export type ClientCertificate = "none" | "optional" | "required";
+
+/** 0: one pair of certificate and key; 1: more, by the name asked for; 2: no name, no handshake. */
+export type SniLevel = 0 | 1 | 2;
+
+/** A level of SNI, and whether it was given as a number: that overrides the names of the levels. */
+export interface SniChoice {
+  readonly level: SniLevel;
+  readonly isNumber: boolean;
+}
+
+export type TlsVersion = "1.2" | "1.3";
+
+/** The versions a side agrees to; undefined is whatever OpenSSL takes. */
+export interface TlsVersions {
+  readonly min: TlsVersion | undefined;
+  readonly max: TlsVersion | undefined;
+}
+
+/** The rules that client certificates are looked up in. */
+export interface CertificateRules {
+  readonly kind: "directory" | "cdb";
+  readonly path: string;
+}
+
+/** The descriptor on which an engine talks to the program it works for. */
+export type EngineChannel =
+  /** Write what is known of the connection there after the handshake, and close it. */
+  | { readonly kind: "notification"; readonly fd: number }
+  /** Wait there for the command byte of UCSPI-TLS; for `Y`, write there after the handshake. */
+  | { readonly kind: "control"; readonly fd: number };
+
+const VERBOSITY = value(
+  {
+    short: "v",
+    long: "verbosity",
+    argument: "verbosity",
+    help: "0: say nothing of handshakes that take too long, 1: the default, 2: say more",
+  },
+  unsigned,
+  1,
+);
+
+const CHANNEL = fold<EngineChannel | undefined>(undefined, [
+  {
+    short: "d",
+    long: "notification-fd",
+    argument: "fd",
+    help: "write the variables of the connection to this descriptor after the handshake; 0: do not",
+    next: (_, text) => notification(descriptorNumber(text)),
+  },
+  {
+    long: "control-fd",
+    argument: "fd",
+    help: "wait for the command of UCSPI-TLS on this descriptor before the handshake; replaces -d",
+    ours: true,
+    next: (_, text) => ({ kind: "control", fd: descriptorAbove2(text) }),
+  },
+]);
+
+/** What both sides, in all their commands, understand alike. */
+const CLOSING = {
+  sendsCloseNotify: choice(false, [
+    {
+      short: "S",
+      long: "close-notify",
+      value: true,
+      help: "end the connection with close_notify, and wait for the peer's",
+    },
+    {
+      short: "s",
+      long: "no-close-notify",
+      value: false,
+      help: "end it with the end of the TCP stream; the default",
+    },
+  ]),
+  enforcesCloseNotify: choice(false, [
+    {
+      short: "J",
+      long: "enforce-close-notify",
+      value: true,
+      help: "take an end without close_notify for an attack: fail",
+    },
+    {
+      short: "j",
+      long: "no-enforce-close-notify",
+      value: false,
+      help: "take it for the end; the default",
+    },
+  ]),
+};
+
+const HANDSHAKE_TIMEOUT = value(
+  {
+    short: "K",
+    long: "handshake-timeout",
+    argument: "ms",
+    help: `the time that a handshake may take; 0: no limit; ${DEFAULT_HANDSHAKE_TIMEOUT_MS} by default`,
+  },
+  (text) => milliseconds(text) ?? 0,
+);
+
+const CLIENT_CERTIFICATE = choice<ClientCertificate>("none", [
+  {
+    short: "Y",
+    long: "client-cert",
+    value: "optional",
+    help: "ask the client for a certificate; go on without one",
+  },
+  {
+    short: "y",
+    long: "mandatory-client-cert",
+    value: "required",
+    help: "demand a certificate of the client",
+  },
+]);
+
+const SENDS_CERTIFICATE = choice(false, [
+  {
+    short: "Y",
+    long: "no-client-cert",
+    value: false,
+    help: "have no certificate to show; the default",
+  },
+  {
+    short: "y",
+    long: "client-cert",
+    value: true,
+    help: "show the certificate of CERTFILE when the server asks",
+  },
+]);
+
+const VERIFIES_CERTIFICATE = choice(true, [
+  {
+    long: "verify-cert",
+    value: true,
+    help: "go on only with a server whose certificate is trusted; the default",
+  },
+  {
+    long: "no-verify-cert",
+    value: false,
+    help: "go on with any server, which may be anybody",
+  },
+]);
+
+const SERVER_NAME = value(
+  {
+    short: "k",
+    long: "servername",
+    argument: "name",
+    help: "the name or address that the server's certificate has to be for; a name is sent as SNI too",
+  },
+  serverName,
+);
+
+const SNI_LEVEL_FORM = {
+  short: "k",
+  long: "sni-level",
+  argument: "snilevel",
+  help: "0: one certificate, 1: the certificate for the name asked for, 2: and refuse other names",
+};
+
+const SNI = fold<SniChoice>({ level: 0, isNumber: false }, [
+  { ...SNI_LEVEL_FORM, next: (_, text) => ({ level: sniLevel(text), isNumber: true }) },
+  { long: "sni", help: "like -k 1, unless there is a -k", next: named(1) },
+  { long: "mandatory-sni", help: "like -k 2, unless there is a -k", next: named(2) },
+]);
+
+/** The level as a number only, as s6-tlsserver has it. */
+const SNI_LEVEL = value<SniLevel, SniLevel>(SNI_LEVEL_FORM, sniLevel, 0);
+
+const KEEPS_VARIABLES = choice(false, [
+  {
+    short: "Z",
+    long: "keep",
+    value: true,
+    help: "leave the program the variables that say where keys and certificates are",
+  },
+  {
+    short: "z",
+    long: "no-keep",
+    value: false,
+    help: "take them out of its environment; the default",
+  },
+]);
+
+/** What the C suite lacks, the same for both sides. */
+const TUNING = {
+  idleTimeoutMs: value(
+    {
+      long: "idle-timeout",
+      argument: "ms",
+      help: "end the connection when nothing has moved for so long; never by default",
+      ours: true,
+    },
+    milliseconds,
+  ),
+  versions: fold<TlsVersions>({ min: undefined, max: undefined }, [
+    {
+      long: "min-version",
+      argument: "1.2|1.3",
+      help: "agree to no older version of TLS",
+      ours: true,
+      next: ({ max }, text) => checkedVersions({ min: tlsVersion(text), max }),
+    },
+    {
+      long: "max-version",
+      argument: "1.2|1.3",
+      help: "agree to no newer version of TLS",
+      ours: true,
+      next: ({ min }, text) => checkedVersions({ min, max: tlsVersion(text) }),
+    },
+  ]),
+  ciphers: value(
+    {
+      long: "ciphers",
+      argument: "list",
+      help: "the ciphers to agree to, as OpenSSL writes such lists",
+      ours: true,
+    },
+    cipherList,
+  ),
+  alpn: value(
+    {
+      long: "alpn",
+      argument: "proto,...",
+      help: "the application protocols to agree to (ALPN), best first",
+      ours: true,
+    },
+    alpnNames,
+  ),
+  closesBothWays: flag({
+    long: "full-close",
+    help: "let the peer's close_notify end both directions at once, not its own alone",
+    ours: true,
+  }),
+};
+
+const VERIFIES_NAME = choice(true, [
+  {
+    long: "no-verify-name",
+    value: false,
+    help: "go on although the server's certificate is for another name or address",
+    ours: true,
+  },
+]);
+
+const CERTIFICATE_RULES = fold<CertificateRules | undefined>(undefined, [
+  {
+    long: "rules-directory",
+    argument: "dir",
+    help: "admit client certificates by the rules in this directory",
+    ours: true,
+    next: (_, path) => ({ kind: "directory", path }),
+  },
+  {
+    long: "rules-file",
+    argument: "file",
+    help: "admit client certificates by the rules in this CDB file; the last of the two counts",
+    ours: true,
+    next: (_, path) => ({ kind: "cdb", path }),
+  },
+]);
+
+/** What s6-tlsserver hands on to s6-tlsd, but for how much to say. */
+export const TLSSERVER_TLS_OPTIONS = {
+  ...CLOSING,
+  clientCertificate: CLIENT_CERTIFICATE,
+  sniLevel: SNI_LEVEL,
+  handshakeTimeoutMs: HANDSHAKE_TIMEOUT,
+  keepsVariables: KEEPS_VARIABLES,
+  ...TUNING,
+};
+
+/** What s6-tlsclient hands on to s6-tlsc. */
+export const TLSCLIENT_TLS_OPTIONS = {
+  ...CLOSING,
+  sendsCertificate: SENDS_CERTIFICATE,
+  verifiesCertificate: VERIFIES_CERTIFICATE,
+  handshakeTimeoutMs: HANDSHAKE_TIMEOUT,
+  serverName: SERVER_NAME,
+  keepsVariables: KEEPS_VARIABLES,
+  ...TUNING,
+  verifiesName: VERIFIES_NAME,
+};
+
+/** s6-ucspitlsd. */
+export const UCSPITLSD_OPTIONS = {
+  ...CLOSING,
+  clientCertificate: CLIENT_CERTIFICATE,
+  sni: SNI,
+  verbosity: VERBOSITY,
+  handshakeTimeoutMs: HANDSHAKE_TIMEOUT,
+  keepsVariables: KEEPS_VARIABLES,
+  ...TUNING,
+};
+
+/** s6-tlsd. */
+export const TLSD_OPTIONS = { ...UCSPITLSD_OPTIONS, certificateRules: CERTIFICATE_RULES };
+
+/** s6-tlsc and s6-ucspitlsc. That the two descriptors differ is for the command to check. */
+export const TLSC_OPTIONS = {
+  ...CLOSING,
+  sendsCertificate: SENDS_CERTIFICATE,
+  verbosity: VERBOSITY,
+  handshakeTimeoutMs: HANDSHAKE_TIMEOUT,
+  serverName: SERVER_NAME,
+  keepsVariables: KEEPS_VARIABLES,
+  readFd: value(
+    {
+      short: "6",
+      long: "read-fd",
+      argument: "fdr",
+      help: "the descriptor that reads from the server, 6 by default",
+    },
+    descriptorAbove2,
+    6,
+  ),
+  writeFd: value(
+    {
+      short: "7",
+      long: "write-fd",
+      argument: "fdw",
+      help: "the descriptor that writes to the server, 7 by default",
+    },
+    descriptorAbove2,
+    7,
+  ),
+  verifiesCertificate: VERIFIES_CERTIFICATE,
+  ...TUNING,
+  verifiesName: VERIFIES_NAME,
+};
+
+/** s6-tlsd-io. */
+export const TLSD_IO_OPTIONS = {
+  verbosity: VERBOSITY,
+  channel: CHANNEL,
+  ...CLOSING,
+  clientCertificate: CLIENT_CERTIFICATE,
+  handshakeTimeoutMs: HANDSHAKE_TIMEOUT,
+  sni: SNI,
+  ...TUNING,
+};
+
+/** s6-tlsc-io. */
+export const TLSC_IO_OPTIONS = {
+  verbosity: VERBOSITY,
+  channel: CHANNEL,
+  ...CLOSING,
+  sendsCertificate: SENDS_CERTIFICATE,
+  handshakeTimeoutMs: HANDSHAKE_TIMEOUT,
+  serverName: SERVER_NAME,
+  verifiesCertificate: VERIFIES_CERTIFICATE,
+  ...TUNING,
+  verifiesName: VERIFIES_NAME,
+};
+
+export type TlsdIoOptions = OptionsOf<typeof TLSD_IO_OPTIONS>;
+export type TlscIoOptions = OptionsOf<typeof TLSC_IO_OPTIONS>;
+
+/** The options of an s6-tlsd-io that does what these say: what stands between its name and `--`. */
+export function tlsdIoWords(options: TlsdIoOptions): string[] {
+  return [
+    ...engineWords(options),
+    ...closingWords(options),
+    ...clientCertificateWords(options),
+    ...handshakeWords(options),
+    ...sniWords(options.sni.level),
+    ...tuningWords(options),
+  ];
+}
+
+/** The options of an s6-tlsc-io that does what these say: what stands between its name and `--`. */
+export function tlscIoWords(options: TlscIoOptions): string[] {
+  return [
+    ...engineWords(options),
+    ...closingWords(options),
+    ...verificationWords(options),
+    ...handshakeWords(options),
+    ...serverNameWords(options),
+    ...tuningWords(options),
+    ...(options.verifiesName ? [] : ["--no-verify-name"]),
+  ];
+}
+
+/** The options of an s6-tlsd that does what these of s6-tlsserver say. */
+export function tlsdWords(options: OptionsOf<typeof TLSSERVER_TLS_OPTIONS>): string[] {
+  return [
+    ...closingWords(options),
+    ...clientCertificateWords(options),
+    ...handshakeWords(options),
+    ...keepWords(options),
+    ...sniWords(options.sniLevel),
+    ...tuningWords(options),
+  ];
+}
+
+/** The options of an s6-tlsc that does what these of s6-tlsclient say. */
+export function tlscWords(options: OptionsOf<typeof TLSCLIENT_TLS_OPTIONS>): string[] {
+  return [
+    ...closingWords(options),
+    ...verificationWords(options),
+    ...keepWords(options),
+    ...handshakeWords(options),
+    ...serverNameWords(options),
+    ...tuningWords(options),
+    ...(options.verifiesName ? [] : ["--no-verify-name"]),
+  ];
+}
+
+type Options = TlsdIoOptions & TlscIoOptions & OptionsOf<typeof TLSD_OPTIONS>;
+
+function engineWords({ verbosity, channel }: Pick<Options, "verbosity" | "channel">): string[] {
+  return [...(verbosity === 1 ? [] : ["-v", String(verbosity)]), ...channelWords(channel)];
+}
+
+function channelWords(channel: EngineChannel | undefined): string[] {
+  if (channel === undefined) return [];
+  return channel.kind === "control" ? [`--control-fd=${channel.fd}`] : ["-d", String(channel.fd)];
+}
+
+type Closing = Pick<Options, keyof typeof CLOSING>;
+
+function closingWords({ sendsCloseNotify, enforcesCloseNotify }: Closing): string[] {
+  return [...(sendsCloseNotify ? ["-S"] : []), ...(enforcesCloseNotify ? ["-J"] : [])];
+}
+
+function clientCertificateWords({
+  clientCertificate,
+}: Pick<Options, "clientCertificate">): string[] {
+  return { none: [], optional: ["-Y"], required: ["-y"] }[clientCertificate];
+}
+
+type Verification = Pick<Options, "sendsCertificate" | "verifiesCertificate">;
+
+function verificationWords({ sendsCertificate, verifiesCertificate }: Verification): string[] {
+  return [
+    ...(sendsCertificate ? ["-y"] : []),
+    ...(verifiesCertificate ? [] : ["--no-verify-cert"]),
+  ];
+}
+
+/** 0 is said too: it is not what a command does that is told nothing. */
+function handshakeWords({ handshakeTimeoutMs }: Pick<Options, "handshakeTimeoutMs">): string[] {
+  return handshakeTimeoutMs === undefined ? [] : ["-K", String(handshakeTimeoutMs)];
+}
+
+function serverNameWords({ serverName: name }: Pick<Options, "serverName">): string[] {
+  return name === undefined ? [] : ["-k", name];
+}
+
+function sniWords(level: SniLevel): string[] {
+  return { 0: [], 1: ["--sni"], 2: ["--mandatory-sni"] }[level];
+}
+
+function keepWords({ keepsVariables }: Pick<Options, "keepsVariables">): string[] {
+  return keepsVariables ? ["-Z"] : [];
+}
+
+function tuningWords(options: Pick<Options, keyof typeof TUNING>): string[] {
+  const { idleTimeoutMs, versions, ciphers, alpn, closesBothWays } = options;
+  return [
+    ...(idleTimeoutMs === undefined ? [] : [`--idle-timeout=${idleTimeoutMs}`]),
+    ...(versions.min === undefined ? [] : [`--min-version=${versions.min}`]),
+    ...(versions.max === undefined ? [] : [`--max-version=${versions.max}`]),
+    ...(ciphers === undefined ? [] : [`--ciphers=${ciphers}`]),
+    ...(alpn === undefined ? [] : [`--alpn=${alpn.join(",")}`]),
+    ...(closesBothWays ? ["--full-close"] : []),
+  ];
+}
+
+function notification(fd: number): EngineChannel | undefined {
+  return fd === 0 ? undefined : { kind: "notification", fd };
+}
+
+function named(level: SniLevel): (previous: SniChoice) => SniChoice {
+  return (previous) => (previous.isNumber ? previous : { level, isNumber: false });
+}
+
+/** 2 and all above are one level. */
+function sniLevel(text: string): SniLevel {
+  const level = unsigned(text);
+  return level === 0 || level === 1 ? level : 2;
+}
+
+function serverName(text: string): string {
+  if (text === "") throw new InvalidArgument("a name or an address");
+  return text;
+}
+
+const tlsVersion = oneOf("1.2", "1.3");
+
+function checkedVersions({ min, max }: TlsVersions): TlsVersions {
+  if (min === "1.3" && max === "1.2") {
+    throw new InvalidArgument("such that the oldest version is not newer than the newest");
+  }
+  return { min, max };
+}
+
+/** What the list means is for OpenSSL to say. */
+function cipherList(text: string): string {
+  if (text === "") throw new InvalidArgument("a list of ciphers");
+  return text;
+}
+
+function alpnNames(text: string): readonly string[] {
+  const names = text.split(",");
+  const lengths = names.map((name) => encodeBytes(name).length);
+  const bytes = lengths.reduce((sum, length) => sum + 1 + length, 0);
+  if (
+    lengths.some((length) => length < 1 || length > ALPN_NAME_BYTES_MAX) ||
+    bytes > ALPN_LIST_BYTES_MAX
+  ) {
+    throw new InvalidArgument(`names of 1 to ${ALPN_NAME_BYTES_MAX} bytes, with commas between`);
+  }
+  return names;
+}
