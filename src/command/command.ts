@@ -28,6 +28,8 @@ export interface Command<Table extends OptionTable = OptionTable> {
   readonly operands: string;
   /** How many operands there may be, [least, most]. */
   readonly operandCount: readonly [number, number];
+  /** May options stand among the operands? */
+  readonly mixes?: boolean;
   /** The exit code, 0 if nothing is returned. Throws Fatal to end with a message. */
   run(
     context: CommandContext,

@@ -43,6 +43,8 @@ export interface OptionGrammar<Table extends OptionTable> {
   readonly options: Table;
   /** Is --explain understood: is this a chain command? */
   readonly explains: boolean;
+  /** Are options also taken from among the operands, up to `--`? Not where a program follows them. */
+  readonly mixes?: boolean;
 }
 
 /** Parse the words after a command's name. Throws UsageError. */
@@ -57,9 +59,15 @@ export function parseOptions<Table extends OptionTable>(
     values: initialValues(grammar.options),
     builtin: undefined,
   };
+  const mixed: string[] = [];
   while (run.at < words.length) {
     const word = words[run.at] ?? "";
-    if (word.length < 2 || !word.startsWith("-")) break;
+    if (word.length < 2 || !word.startsWith("-")) {
+      if (grammar.mixes !== true) break;
+      mixed.push(word);
+      run.at += 1;
+      continue;
+    }
     if (grammar.family === "none" && !isBuiltinWord(run, word) && word !== "--") break;
     run.at += 1;
     if (word === "--") break;
@@ -68,7 +76,7 @@ export function parseOptions<Table extends OptionTable>(
   }
   // Each value came from the fold that the table's type names.
   const options = run.values as OptionsOf<Table>;
-  return { options, operands: words.slice(run.at), builtin: run.builtin };
+  return { options, operands: [...mixed, ...words.slice(run.at)], builtin: run.builtin };
 }
 
 interface Run {
