@@ -3,6 +3,7 @@
 const KINDS = {
   dir: "directory",
   rulesdir: "directory",
+  path: "file",
   file: "file",
   lockfile: "file",
   cdb: "file",

@@ -94,6 +94,6 @@ function inlinePiece([, code, link, target, emphasis]) {
 /** The commands that a body links to. */
 export function linkedCommands(body) {
   const texts = body.sections.map(({ text }) => text).join("\n");
-  const names = [...texts.matchAll(/\]\((s6-[\w-]+)\.md\)/g)].map(([, name]) => name);
+  const names = [...texts.matchAll(/\]\(((?:s6|ucspi)-[\w-]+)\.md\)/g)].map(([, name]) => name);
   return [...new Set(names)].filter((name) => name !== body.name);
 }

@@ -36,6 +36,7 @@ const LOADERS: Readonly<Record<string, Loader>> = {
   "s6-tcpserver-socketbinder": async () =>
     (await import("../ucspi/links/tcpserver-socketbinder.ts")).tcpserverSocketbinder,
   "s6-tcpserverd": async () => (await import("../ucspi/links/tcpserverd.ts")).tcpserverd,
+  "ucspi-cert": async () => (await import("../cert/commands/ucspi-cert.ts")).ucspiCert,
 };
 
 /** The names of all commands, in alphabetical order. */

@@ -15,6 +15,7 @@ const LAYERS: Readonly<Record<string, number>> = {
   proxy: 2,
   ident: 2,
   tls: 2,
+  cert: 2,
   ucspi: 3,
   supervise: 3,
   command: 4,
