@@ -35,6 +35,13 @@ export class Environment {
     return edit === undefined ? this.#base.variables.get(name) : edit.value;
   }
 
+  /** The names of the variables that begin so. */
+  namesStartingWith(prefix: string): string[] {
+    const edited = this.#edits.map(({ name }) => name).filter((name) => name.startsWith(prefix));
+    const names = new Set([...this.#base.namesStartingWith(prefix), ...edited]);
+    return [...names].filter((name) => this.get(name) !== undefined);
+  }
+
   /** This environment after some edits, applied in order. */
   with(edits: readonly EnvironmentEdit[]): Environment {
     if (edits.length === 0) return this;
@@ -90,6 +97,7 @@ const NOTHING = new Uint8Array(0);
 class Base {
   readonly variables = new Map<string, string>();
   readonly #remainders = new Map<string, Uint8Array>();
+  readonly #startingWith = new Map<string, readonly string[]>();
 
   constructor(variables: Iterable<string>) {
     for (const variable of variables) {
@@ -99,6 +107,15 @@ class Base {
         this.variables.set(name, variable.slice(equals + 1));
       }
     }
+  }
+
+  /** Worked out once for each prefix, of which programs ask for two or three. */
+  namesStartingWith(prefix: string): readonly string[] {
+    const known = this.#startingWith.get(prefix);
+    if (known !== undefined) return known;
+    const names = [...this.variables.keys()].filter((name) => name.startsWith(prefix));
+    this.#startingWith.set(prefix, names);
+    return names;
   }
 
   /** The marshalled variables but for some, whose names are given each with an "=" behind it. */

@@ -1,7 +1,7 @@
 /** A process that has not been born yet, as a value that links edit (design: "a chain is data"). */
 
 import type { EnvironmentEdit } from "../net/index.ts";
-import type { Fd, Identity, Limit, Resource, Session } from "../posix/index.ts";
+import type { Fd, Identity, Limit, Pid, Resource, Session } from "../posix/index.ts";
 import type { Environment } from "./environment.ts";
 
 /** What a descriptor will be in the process: one of ours, or closed. */
@@ -12,8 +12,8 @@ export type Source = Fd | "closed";
  * network. It lives until both its ends are done. Where the process never comes about it is aborted.
  */
 export interface Companion {
-  /** The process has its descriptors, or never will: close our copies of them. */
-  release(): void;
+  /** The process, if it came about, has its descriptors: close our copies of them. */
+  release(pid: Pid | undefined): void;
   /** End it here and now, whatever it still holds. */
   abort(): void;
   /** Resolves when it is over; never rejects. */
@@ -54,7 +54,7 @@ export function withCompanion(launch: Launch, companion: Companion): Launch {
 /** The process of this launch will not be: end what was set up beside it. */
 export function abandon({ companions = [] }: Launch): void {
   for (const companion of companions) {
-    companion.release();
+    companion.release(undefined);
     companion.abort();
   }
 }

@@ -114,7 +114,7 @@ export class Spawner {
     const { companions = [] } = launch;
     try {
       const child = this.#createChild(launch, this.#program(launch.argv, path));
-      for (const companion of companions) companion.release();
+      for (const companion of companions) companion.release(child.pid);
       return { kind: "child", child, asked: askedOf(launch), by, companions };
     } catch (error) {
       if (!(error instanceof SystemError)) throw error;
