@@ -1,3 +1,30 @@
+export { ALTERNATIVE_NAMES_MAX } from "./certificate-fields.ts";
+export type { AlternativeName } from "./certificate-fields.ts";
+export { formatTlsBlock, parseTlsBlock, TLS_BLOCK_BYTES_MAX } from "./block.ts";
+export type { KeyPair } from "./credentials.ts";
+export { describeTlsError } from "./describe-error.ts";
+export { tlsEdits } from "./facts.ts";
+export type { PeerCertificate, TlsFacts } from "./facts.ts";
+export { TlsMaterialError } from "./material-error.ts";
+export type { MaterialExitCode } from "./material-error.ts";
+export { CADIR_ENTRIES_MAX, MATERIAL_FILE_BYTES_MAX, MaterialFiles } from "./material-files.ts";
+export type { MaterialPosix } from "./material-files.ts";
+export { MaterialSource } from "./material-source.ts";
+export type { MaterialSourceOptions } from "./material-source.ts";
+export { loadClientMaterial, loadServerMaterial, validityWarnings } from "./material.ts";
+export type {
+  ClientMaterial,
+  ClientMaterialOptions,
+  NamedPair,
+  ServerMaterial,
+  ServerMaterialOptions,
+  TlsPolicy,
+  TlsVariables,
+  TlsVersionName,
+} from "./material.ts";
+export { ServerNames } from "./server-names.ts";
+export type { ServerNamesOptions } from "./server-names.ts";
+export { formatSubject, INVALID_SUBJECT } from "./subject.ts";
 export {
   DEFAULT_HANDSHAKE_TIMEOUT_MS,
   TLSC_IO_OPTIONS,

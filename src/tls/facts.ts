@@ -1,0 +1,98 @@
+/** What a handshake has settled, and the variables that tell a program of it (networking.md, 13.2). */
+
+import type { TLSSocket } from "node:tls";
+import type { EnvironmentEdit } from "../net/index.ts";
+import { readAlternativeNames } from "./certificate-fields.ts";
+import type { AlternativeName } from "./certificate-fields.ts";
+import { formatSubject } from "./subject.ts";
+
+/** What is known of a connection once it is secured. */
+export interface TlsFacts {
+  /** `TLSv1.2`, `TLSv1.3`, or `unknown`. */
+  readonly protocol: string;
+  /** As OpenSSL calls it, `ECDHE-RSA-AES128-GCM-SHA256`. */
+  readonly cipher: string;
+  /** As the client wrote it. */
+  readonly serverName: string | undefined;
+  /** The application protocol agreed on. */
+  readonly alpn: string | undefined;
+  /** Was a certificate of the peer asked for? */
+  readonly reportsPeer: boolean;
+  /** The peer's certificate. Undefined unless it has been verified. */
+  readonly peer: PeerCertificate | undefined;
+}
+
+/** A certificate that has been verified. */
+export interface PeerCertificate {
+  readonly der: Uint8Array;
+  /** SHA-256 of `der`, 64 lower-case hexadecimal digits. */
+  readonly sha256: string;
+  /** See `formatSubject`. */
+  readonly subject: string | undefined;
+  readonly alternativeNames: readonly AlternativeName[];
+}
+
+/** Our addition; the variable is left alone where no protocol was agreed on. */
+const ALPN_VARIABLE = "SSL_TLS_ALPN_PROTOCOL";
+
+/** The variables, in the order of the block. */
+export function tlsEdits(facts: TlsFacts): EnvironmentEdit[] {
+  const edits: EnvironmentEdit[] = [
+    { name: "SSL_PROTOCOL", value: facts.protocol },
+    { name: "SSL_CIPHER", value: facts.cipher },
+    { name: "SSL_TLS_SNI_SERVERNAME", value: facts.serverName },
+  ];
+  if (facts.reportsPeer) edits.push(...peerEdits(facts.peer));
+  if (facts.alpn !== undefined) edits.push({ name: ALPN_VARIABLE, value: facts.alpn });
+  return edits;
+}
+
+function peerEdits(peer: PeerCertificate | undefined): EnvironmentEdit[] {
+  const hash = peer === undefined ? undefined : `SHA256:${peer.sha256}`;
+  return [
+    { name: "SSL_PEER_CERT_HASH", value: hash },
+    { name: "SSL_PEER_CERT_SUBJECT", value: peer?.subject },
+  ];
+}
+
+/** What the two sides know of a connection besides what its socket tells. */
+export interface FactsOptions {
+  /** The name as sent; not a name of a certificate. */
+  readonly serverName: string | undefined;
+  readonly reportsPeer: boolean;
+  /** Only then is the certificate of the peer looked at. */
+  readonly isPeerVerified: boolean;
+}
+
+/** The facts of a socket whose handshake is over. */
+export function factsOf(socket: TLSSocket, options: FactsOptions): TlsFacts {
+  const { serverName, reportsPeer, isPeerVerified } = options;
+  return {
+    protocol: socket.getProtocol() ?? "unknown",
+    cipher: socket.getCipher().name,
+    serverName,
+    alpn: exportable(socket.alpnProtocol),
+    reportsPeer,
+    peer: isPeerVerified ? peerCertificate(socket) : undefined,
+  };
+}
+
+/**
+ * A word of the peer's that may become a variable: visible ASCII, which names of hosts and protocols
+ * are made of. Others are taken for no word at all.
+ */
+export function exportable(word: string | false | null | undefined): string | undefined {
+  return typeof word === "string" && /^[\x21-\x7e]{1,255}$/.test(word) ? word : undefined;
+}
+
+function peerCertificate(socket: TLSSocket): PeerCertificate | undefined {
+  const certificate = socket.getPeerX509Certificate();
+  if (certificate === undefined) return undefined;
+  const der = certificate.raw;
+  return {
+    der,
+    sha256: certificate.fingerprint256.replaceAll(":", "").toLowerCase(),
+    subject: formatSubject(der),
+    alternativeNames: readAlternativeNames(der),
+  };
+}
