@@ -13,8 +13,9 @@ import { failed } from "./rules.ts";
 
 import type { IpAddress } from "../net/index.ts";
 import type { FileVersion, Posix } from "../posix/index.ts";
+import type { ClientCertificate } from "./client-certificate.ts";
 import type { LocalPeer } from "./keys.ts";
-import type { Failed, RuleResult, Rules, Verdict } from "./rules.ts";
+import type { CertificateRules, Failed, RuleResult, Verdict } from "./rules.ts";
 
 /**
  * A file system's time stamps advance in steps (4 to 10 ms on Linux). A file changed this shortly
@@ -34,7 +35,7 @@ interface Snapshot {
   readonly bytes: Buffer | undefined;
 }
 
-export class CdbRules implements Rules {
+export class CdbRules implements CertificateRules {
   readonly #posix: Pick<Posix, "fileVersion" | "realtimeNs">;
   readonly #path: string;
   #snapshot: Snapshot | undefined;
@@ -62,6 +63,12 @@ export class CdbRules implements Rules {
   checkUidGid(peer: LocalPeer): Verdict {
     const rules = this.#current();
     return "kind" in rules ? { ...rules, rule: undefined } : rules.checkUidGid(peer);
+  }
+
+  checkClientCertificate(certificate: ClientCertificate | undefined): Verdict {
+    const rules = this.#current();
+    if ("kind" in rules) return { ...rules, rule: undefined };
+    return rules.checkClientCertificate(certificate);
   }
 
   /** The rules of the file as it is now. */

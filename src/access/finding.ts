@@ -2,6 +2,7 @@
 
 /** What a finding is about; docs/formats/access-rules.md explains each. */
 export type FindingCode =
+  | "bad-certificate"
   | "bad-id"
   | "bad-name"
   | "bad-network"
@@ -10,19 +11,22 @@ export type FindingCode =
   | "empty"
   | "environment-too-big"
   | "exec-cut"
+  | "extension"
   | "host-bits"
   | "invalid"
   | "not-canonical"
   | "redundant"
   | "shadowed"
   | "stray"
+  | "too-long"
   | "trailing-dot"
   | "unknown-kind"
   | "unreadable"
-  | "upper-case";
+  | "upper-case"
+  | "wildcard";
 
 export interface Finding {
-  /** An error keeps clients out or compiling from working; a note is only superfluous. */
+  /** An error keeps clients out or compiling from working; a note is superfluous, or good to know. */
   readonly severity: "error" | "warning" | "note";
   readonly key: string;
   readonly code: FindingCode;

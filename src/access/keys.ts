@@ -1,15 +1,24 @@
 /**
  * The keys that a check looks up, in the order in which it does (networking 8.1): for an address its
  * networks from the narrowest to 0 bits, for a name its suffixes, for a user the user, the group and
- * a default. The first key whose rule decides wins.
+ * a default. The first key whose rule decides wins. Those of certificates are in
+ * client-certificate.ts.
  */
 
 import { addressBits, formatMaskedIp, formatPrefix, parsePrefix } from "../net/index.ts";
+import { CLIENT_CERTIFICATE_KIND } from "./client-certificate.ts";
 import type { IpAddress, IpPrefix } from "../net/index.ts";
 import type { Gid, Uid } from "../posix/index.ts";
 
 /** What the first part of a key can be; rules under any other name are never looked up. */
-export const KEY_KINDS: readonly string[] = ["ip4", "ip6", "reversedns", "uid", "gid"];
+export const KEY_KINDS: readonly string[] = [
+  "ip4",
+  "ip6",
+  "reversedns",
+  "uid",
+  "gid",
+  CLIENT_CERTIFICATE_KIND,
+];
 
 /** The key that decides for every name. */
 export const ANY_NAME_KEY = "reversedns/@";

@@ -5,6 +5,7 @@
  */
 
 import { encodeEdits } from "../net/index.ts";
+import { CLIENT_CERTIFICATE_KIND } from "./client-certificate.ts";
 import { parsePrefixKey, reverseDnsKeys } from "./keys.ts";
 import { lintKey } from "./lint-key.ts";
 import { NetworkList, NOBODY, PrefixRuns } from "./prefix-runs.ts";
@@ -18,6 +19,15 @@ export interface LintRule {
   readonly result: RuleResult;
 }
 
+/** Said once, however many there are. */
+const OURS_ALONE: Finding = {
+  severity: "note",
+  key: CLIENT_CERTIFICATE_KIND,
+  code: "extension",
+  message:
+    "is ours alone: servers of the C suite ignore these rules and let in whom the others allow",
+};
+
 /** The findings of these rules, each key at most once among them. */
 export function lintRules(rules: readonly LintRule[]): Finding[] {
   const findings: Finding[] = [];
@@ -29,6 +39,9 @@ export function lintRules(rules: readonly LintRule[]): Finding[] {
   }
   const decided = [4, 6].map((family) => lintNetworks(family === 4 ? 4 : 6, rules, findings));
   lintNames(rules, decided, findings);
+  if (rules.some(({ key }) => key.startsWith(`${CLIENT_CERTIFICATE_KIND}/`))) {
+    findings.push(OURS_ALONE);
+  }
   return findings;
 }
 

@@ -8,6 +8,7 @@ import { failed } from "./rules.ts";
 
 import type { EnvironmentEdit } from "../net/index.ts";
 import type { Cdb } from "./cdb.ts";
+import type { AlternativeName, CertificateFact, ClientCertificate } from "./client-certificate.ts";
 import type { RulesFormat } from "./compile-tcprules.ts";
 import type { Verdict } from "./rules.ts";
 
@@ -65,6 +66,23 @@ export function checkS6Rules(bytes: Uint8Array, client: RemoteClient): Verdict {
   const verdict = rules.checkIp(ip);
   if (verdict.kind !== "notFound" || client.host === undefined) return verdict;
   return rules.checkReverseDns(client.host);
+}
+
+/**
+ * A certificate of which this much is known. Of several fingerprints or subjects the last one counts;
+ * without a fingerprint it is one of zeros, which no certificate has.
+ */
+export function certificateOf(facts: readonly CertificateFact[]): ClientCertificate {
+  const last = (kind: CertificateFact["kind"]) => facts.findLast((fact) => fact.kind === kind);
+  return {
+    sha256: last("sha256")?.value ?? "0".repeat(64),
+    alternativeNames: facts.filter(isAlternativeName),
+    subject: last("subject")?.value,
+  };
+}
+
+function isAlternativeName(fact: CertificateFact): fact is AlternativeName {
+  return fact.kind !== "sha256" && fact.kind !== "subject";
 }
 
 function* djbKeys({ ip, host, info }: RemoteClient): Generator<string, void> {

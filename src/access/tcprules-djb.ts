@@ -3,7 +3,7 @@
  * as they stand, values `[D\0](+NAME=VALUE\0)*` (networking 10.4).
  */
 
-import { ALLOW, DENY } from "./tcprules-line.ts";
+import { ALLOW, DENY, expandRange } from "./tcprules-line.ts";
 
 import type { CdbWriter } from "./cdb-writer.ts";
 import type { Instruction } from "./tcprules-line.ts";
@@ -26,6 +26,10 @@ export class DjbRules implements RuleHandler {
   constructor(writer: CdbWriter, warn: (message: string) => void) {
     this.#writer = writer;
     this.#warn = warn;
+  }
+
+  expand(address: Uint8Array): readonly Uint8Array[] | undefined {
+    return expandRange(address);
   }
 
   rule(source: Uint8Array, start: number, end: number, instruction: Instruction): undefined {

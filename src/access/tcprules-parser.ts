@@ -5,19 +5,14 @@
  */
 
 import { decodeBytes } from "../posix/index.ts";
-import {
-  ALLOW,
-  DENY,
-  expandRange,
-  isInstructionAt,
-  parseInstruction,
-  RuleLineError,
-} from "./tcprules-line.ts";
+import { ALLOW, DENY, isInstructionAt, parseInstruction, RuleLineError } from "./tcprules-line.ts";
 
 import type { Instruction } from "./tcprules-line.ts";
 
 /** What is done with the lines. */
 export interface RuleHandler {
+  /** The addresses that one stands for, which may be a range; undefined when it is malformed. */
+  expand(address: Uint8Array): readonly Uint8Array[] | undefined;
   /**
    * A rule for the address `source[start..end)`, which is good during the call only. The answer is
    * why it cannot be compiled, undefined when it was.
@@ -158,7 +153,7 @@ export class RuleTextParser {
       return;
     }
     const instruction = colon < 0 ? undefined : parseInstruction(line, colon + 1);
-    const addresses = instruction && expandRange(line.subarray(0, colon));
+    const addresses = instruction && this.#handler.expand(line.subarray(0, colon));
     if (instruction === undefined || addresses === undefined) throw this.#refusal(line);
     for (const address of addresses) {
       const why = this.#handler.rule(address, 0, address.length, instruction, this.#line);

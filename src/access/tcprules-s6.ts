@@ -4,9 +4,9 @@ import { addressBits, IP4_ANY, IP6_ANY } from "../net/index.ts";
 import { decodeBytes, encodeBytes } from "../posix/index.ts";
 import { IP4_KEY, ip4Key, writeIp4Key } from "./ip4-key.ts";
 import { ANY_NAME_KEY, prefixKey } from "./keys.ts";
-import { parseRuleAddress } from "./rule-address.ts";
+import { isCertificateAddress, parseRuleAddress } from "./rule-address.ts";
 import { DENY_VALUE, formatAllow, RULE_ENVIRONMENT_BYTES_MAX } from "./rule-value.ts";
-import { ALLOW } from "./tcprules-line.ts";
+import { ALLOW, expandRange } from "./tcprules-line.ts";
 import { Precedence } from "./tcprules-precedence.ts";
 
 import type { CdbWriter } from "./cdb-writer.ts";
@@ -45,6 +45,10 @@ export class S6Rules implements RuleHandler {
   constructor(writer: CdbWriter, warn: (message: string) => void) {
     this.#writer = writer;
     this.#warn = warn;
+  }
+
+  expand(address: Uint8Array): readonly Uint8Array[] | undefined {
+    return isCertificateAddress(address) ? [address] : expandRange(address);
   }
 
   rule(
@@ -108,6 +112,9 @@ export class S6Rules implements RuleHandler {
         this.#put(prefixKey(prefix), rule.value);
         return undefined;
       }
+      case "certificate":
+        this.#put(address.key, rule.value);
+        return undefined;
       case "host":
       case "domain":
         this.#note(address.kind, rule);

@@ -186,6 +186,24 @@ describe("unpacking a database", () => {
     });
   });
 
+  test("gives the rules for certificates back, the longest included", () => {
+    using directory = new TemporaryDirectory();
+    const names = ["@", "none", "uri:spiffe:%2F%2Fa.example%2Fdb", "subject:C=US, CN=é \\,"];
+    const long = `uri:${"x".repeat(251)}`;
+    for (const name of [...names, long]) {
+      directory.write({ [`in/clientcert/${name}/allow`]: "" });
+      directory.write({ [`in/clientcert/${name}/env/NAME`]: `${name}\n` });
+    }
+    const posix = new NodeFiles();
+    const [cdb, out] = [directory.file("rules.cdb"), directory.file("out")];
+    compileDirectory(directory.file("in"), cdb, { posix, warn: () => {} });
+    unpackCdb(cdb, out, () => {});
+    for (const name of [...names, long]) {
+      expect(readFileSync(`${out}/clientcert/${name}/env/NAME`, "utf8")).toBe(`${name}\n`);
+      expect(existsSync(`${out}/clientcert/${name}/allow`)).toBe(true);
+    }
+  });
+
   test("makes a bare directory of a rule that says nothing", () => {
     const { files, paths } = unpacked([["uid/0", "X"]]);
     expect(files).toEqual({});

@@ -1,5 +1,11 @@
 import { expect, test } from "vitest";
-import { CdbRuleSet, explainIp, explainReverseDns, explainUidGid } from "../../src/access/index.ts";
+import {
+  CdbRuleSet,
+  explainClientCertificate,
+  explainIp,
+  explainReverseDns,
+  explainUidGid,
+} from "../../src/access/index.ts";
 import { cdbBytes, mustParseIp } from "./samples.ts";
 
 import type { Probe } from "../../src/access/index.ts";
@@ -11,6 +17,7 @@ const RULES = new CdbRuleSet(
     ["ip6/::_0", "A\0\0\0\0"],
     ["reversedns/org", "D"],
     ["gid/8", "A"],
+    ["clientcert/dns:a", "A\0\0\0\0"],
   ]),
 );
 
@@ -49,4 +56,26 @@ test("a user is looked up until there is an answer, an error included", () => {
     "uid/7 notFound",
     "gid/8 error",
   ]);
+});
+
+test("a certificate is looked up with all its names, as any of them may keep it out", () => {
+  const certificate = {
+    sha256: "0".repeat(64),
+    alternativeNames: [
+      { kind: "dns", value: "a" },
+      { kind: "uri", value: "b" },
+    ],
+    subject: "CN=a",
+  } as const;
+  expect(lines(explainClientCertificate(RULES, certificate))).toEqual([
+    `clientcert/sha256:${"0".repeat(64)} notFound`,
+    "clientcert/dns:a allow",
+    "clientcert/uri:b notFound",
+  ]);
+  expect(lines(explainClientCertificate(RULES, { ...certificate, alternativeNames: [] }))).toEqual([
+    `clientcert/sha256:${"0".repeat(64)} notFound`,
+    "clientcert/subject:CN=a notFound",
+    "clientcert/@ notFound",
+  ]);
+  expect(lines(explainClientCertificate(RULES, undefined))).toEqual(["clientcert/none notFound"]);
 });

@@ -2,17 +2,18 @@
 
 import { readFileSync } from "node:fs";
 import { describe, expect, test } from "vitest";
+import { certificateOf, parseCertificateFact } from "../../src/access/index.ts";
 import { encodeEdits } from "../../src/net/index.ts";
 import { splitBlock } from "../../src/posix/index.ts";
 import { mustParseIp } from "./samples.ts";
 
-import type { Rules, Verdict } from "../../src/access/index.ts";
+import type { CertificateRules, ClientCertificate, Verdict } from "../../src/access/index.ts";
 import type { SampleRule } from "./samples.ts";
 
 /** Run the cases of `test/vectors/access-rules.md`; `open` puts rules into a backend of its own. */
 export function rulesConformance(
   backend: string,
-  open: (rules: readonly SampleRule[]) => { readonly rules: Rules } & Disposable,
+  open: (rules: readonly SampleRule[]) => { readonly rules: CertificateRules } & Disposable,
 ): void {
   describe(`access rules in a ${backend}`, () => {
     for (const { title, rules, client, outcome } of ruleVectors()) {
@@ -68,12 +69,25 @@ function parseRules(text: string): SampleRule[] {
   });
 }
 
-function check(rules: Rules, client: string): Verdict {
-  const [kind, who = ""] = client.split(" ");
+function check(rules: CertificateRules, client: string): Verdict {
+  const [kind, ...facts] = client.split(" ");
+  const [who = ""] = facts;
   if (kind === "ip") return rules.checkIp(mustParseIp(who));
   if (kind === "name") return rules.checkReverseDns(who);
+  if (kind === "cert") return rules.checkClientCertificate(parseCertificate(facts));
   const [uid = 0, gid = 0, serverUid = 0, serverGid = 0] = who.split(/[:@]/).map(Number);
   return rules.checkUidGid({ uid, gid, serverUid, serverGid });
+}
+
+function parseCertificate(facts: readonly string[]): ClientCertificate | undefined {
+  if (facts[0] === "none") return undefined;
+  return certificateOf(
+    facts.map((text) => {
+      const fact = parseCertificateFact(text);
+      if (fact === undefined) throw new TypeError(`Nothing of a certificate: ${text}`);
+      return fact;
+    }),
+  );
 }
 
 function describeVerdict(verdict: Verdict): string {

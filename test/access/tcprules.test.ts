@@ -127,6 +127,25 @@ describe("tcprules text for s6", () => {
     ["1.:deny,A=xbx", ["ip4/1.0.0.0_8 -> D"]],
     ['1.:allow,A="b",C=""', ["ip4/1.0.0.0_8 -> A$\x07A=b$C=$$$"]],
     ['::1:allow,A=":allow"', ["ip6/::1_128 -> A$\x09A=:allow$$$"]],
+    ["clientcert/none:deny", ["clientcert/none -> D"]],
+    ["clientcert/@:allow", [`clientcert/@ -> ${ALLOW}`]],
+    [
+      `clientcert/sha256:${"0A:".repeat(32).slice(0, -1)}:allow`,
+      [`clientcert/sha256:${"0a".repeat(32)} -> ${ALLOW}`],
+    ],
+    ["clientcert/dns:A.example:deny", ["clientcert/dns:a.example -> D"]],
+    ["clientcert/email:joe@A.example:deny", ["clientcert/email:joe@a.example -> D"]],
+    ["clientcert/ip:2001:DB8::1:deny", ["clientcert/ip:2001:db8::1 -> D"]],
+    ["clientcert/uri:spiffe://a/b:deny", ["clientcert/uri:spiffe:%2F%2Fa%2Fb -> D"]],
+    ["clientcert/uri:spiffe:%2F%2Fa%2fb:deny", ["clientcert/uri:spiffe:%2F%2Fa%2Fb -> D"]],
+    ["clientcert/subject:C=US, CN=a b:deny", ["clientcert/subject:C=US, CN=a b -> D"]],
+    ["clientcert/subject:CN=a%3Adeny, O=b:deny", ["clientcert/subject:CN=a:deny, O=b -> D"]],
+    ["clientcert/dns:my-host.1-3.example:deny", ["clientcert/dns:my-host.1-3.example -> D"]],
+    // Certificates are asked about apart from addresses: the order of the two does not matter.
+    [
+      ":allow\nclientcert/dns:a:deny",
+      ["clientcert/dns:a -> D", `ip4/0.0.0.0_0 -> ${ALLOW}`, `ip6/::_0 -> ${ALLOW}`],
+    ],
     // What nothing allows is denied anyway, and the names still get their turn.
     [":deny\n=a.example:allow", [`reversedns/a.example -> ${ALLOW}`]],
     ["=a.example:allow\n:deny", [`reversedns/a.example -> ${ALLOW}`]],
@@ -164,6 +183,14 @@ describe("tcprules text for s6", () => {
     "=a b:deny",
     "=..:deny",
     "=.:deny",
+    "clientcert/:deny",
+    "clientcert/any:deny",
+    "clientcert/CN=a:deny",
+    "clientcert/sha256:0a:deny",
+    "clientcert/dns::deny",
+    "clientcert/uri:100%:deny",
+    "clientcert/ip:10.0.0.0/8:deny",
+    `clientcert/uri:${"x".repeat(252)}:deny`,
     "127.",
     "a:b:denied",
     "2001:db8::1-5:deny",
@@ -222,7 +249,13 @@ describe("any chunking gives the same database", () => {
 
   test("no input is anything but compiled or refused", () => {
     const bytes = fc.array(
-      fc.constantFrom(...'a:=-,.@#\n\0 1/[]"é'.split(""), ":allow", ":deny,A="),
+      fc.constantFrom(
+        ...'a:=-,.@#\n\0 1/[]"é'.split(""),
+        ":allow",
+        ":deny,A=",
+        "clientcert/",
+        "dns:",
+      ),
     );
     fc.assert(
       fc.property(bytes, (parts) => {

@@ -55,6 +55,26 @@ describe("finds in a directory", () => {
       EXIT.ok,
       "note: ip4/10.1.0.0_16 says what ip4/10.0.0.0_8 says [redundant]\n",
     ],
+    [
+      "rules for certificates, which nobody is to rely on with other servers",
+      {
+        "rules/clientcert/@/allow": "",
+        "rules/clientcert/dns:a.example/deny": "",
+        "rules/clientcert/uri:spiffe:%2F%2Fa.example/deny": "",
+      },
+      EXIT.ok,
+      "note: clientcert is ours alone: servers of the C suite ignore these rules and let in " +
+        "whom the others allow [extension]\n",
+    ],
+    [
+      "a rule for a certificate that is spelled otherwise",
+      { "rules/clientcert/dns:A.example/deny": "" },
+      EXIT.refused,
+      "warning: clientcert/dns:A.example is never looked up: it is spelled " +
+        "clientcert/dns:a.example by every check [not-canonical]\n" +
+        "note: clientcert is ours alone: servers of the C suite ignore these rules and let in " +
+        "whom the others allow [extension]\n",
+    ],
   ] as const)("%s", async (_, files, code, findings) => {
     await using scene = await newScene({ files });
     for (const words of [["rules"], ["-i", "rules"]]) {

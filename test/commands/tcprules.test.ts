@@ -42,6 +42,13 @@ describe("for s6", () => {
         ["ip6/::_0", "A\0\0\0\0"],
       ],
     ],
+    [
+      "clientcert/dns:A-1.example:allow\nclientcert/none:deny",
+      [
+        ["clientcert/dns:a-1.example", "A\0\0\0\0"],
+        ["clientcert/none", "D"],
+      ],
+    ],
     ["# comment\n\n  \t\n1.2.3.4:allow \t", [["ip4/1.2.3.4_32", "A\0\0\0\0"]]],
   ] satisfies [string, [string, string][]][])("%j", async (text, records) => {
     await using scene = await newScene();

@@ -134,6 +134,61 @@ describe("rules of s6, asked about", () => {
   });
 });
 
+describe("rules of s6 by the certificate of a client, asked about", () => {
+  const rules = cdbBytes([
+    ["ip4/0.0.0.0_0", "A\0\0\0\0"],
+    ["clientcert/none", "D"],
+    [`clientcert/sha256:${"0a".repeat(32)}`, "D"],
+    ["clientcert/uri:spiffe:%2F%2Fa.example%2Fdb", "A\0\x08ROLE=db\0\0\0"],
+    ["clientcert/dns:lost.example", "D"],
+    ["clientcert/subject:C=US, CN=Joe", "A\0\0\0\0"],
+    ["clientcert/dns:broken.example", "A"],
+  ]);
+  const allowed =
+    "rule clientcert/uri:spiffe:%2F%2Fa.example%2Fdb:\nset environment variable ROLE=db\n" +
+    "allow connection\n";
+
+  test.each([
+    ["no certificate", ["none"], "rule clientcert/none:\ndeny connection\n"],
+    ["a URI as it stands", ["uri:spiffe://a.example/db"], allowed],
+    ["a URI as in the key", ["uri:spiffe:%2F%2Fa.example%2Fdb"], allowed],
+    [
+      "a fingerprint as openssl prints it, before all else",
+      [`sha256:${"0A:".repeat(32).slice(0, -1)}`, "uri:spiffe://a.example/db"],
+      `rule clientcert/sha256:${"0a".repeat(32)}:\ndeny connection\n`,
+    ],
+    [
+      "two names, one of them denied",
+      ["uri:spiffe://a.example/db", "dns:LOST.example"],
+      "rule clientcert/dns:lost.example:\ndeny connection\n",
+    ],
+    [
+      "a subject",
+      ["subject:C=US, CN=Joe"],
+      "rule clientcert/subject:C=US, CN=Joe:\nallow connection\n",
+    ],
+    ["what no rule is about", ["dns:b.example"], "default:\ndeny connection\n"],
+  ])("%s", async (_, facts, answer) => {
+    await using scene = await newScene({ files: { "rules.cdb": rules } });
+    const words = facts.flatMap((fact) => ["--client-cert", fact]);
+    (await scene.run(NAME, [...words, "rules.cdb"])).exits(EXIT.ok).stdoutIs(answer).stderrIs("");
+  });
+
+  test("a name whose rule is damaged, which is an error", async () => {
+    await using scene = await newScene({ files: { "rules.cdb": rules } });
+    const run = await scene.run(NAME, ["--client-cert=dns:broken.example", "rules.cdb"]);
+    run.exits(EXIT.system).stdoutIs("");
+    run.stderrMatches(/^s6-tcprulescheck: fatal: clientcert\/dns:broken\.example: [^\n]+\n$/);
+  });
+
+  test("rules of ucspi-tcp, which know none", async () => {
+    await using scene = await newScene({ files: { "rules.cdb": DJB } });
+    const run = await scene.run(NAME, ["--client-cert=none", "rules.cdb"]);
+    run.exits(EXIT.usage).stdoutIs("");
+    run.stderrIs(`${NAME}: fatal: rules for ucspi-tcp know no client certificates\n`);
+  });
+});
+
 test("understands what s6-tcprules makes, in either format", async () => {
   await using scene = await newScene();
   const env = { TCPREMOTEIP: "1.2.3.4" };
@@ -165,6 +220,12 @@ test.each([
   [["rules.cdb", "more"], "unexpected operand: more"],
   [["--format=C", "rules.cdb"], "format must be one of s6, djb: C"],
   [["-x", "rules.cdb"], "unrecognized short option: x"],
+  [["--client-cert=none", "--client-cert=dns:a", "rules.cdb"], "client-cert none stands alone"],
+  ...["any", "dns:", "ip:10.0.0.0/8", "sha256:0a", "uri:100%"].map((fact): [string[], string] => [
+    [`--client-cert=${fact}`, "rules.cdb"],
+    "client-cert must be none, or sha256:, dns:, email:, uri:, ip: or subject: and a value " +
+      `that has a key: ${fact}`,
+  ]),
 ])("%j is a usage error", async (words, problem) => {
   await using scene = await newScene({ files: { "rules.cdb": DJB } });
   const run = await scene.run(NAME, words);

@@ -65,6 +65,10 @@ const keys = fc.constantFrom(
   "reversedns/example.org",
   "reversedns/@",
   "other/x",
+  "clientcert/@",
+  "clientcert/none",
+  "clientcert/uri:spiffe:%2F%2Fa.example%2Fdb",
+  "clientcert/subject:CN=a",
 );
 const texts = fc.constantFrom("allow", "deny", "allow A=b", "allow A=b C D= E=x", "neither");
 const ruleSets: fc.Arbitrary<SampleRule[]> = fc
@@ -211,6 +215,42 @@ describe.skipIf(ipcAccess.isMissing)(`s6-ipcserver-access${ipcAccess.why}`, () =
 });
 
 describe.skipIf(tcpAccess.isMissing)(`s6-tcpserver-access${tcpAccess.why}`, () => {
+  const environment = {
+    PROTO: "TCP",
+    TCPREMOTEIP: "192.0.2.1",
+    TCPREMOTEPORT: "49152",
+    TCPLOCALIP: "192.0.2.2",
+    TCPLOCALPORT: "80",
+    SSL_PEER_CERT_HASH: `SHA256:${"0a".repeat(32)}`,
+    SSL_PEER_CERT_SUBJECT: "CN=a",
+  };
+
+  test.each([
+    ["ip4/192.0.2.0_24", "deny", "allow unset"],
+    ["other/x", "allow", "refuse"],
+  ])("asks no rule for certificates: %s allows, they %s", (key, verdict, expected) => {
+    using directory = new TemporaryDirectory();
+    const certificates = ["@", "none", "subject:CN=a", `sha256:${"0a".repeat(32)}`];
+    const source = writeRules(directory, [
+      { key, text: "allow" },
+      ...certificates.map((name) => ({ key: `clientcert/${name}`, text: verdict })),
+    ]);
+    const theirs = directory.file("theirs.cdb");
+    expect(spawnSync(cdbFromFs.path, [theirs, source]).status).toBe(0);
+    for (const words of [
+      ["-i", source],
+      ["-x", theirs],
+    ]) {
+      const answer = theirAnswer(tcpAccess, ["-H", "-l", "x", ...words], environment);
+      expect(answer).toBe(expected);
+    }
+    const compiled = new CdbRules(new NodeFiles(), theirs);
+    const certificate = { sha256: "0a".repeat(32), alternativeNames: [], subject: "CN=a" };
+    for (const client of [certificate, undefined]) {
+      expect(compiled.checkClientCertificate(client).kind).toBe(verdict);
+    }
+  });
+
   const addresses = fc.constantFrom(
     "10.1.2.3",
     "10.1.2.4",

@@ -2,18 +2,25 @@
 
 import { EXIT } from "../../chain/index.ts";
 import { defineCommand, Fatal, orFatal } from "../../command/index.ts";
-import { oneOf, value } from "../../options/index.ts";
+import { InvalidArgument, list, oneOf, UsageError, value } from "../../options/index.ts";
 import {
   Cdb,
+  CdbRuleSet,
+  certificateKey,
+  certificateOf,
   checkDjbRules,
   checkS6Rules,
   detectRulesFormat,
   explainFailure,
+  parseCertificateFact,
   readCdbFile,
 } from "../index.ts";
 
 import type { EnvironmentEdit } from "../../net/index.ts";
-import type { DjbVerdict, RemoteClient, RulesFormat } from "../index.ts";
+import type { CertificateFact, DjbVerdict, RemoteClient, RulesFormat, Verdict } from "../index.ts";
+
+/** What is known of a client's certificate, or that it has none. */
+type KnownFact = CertificateFact | "none";
 
 /** What ucspi-tcp takes an absent address for. */
 const ANY_IP = "0.0.0.0";
@@ -33,10 +40,19 @@ export const tcprulescheck = defineCommand({
       oneOf("s6", "djb"),
       undefined,
     ),
+    clientCert: list(
+      {
+        long: "client-cert",
+        argument: "none|type:value",
+        help: "ask about a client of TLS without a certificate, or with one that holds this, such as dns:a.example; may be given several times, once for each thing known of it",
+        ours: true,
+      },
+      knownFact,
+    ),
   },
   operands: "cdb",
   operandCount: [1, 1],
-  run(context, { format }, [cdb = ""]) {
+  run(context, { format, clientCert }, [cdb = ""]) {
     const { posix, environment } = context;
     const client: RemoteClient = {
       ip: environment.get("TCPREMOTEIP") ?? ANY_IP,
@@ -45,16 +61,49 @@ export const tcprulescheck = defineCommand({
     };
     const verdict = orFatal(
       (error) => explainFailure(posix, `read ${cdb}`, error),
-      () => check(readCdbFile(cdb), client, format),
+      () => {
+        const bytes = readCdbFile(cdb);
+        if (clientCert.length > 0) return checkCertificate(bytes, clientCert, format);
+        return check(bytes, client, format);
+      },
     );
     context.print(describe(verdict));
   },
 });
 
+function knownFact(text: string): KnownFact {
+  if (text === "none") return text;
+  const fact = parseCertificateFact(text);
+  if (fact !== undefined && certificateKey(fact) !== undefined) return fact;
+  throw new InvalidArgument(
+    "none, or sha256:, dns:, email:, uri:, ip: or subject: and a value that has a key",
+  );
+}
+
 function check(bytes: Uint8Array, client: RemoteClient, format?: RulesFormat): DjbVerdict {
   const cdb = new Cdb(bytes);
   if ((format ?? detectRulesFormat(cdb)) === "djb") return checkDjbRules(cdb, client);
-  const verdict = checkS6Rules(bytes, client);
+  return settled(checkS6Rules(bytes, client));
+}
+
+function checkCertificate(
+  bytes: Uint8Array,
+  known: readonly KnownFact[],
+  format?: RulesFormat,
+): DjbVerdict {
+  const facts = known.filter((fact) => fact !== "none");
+  if (facts.length > 0 && facts.length < known.length) {
+    throw new UsageError("client-cert none stands alone", true);
+  }
+  if ((format ?? detectRulesFormat(new Cdb(bytes))) === "djb") {
+    throw new Fatal(EXIT.usage, "rules for ucspi-tcp know no client certificates");
+  }
+  const certificate = facts.length === 0 ? undefined : certificateOf(facts);
+  return settled(new CdbRuleSet(bytes).checkClientCertificate(certificate));
+}
+
+/** A verdict as ucspi-tcp has them: nothing found is a refusal by default. */
+function settled(verdict: Verdict): DjbVerdict {
   switch (verdict.kind) {
     case "allow":
       return { allow: true, rule: verdict.rule, edits: verdict.edits };
