@@ -1,3 +1,4 @@
+export { ENGINE_USER, engineUserEdits } from "./engine-user.ts";
 export {
   DEFAULT_HANDSHAKE_TIMEOUT_MS,
   TLSC_IO_OPTIONS,
