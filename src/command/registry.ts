@@ -36,6 +36,8 @@ const LOADERS: Readonly<Record<string, Loader>> = {
   "s6-tcpserver-socketbinder": async () =>
     (await import("../ucspi/links/tcpserver-socketbinder.ts")).tcpserverSocketbinder,
   "s6-tcpserverd": async () => (await import("../ucspi/links/tcpserverd.ts")).tcpserverd,
+  "s6-tlsclient": async () => (await import("../tls/links/tlsclient.ts")).tlsclient,
+  "s6-tlsserver": async () => (await import("../tls/links/tlsserver.ts")).tlsserver,
   "ucspi-cert": async () => (await import("../cert/commands/ucspi-cert.ts")).ucspiCert,
 };
 

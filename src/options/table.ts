@@ -92,3 +92,15 @@ export function list<T>(
 export function fold<T>(initial: T, forms: readonly OptionForm<T>[]): OptionSpec<T> {
   return { initial, forms };
 }
+
+/** The same option for a command that knows its forms by long names too, given by their letters. */
+export function withLongNames<T>(
+  option: OptionSpec<T>,
+  names: Readonly<Record<string, string>>,
+): OptionSpec<T> {
+  const forms = option.forms.map((form) => {
+    const long = names[form.short ?? ""];
+    return long === undefined ? form : { ...form, long };
+  });
+  return { initial: option.initial, forms };
+}

@@ -25,6 +25,7 @@ export type {
 export { ServerNames } from "./server-names.ts";
 export type { ServerNamesOptions } from "./server-names.ts";
 export { formatSubject, INVALID_SUBJECT } from "./subject.ts";
+export { ENGINE_USER, engineUserEdits } from "./engine-user.ts";
 export {
   DEFAULT_HANDSHAKE_TIMEOUT_MS,
   TLSC_IO_OPTIONS,

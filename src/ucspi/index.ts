@@ -15,4 +15,4 @@ export type { ServeOptions } from "./serve.ts";
 export { TcpServer } from "./tcp-server.ts";
 export type { ListenTarget, RulesOption, TcpServerOptions, TcpServerSystem } from "./tcp-server.ts";
 export type { Handler, TcpConnection } from "./handler-service.ts";
-export { LOCAL_ADDRESS, REFUSALS } from "./shared-options.ts";
+export { ALSO, DRAIN, LOCAL_ADDRESS, REFUSALS } from "./shared-options.ts";

@@ -3,9 +3,9 @@
 import { defineLink, goOn } from "../../chain/index.ts";
 import type { LinkContext } from "../../chain/index.ts";
 import { formatIp, parseGidList } from "../../net/index.ts";
-import { choice, flag, fold, InvalidArgument, list, unsigned, value } from "../../options/index.ts";
+import { choice, flag, fold, InvalidArgument, unsigned, value } from "../../options/index.ts";
 import type { OptionsOf } from "../../options/index.ts";
-import { LOCAL_ADDRESS, REFUSALS, formatEndpoint, parseEndpoint } from "../index.ts";
+import { ALSO, DRAIN, LOCAL_ADDRESS, REFUSALS, formatEndpoint } from "../index.ts";
 
 /** Which identity the server takes on, as the words of s6-applyuidgid. */
 interface IdentityWords {
@@ -74,24 +74,8 @@ const OPTIONS = {
       next: () => ({ ...NO_CHANGE, fromEnvironment: true }),
     },
   ]),
-  also: list(
-    {
-      long: "also",
-      argument: "ip:port",
-      help: "serve this address too, in the same process; may be repeated",
-      ours: true,
-    },
-    parseEndpoint,
-  ),
-  drain: value(
-    {
-      long: "drain",
-      argument: "ms",
-      help: "on SIGTERM stop accepting and wait this long for the connections (0: without end)",
-      ours: true,
-    },
-    unsigned,
-  ),
+  also: ALSO,
+  drain: DRAIN,
   localAddress: LOCAL_ADDRESS,
   refusals: REFUSALS,
 };
