@@ -36,9 +36,16 @@ const LOADERS: Readonly<Record<string, Loader>> = {
   "s6-tcpserver-socketbinder": async () =>
     (await import("../ucspi/links/tcpserver-socketbinder.ts")).tcpserverSocketbinder,
   "s6-tcpserverd": async () => (await import("../ucspi/links/tcpserverd.ts")).tcpserverd,
+  "s6-tlsc": async () => (await import("../tls/links/tlsc.ts")).tlsc,
+  "s6-tlsc-io": async () => (await import("../tls/links/tlsc-io.ts")).tlscIo,
   "s6-tlsclient": async () => (await import("../tls/links/tlsclient.ts")).tlsclient,
+  "s6-tlsd": async () => (await import("../tls/links/tlsd.ts")).tlsd,
+  "s6-tlsd-io": async () => (await import("../tls/links/tlsd-io.ts")).tlsdIo,
   "s6-tlsserver": async () => (await import("../tls/links/tlsserver.ts")).tlsserver,
+  "s6-ucspitlsc": async () => (await import("../tls/links/ucspitlsc.ts")).ucspitlsc,
+  "s6-ucspitlsd": async () => (await import("../tls/links/ucspitlsd.ts")).ucspitlsd,
   "ucspi-cert": async () => (await import("../cert/commands/ucspi-cert.ts")).ucspiCert,
+  "ucspi-tls-engine": async () => (await import("../tls/commands/tls-engine.ts")).tlsEngine,
 };
 
 /** The names of all commands, in alphabetical order. */

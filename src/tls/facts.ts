@@ -1,7 +1,7 @@
 /** What a handshake has settled, and the variables that tell a program of it (networking.md, 13.2). */
 
 import type { TLSSocket } from "node:tls";
-import type { EnvironmentEdit } from "../net/index.ts";
+import type { EnvironmentEdit, Variables } from "../net/index.ts";
 import { readAlternativeNames } from "./certificate-fields.ts";
 import type { AlternativeName } from "./certificate-fields.ts";
 import { formatSubject } from "./subject.ts";
@@ -24,13 +24,19 @@ export interface TlsFacts {
 
 /** A certificate that has been verified. */
 export interface PeerCertificate {
-  readonly der: Uint8Array;
-  /** SHA-256 of `der`, 64 lower-case hexadecimal digits. */
+  /** SHA-256 of the certificate in DER, 64 lower-case hexadecimal digits. */
   readonly sha256: string;
   /** See `formatSubject`. */
   readonly subject: string | undefined;
   readonly alternativeNames: readonly AlternativeName[];
 }
+
+const HASH = "SSL_PEER_CERT_HASH";
+const SUBJECT = "SSL_PEER_CERT_SUBJECT";
+/** Our addition: the alternative names of the certificate. Unset where there are too many. */
+const NAMES = "SSL_PEER_CERT_SAN";
+/** Leaves room for the rest of a block. */
+const NAMES_BYTES_MAX = 2048;
 
 /** Our addition; the variable is left alone where no protocol was agreed on. */
 const ALPN_VARIABLE = "SSL_TLS_ALPN_PROTOCOL";
@@ -50,9 +56,32 @@ export function tlsEdits(facts: TlsFacts): EnvironmentEdit[] {
 function peerEdits(peer: PeerCertificate | undefined): EnvironmentEdit[] {
   const hash = peer === undefined ? undefined : `SHA256:${peer.sha256}`;
   return [
-    { name: "SSL_PEER_CERT_HASH", value: hash },
-    { name: "SSL_PEER_CERT_SUBJECT", value: peer?.subject },
+    { name: HASH, value: hash },
+    { name: SUBJECT, value: peer?.subject },
+    { name: NAMES, value: peer && formatNames(peer.alternativeNames) },
   ];
+}
+
+/** The verified certificate that variables tell of, where they do; not enough is none. */
+export function peerOf(variables: Variables): PeerCertificate | undefined {
+  const [, sha256] = /^SHA256:([0-9a-f]{64})$/.exec(variables(HASH) ?? "") ?? [];
+  const names = variables(NAMES);
+  if (sha256 === undefined || names === undefined) return undefined;
+  return { sha256, subject: variables(SUBJECT), alternativeNames: parseNames(names) };
+}
+
+/** `dns:www.example.com email:me@example.com`; no name has a blank (certificate-fields.ts). */
+function formatNames(names: readonly AlternativeName[]): string | undefined {
+  const text = names.map(({ kind, value }) => `${kind}:${value}`).join(" ");
+  return text.length > NAMES_BYTES_MAX ? undefined : text;
+}
+
+function parseNames(text: string): AlternativeName[] {
+  return text.split(" ").flatMap((word) => {
+    const [, kind, value = ""] = /^(dns|email|uri|ip):(.*)$/s.exec(word) ?? [];
+    if (kind !== "dns" && kind !== "email" && kind !== "uri" && kind !== "ip") return [];
+    return [{ kind, value }];
+  });
 }
 
 /** What the two sides know of a connection besides what its socket tells. */
@@ -90,7 +119,6 @@ function peerCertificate(socket: TLSSocket): PeerCertificate | undefined {
   if (certificate === undefined) return undefined;
   const der = certificate.raw;
   return {
-    der,
     sha256: certificate.fingerprint256.replaceAll(":", "").toLowerCase(),
     subject: formatSubject(der),
     alternativeNames: readAlternativeNames(der),

@@ -25,6 +25,10 @@ export type {
 export { ServerNames } from "./server-names.ts";
 export type { ServerNamesOptions } from "./server-names.ts";
 export { formatSubject, INVALID_SUBJECT } from "./subject.ts";
+export { conduct } from "./conduct.ts";
+export { Engine } from "./engine/engine.ts";
+export { clientLoader, clientPlan, operandNumbers, serverLoader, serverPlan } from "./plan.ts";
+export { offering, securing } from "./wrap.ts";
 export { ENGINE_USER, engineUserEdits } from "./engine-user.ts";
 export {
   DEFAULT_HANDSHAKE_TIMEOUT_MS,

@@ -4,7 +4,10 @@ import { readdirSync, readFileSync } from "node:fs";
 import { join, normalize, relative, sep } from "node:path";
 import { ROOT } from "../support/scene.ts";
 
-/** Layers of the areas; imports point to lower ones. Whatever waits needs the clock, so it comes first. */
+/**
+ * Layers of the areas; imports point to lower ones. Whatever waits needs the clock, so it comes first; TLS
+ * is a protocol, and links that stand between others of a chain.
+ */
 const LAYERS: Readonly<Record<string, number>> = {
   posix: 0,
   net: 1,
@@ -14,7 +17,7 @@ const LAYERS: Readonly<Record<string, number>> = {
   access: 2,
   proxy: 2,
   ident: 2,
-  tls: 2,
+  tls: 2.5,
   cert: 2,
   ucspi: 3,
   supervise: 3,

@@ -1,0 +1,185 @@
+/**
+ * TLS for the program of a connection that a server is making a process for: the tunnel is conducted
+ * by the server's engine, and the process gets the pipes to it.
+ */
+
+import { end, goOn, withCompanion, withDescriptors, withEnvironment } from "../chain/index.ts";
+import type { Companion, Environment, Launch, LinkContext, Outcome } from "../chain/index.ts";
+import { VariableError } from "../net/index.ts";
+import type { Fd, Posix } from "../posix/index.ts";
+import { admitPeer } from "./certificate-rules.ts";
+import type { EngineClient, RemoteTunnel } from "./engine/engine-client.ts";
+import type { EngineConfiguration } from "./engine/messages.ts";
+import { engineFor } from "./engine/start.ts";
+import { tlsEdits } from "./facts.ts";
+import { TlsMaterialError } from "./material-error.ts";
+import type { Plan } from "./plan.ts";
+import { TUNNEL_EXIT } from "./tunnel.ts";
+import { openPipes } from "./pipes.ts";
+import { controlEdits, controlNumbers, tellDecision } from "./ucspi-tls.ts";
+import { engineIdentity, privateEdits } from "./variables.ts";
+import type { Ends } from "./wire.ts";
+
+/** Everything that is needed to open tunnels for one environment. */
+interface Equipment {
+  readonly engine: EngineClient;
+  readonly configuration: EngineConfiguration;
+}
+
+/**
+ * Start the engine and read the files before the first connection. Variables that are not set may be
+ * set for each connection; files that are named and cannot be used never can.
+ */
+export function prepareEngine(
+  launch: Launch,
+  plan: Plan,
+  context: LinkContext,
+): Promise<number | undefined> {
+  const { environment } = launch;
+  const names = ["KEYFILE", "CADIR", "CAFILE"];
+  const isNamed = names.some((name) => environment.get(name) !== undefined);
+  if (!isNamed && environment.namesStartingWith("KEYFILE:").length === 0) {
+    return Promise.resolve(undefined);
+  }
+  const equipment = equip(environment, plan, context);
+  if (typeof equipment === "number") return Promise.resolve(equipment);
+  equipment.engine.start();
+  return Promise.resolve(undefined);
+}
+
+/** Do the handshake, and go on with a launch that has the tunnel in place of the network. */
+export async function secureByEngine(
+  launch: Launch,
+  program: readonly string[],
+  plan: Plan,
+  context: LinkContext,
+): Promise<Outcome> {
+  const equipment = equip(launch.environment, plan, context);
+  if (typeof equipment === "number") return end(equipment);
+  const { engine, configuration } = equipment;
+  const { posix } = context;
+  const tunnel = engine.open(configuration, copyOf(networkOf(launch, plan), posix));
+  const securing = await tunnel.secured;
+  if (securing.kind === "failed") return end(securing.exitCode);
+  const { facts } = securing;
+  const verdict = admitPeer(facts.peer, plan, context);
+  if (verdict.kind === "refuse") {
+    tunnel.abort();
+    return end(verdict.exitCode);
+  }
+  const edits = [...verdict.edits, ...edited(launch.environment, plan), ...tlsEdits(facts)];
+  const argv = verdict.argv ?? program;
+  const secured = { ...withEnvironment(launch, edits), argv };
+  return goOn(attach(secured, tunnel, plan, posix));
+}
+
+/** Let the program start TLS when it likes to (networking.md, section 16). */
+export function offerByEngine(
+  launch: Launch,
+  program: readonly string[],
+  plan: Plan,
+  context: LinkContext,
+): Outcome {
+  const equipment = equip(launch.environment, plan, context);
+  if (typeof equipment === "number") return end(equipment);
+  const { posix } = context;
+  const pipes = openPipes(posix);
+  const [ours, theirs] = posix.socketPair("stream");
+  const network = copyOf(networkOf(launch, plan), posix);
+  const tunnel = equipment.engine.open(equipment.configuration, network, {
+    socket: ours,
+    local: pipes.engine,
+  });
+  const numbers = controlNumbers(launch, posix);
+  const offered = withEnvironment(
+    withDescriptors(launch, [
+      [numbers.control, theirs],
+      [numbers.read, pipes.program.read],
+      [numbers.write, pipes.program.write],
+    ]),
+    [...edited(launch.environment, plan), ...controlEdits(numbers)],
+  );
+  const mine = [theirs, pipes.program.read, pipes.program.write];
+  const companion = companionOf(tunnel, mine, posix, (pid) => {
+    void tunnel.decided.then((accepts) => tellDecision(accepts, pid, plan, context));
+  });
+  return goOn(withCompanion({ ...offered, argv: program }, companion));
+}
+
+/** The engine and what it needs to know; the exit code, with the reason reported, if there is no way. */
+function equip(
+  environment: Environment,
+  { name, engine, configurations }: Plan,
+  context: LinkContext,
+): Equipment | number {
+  try {
+    const identity = engineIdentity(environment, context.posix);
+    const configuration = configurations.current(environment);
+    return { engine: engineFor(identity, environment.get("PATH"), context), configuration };
+  } catch (error) {
+    if (error instanceof TlsMaterialError) {
+      context.report(engine, "fatal", error.message);
+      return error.exitCode;
+    }
+    if (!(error instanceof VariableError)) throw error;
+    context.report(name, "fatal", error.message);
+    return TUNNEL_EXIT.usage;
+  }
+}
+
+/** Put the tunnel in place of the network. */
+function attach(launch: Launch, tunnel: RemoteTunnel, { ends }: Plan, posix: Posix): Launch {
+  try {
+    const { engine, program } = openPipes(posix);
+    tunnel.relay(engine);
+    const attached = withDescriptors(launch, [
+      [ends.read, program.read],
+      [ends.write, program.write],
+    ]);
+    return withCompanion(attached, companionOf(tunnel, [program.read, program.write], posix));
+  } catch (error) {
+    tunnel.abort();
+    throw error;
+  }
+}
+
+function companionOf(
+  tunnel: RemoteTunnel,
+  fds: readonly Fd[],
+  posix: Posix,
+  born?: (pid: number) => void,
+): Companion {
+  return {
+    release(pid) {
+      for (const fd of fds) posix.close(fd);
+      if (pid !== undefined) born?.(pid);
+    },
+    abort: () => tunnel.abort(),
+    ended: tunnel.ended,
+  };
+}
+
+/** What the launch has where the network is; a number that it does not name is inherited as it is. */
+function networkOf({ descriptors }: Launch, { ends }: Plan): Ends {
+  const [read, write] = [ends.read, ends.write].map((number) => descriptors.get(number) ?? number);
+  if (read === undefined || write === undefined) throw new RangeError("no network");
+  return { read: read as Fd, write: write as Fd };
+}
+
+function copyOf({ read, write }: Ends, posix: Posix): Ends {
+  const copy = posix.dup(read);
+  if (write === read) return { read: copy, write: copy };
+  try {
+    return { read: copy, write: posix.dup(write) };
+  } catch (error) {
+    posix.close(copy);
+    throw error;
+  }
+}
+
+function edited(
+  environment: Environment,
+  { keepsVariables }: Plan,
+): ReturnType<typeof privateEdits> {
+  return keepsVariables ? [] : privateEdits(environment);
+}

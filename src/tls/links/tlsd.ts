@@ -1,0 +1,16 @@
+/** s6-tlsd: a program behind TLS, for the client on descriptors 0 and 1 (networking.md, section 15). */
+
+import { defineLink } from "../../chain/index.ts";
+import { securing, serverPlan, TLSD_OPTIONS } from "../index.ts";
+
+const NAME = "s6-tlsd";
+
+export const tlsd = defineLink({
+  name: NAME,
+  summary: "speak TLS with the client of a connection, and run a program in clear behind it",
+  family: "long",
+  options: TLSD_OPTIONS,
+  operands: [],
+  program: "required",
+  ...securing<typeof TLSD_OPTIONS>((options, context) => serverPlan(NAME, options, context)),
+});

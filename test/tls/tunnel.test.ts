@@ -1,0 +1,287 @@
+/** The tunnel between real descriptors, with node:tls on an ordinary socket as the peer. */
+
+import { connect as netConnect, Socket } from "node:net";
+import { connect, createSecureContext, TLSSocket } from "node:tls";
+import type { ConnectionOptions } from "node:tls";
+import fc from "fast-check";
+import { describe, expect, test } from "vitest";
+import { systemClock } from "../../src/clock/index.ts";
+import { loadPosix } from "../../src/posix/index.ts";
+import type { Fd } from "../../src/posix/index.ts";
+import { Tunnel } from "../../src/tls/tunnel.ts";
+import type { TlsParty, TunnelEnd, TunnelSettings } from "../../src/tls/tunnel.ts";
+import { newSelfSigned } from "../support/certificates.ts";
+
+const posix = loadPosix();
+const certificate = newSelfSigned({ subject: "localhost", names: ["dns:localhost"] });
+const secureContext = createSecureContext({
+  cert: certificate.pem,
+  key: certificate.keyPem,
+  sessionIdContext: "test",
+});
+
+const FACTS = {
+  protocol: "TLSv1.3",
+  cipher: "",
+  serverName: undefined,
+  alpn: undefined,
+  reportsPeer: false,
+  peer: undefined,
+};
+
+const PARTY: TlsParty = {
+  start: (wire) => new TLSSocket(wire, { isServer: true, secureContext }),
+  verdict: () => undefined,
+  facts: () => FACTS,
+  describeError: (error) => (error instanceof Error ? error.message : String(error)),
+};
+
+const SETTINGS: TunnelSettings = {
+  handshakeTimeoutMs: undefined,
+  idleTimeoutMs: undefined,
+  tellsTimeout: true,
+  sendsCloseNotify: false,
+  enforcesCloseNotify: false,
+  closesBothWays: false,
+};
+
+interface Scene {
+  readonly tunnel: Tunnel;
+  /** The peer's plain connection, and its TLS on top. */
+  readonly plain: Socket;
+  readonly peer: TLSSocket;
+  /** The program's descriptors as streams. */
+  readonly stdin: Socket;
+  readonly stdout: Socket;
+  end(): Promise<TunnelEnd>;
+}
+
+/** A tunnel whose handshake is done, between a peer and a program. */
+async function open(
+  settings: Partial<TunnelSettings> = {},
+  options: ConnectionOptions = {},
+): Promise<Scene> {
+  const { fd, plain } = await connection();
+  const tunnel = new Tunnel({
+    ...SETTINGS,
+    ...settings,
+    posix,
+    clock: systemClock,
+    party: PARTY,
+    network: { read: fd, write: fd },
+  });
+  const peer = connect({ ...options, socket: plain, rejectUnauthorized: false });
+  peer.on("error", () => undefined);
+  const handshake = await tunnel.handshake();
+  if (handshake.kind === "failed") throw new Error(handshake.end.message);
+  const [toTunnel, fromProgram] = nonblockingPipe();
+  const [toProgram, fromTunnel] = nonblockingPipe();
+  tunnel.relay({ read: toTunnel, write: fromTunnel });
+  const stdin = new Socket({ fd: toProgram, readable: true, writable: false });
+  const stdout = new Socket({ fd: fromProgram, readable: false, writable: true });
+  stdout.on("error", () => undefined);
+  return { tunnel, plain, peer, stdin, stdout, end: () => tunnel.ended };
+}
+
+function nonblockingPipe(): readonly [Fd, Fd] {
+  const pipe = posix.pipe();
+  for (const fd of pipe) posix.setNonblocking(fd, true);
+  return pipe;
+}
+
+/** A TCP connection: our end as a descriptor, the peer's as a socket that keeps its half open. */
+async function connection(): Promise<{ fd: Fd; plain: Socket }> {
+  const listener = posix.socket("inet", "stream");
+  posix.bind(listener, { family: "inet", bytes: Buffer.from([127, 0, 0, 1]), port: 0, scope: 0 });
+  posix.listen(listener, 1);
+  const address = posix.getsockname(listener);
+  const plain = netConnect({
+    port: "port" in address ? address.port : 0,
+    host: "127.0.0.1",
+    allowHalfOpen: true,
+  });
+  await new Promise((resolve) => plain.once("connect", resolve));
+  const [accepted] = posix.accept(listener, 1);
+  posix.close(listener);
+  if (accepted === undefined) throw new Error("no connection");
+  posix.setNonblocking(accepted.fd, true);
+  return { fd: accepted.fd, plain };
+}
+
+/** All that a stream brings; it is not destroyed by that. */
+async function read(stream: Socket): Promise<string> {
+  const chunks: Buffer[] = [];
+  stream.on("data", (chunk: Buffer) => chunks.push(chunk)).resume();
+  await new Promise((resolve) => stream.once("end", resolve).once("close", resolve));
+  return Buffer.concat(chunks).toString("latin1");
+}
+
+test("bytes go both ways, and each side sees the other's end", async () => {
+  const scene = await open();
+  scene.peer.write("from the peer");
+  scene.stdout.end("from the program");
+  const received = read(scene.peer);
+  expect(await received).toBe("from the program");
+  scene.peer.end();
+  expect(await read(scene.stdin)).toBe("from the peer");
+  expect(await scene.end()).toEqual({ exitCode: 0, message: undefined });
+});
+
+describe("the program closes first", () => {
+  test("the peer still gets through what it has to say", async () => {
+    const scene = await open();
+    scene.stdout.end("that is all");
+    expect(await read(scene.peer)).toBe("that is all");
+    scene.peer.end("not quite");
+    expect(await read(scene.stdin)).toBe("not quite");
+  });
+
+  test("all that it wrote arrives, though it is gone at once", async () => {
+    const scene = await open();
+    const text = "x".repeat(3_000_000);
+    scene.stdout.end(text);
+    scene.stdin.destroy();
+    expect(await read(scene.peer)).toBe(text);
+    scene.peer.destroy();
+    expect((await scene.end()).exitCode).toBe(0);
+  });
+
+  test("a peer that goes on sending to a program that is gone is not reset", async () => {
+    const scene = await open();
+    scene.stdin.destroy();
+    scene.peer.write("y".repeat(500_000));
+    scene.stdout.end("answer");
+    expect(await read(scene.peer)).toBe("answer");
+    scene.peer.end();
+    expect((await scene.end()).exitCode).toBe(0);
+  });
+});
+
+describe("the peer closes first", () => {
+  test("with close_notify: the program sees the end and may still answer", async () => {
+    const scene = await open();
+    scene.peer.end("question");
+    expect(await read(scene.stdin)).toBe("question");
+    scene.stdout.end("answer");
+    expect(await read(scene.peer)).toBe("answer");
+    expect((await scene.end()).exitCode).toBe(0);
+  });
+
+  test("without close_notify: the same", async () => {
+    const scene = await open();
+    scene.peer.write("question", () => scene.plain.end());
+    expect(await read(scene.stdin)).toBe("question");
+    scene.stdout.end("answer");
+    expect((await scene.end()).exitCode).toBe(0);
+  });
+
+  test("without close_notify where that is enforced: the tunnel fails", async () => {
+    const scene = await open({ enforcesCloseNotify: true });
+    scene.peer.write("question", () => scene.plain.end());
+    expect(await read(scene.stdin)).toBe("question");
+    expect(await scene.end()).toEqual({
+      exitCode: 98,
+      message: "remote closed connection without a close_notify",
+    });
+  });
+
+  test("with close_notify where that is enforced: all is well, coalesced or not", async () => {
+    const scene = await open({ enforcesCloseNotify: true });
+    scene.plain.cork();
+    scene.peer.end("question");
+    scene.plain.uncork();
+    expect(await read(scene.stdin)).toBe("question");
+    scene.stdout.end();
+    expect((await scene.end()).exitCode).toBe(0);
+  });
+
+  test("inside a record: the tunnel fails", async () => {
+    const scene = await open();
+    scene.plain.end(Buffer.from([23, 3, 3, 0, 40, 1, 2, 3]));
+    expect(await read(scene.stdin)).toBe("");
+    expect((await scene.end()).message).toContain("inside a record");
+  });
+
+  test("with close_notify where that ends both ways", async () => {
+    const scene = await open({ closesBothWays: true });
+    scene.peer.end("question");
+    expect(await read(scene.stdin)).toBe("question");
+    expect(await scene.end()).toEqual({ exitCode: 0, message: undefined });
+    await new Promise((resolve) => scene.stdout.write("x", resolve));
+  });
+});
+
+test("close_notify is sent when it is to be, and the peer's answer awaited", async () => {
+  const scene = await open({ sendsCloseNotify: true });
+  scene.stdout.end("that is all");
+  expect(await read(scene.peer)).toBe("that is all");
+  scene.peer.end();
+  expect((await scene.end()).exitCode).toBe(0);
+});
+
+test("a record that makes no sense ends the tunnel, and is told", async () => {
+  const scene = await open();
+  scene.plain.write(Buffer.from([23, 3, 3, 0, 40, ...Buffer.alloc(40, 0x55)]));
+  expect(await scene.end()).toMatchObject({ exitCode: 98 });
+});
+
+test("a handshake that does not come is given up", async () => {
+  const { fd, plain } = await connection();
+  const network = { read: fd, write: fd };
+  const options = { ...SETTINGS, handshakeTimeoutMs: 20, posix, clock: systemClock, party: PARTY };
+  const tunnel = new Tunnel({ ...options, network });
+  expect(await tunnel.handshake()).toEqual({
+    kind: "failed",
+    end: { exitCode: 98, message: "handshake timed out" },
+  });
+  plain.destroy();
+});
+
+test("a connection that ends before the handshake fails", async () => {
+  const { fd, plain } = await connection();
+  const network = { read: fd, write: fd };
+  const tunnel = new Tunnel({ ...SETTINGS, posix, clock: systemClock, party: PARTY, network });
+  plain.end();
+  const handshake = await tunnel.handshake();
+  expect(handshake).toMatchObject({ kind: "failed", end: { exitCode: 98 } });
+});
+
+test("an idle connection is ended where idleness has a limit", async () => {
+  const scene = await open({ idleTimeoutMs: 30 });
+  expect(await scene.end()).toMatchObject({ exitCode: 98, message: "idle for 30 milliseconds" });
+});
+
+test("slow readers on both sides hold up the other, and nothing is lost", async () => {
+  const scene = await open();
+  const text = "z".repeat(8_000_000);
+  scene.peer.end(text);
+  scene.stdout.end(text);
+  scene.stdin.pause();
+  await new Promise((resolve) => setImmediate(resolve));
+  expect(scene.peer.writableLength).toBeGreaterThan(1_000_000);
+  const [atProgram, atPeer] = await Promise.all([read(scene.stdin), read(scene.peer)]);
+  expect(atProgram).toBe(text);
+  expect(atPeer).toBe(text);
+  expect((await scene.end()).exitCode).toBe(0);
+});
+
+test("any pieces arrive as they were sent, both ways", async () => {
+  const pieces = fc.array(fc.integer({ min: 1, max: 70_000 }), { maxLength: 12 });
+  await fc.assert(
+    fc.asyncProperty(pieces, pieces, fc.boolean(), async (theirs, ours, goodbye) => {
+      const scene = await open({}, {});
+      const sent = theirs.map((length, at) => String.fromCharCode(65 + at).repeat(length));
+      const answer = ours.map((length, at) => String.fromCharCode(97 + at).repeat(length));
+      for (const piece of sent) scene.peer.write(piece);
+      for (const piece of answer) scene.stdout.write(piece);
+      scene.stdout.end();
+      if (goodbye) scene.peer.end();
+      else scene.peer.write("", () => scene.plain.end());
+      const [atProgram, atPeer] = await Promise.all([read(scene.stdin), read(scene.peer)]);
+      expect(atProgram).toBe(sent.join(""));
+      expect(atPeer).toBe(answer.join(""));
+      expect((await scene.end()).exitCode).toBe(0);
+    }),
+    { numRuns: 40 },
+  );
+});
