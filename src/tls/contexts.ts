@@ -14,7 +14,7 @@ import type { SecureContext } from "node:tls";
 import type { Clock } from "../clock/index.ts";
 import type { KeyPair } from "./credentials.ts";
 import { describeTlsError, describeUntrusted } from "./describe-error.ts";
-import { exportable, factsOf } from "./facts.ts";
+import { exportable, factsOf, peerCertificateOf } from "./facts.ts";
 import type { TlsFacts } from "./facts.ts";
 import { TlsMaterialError } from "./material-error.ts";
 import type { ClientMaterial, ServerMaterial, TlsPolicy } from "./material.ts";
@@ -232,7 +232,7 @@ function checkCiphers({ ciphers, minVersion, maxVersion }: TlsPolicy): void {
 /** Why the certificate of a client proves nothing; undefined when it does. */
 function problemOfClient(socket: TLSSocket): string | undefined {
   // A resumed session without a certificate has nothing wrong with it either.
-  if (socket.getPeerX509Certificate() === undefined) return "the client has shown no certificate";
+  if (peerCertificateOf(socket) === undefined) return "the client has shown no certificate";
   const problem = verifyError(socket);
   return problem && `the client's certificate is not trusted: ${describeUntrusted(problem)}`;
 }
