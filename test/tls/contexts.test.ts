@@ -39,7 +39,7 @@ const CLIENT: ClientMaterial = {
 };
 
 function pairOf(certificate: Certificate): KeyPair {
-  return { chain: certificate.chainPem, key: certificate.keyPem };
+  return { file: "leaf.crt", chain: certificate.chainPem, key: certificate.keyPem };
 }
 
 /**
@@ -359,8 +359,8 @@ describe("settings", () => {
   });
 
   test("of keys are told when OpenSSL refuses them", () => {
-    const pair = { chain: leaf.pem, key: newSelfSigned().keyPem };
-    expect(() => serverOf({ defaultPair: pair })).toThrow(/^unable to use keys and certificates: /);
+    const pair = { file: "leaf.crt", chain: leaf.pem, key: newSelfSigned().keyPem };
+    expect(() => serverOf({ defaultPair: pair })).toThrow(/^unable to use certificate leaf.crt: /);
   });
 });
 

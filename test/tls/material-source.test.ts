@@ -98,7 +98,7 @@ describe("a source of material", () => {
     ]);
 
     renameSync(scene.path("new.crt"), scene.path("leaf.crt"));
-    expect(source.current().defaultPair).toEqual({ chain: renewed.pem, key: renewed.keyPem });
+    expect(source.current().defaultPair).toMatchObject({ chain: renewed.pem, key: renewed.keyPem });
     expect(complaints.length).toBe(1);
   });
 

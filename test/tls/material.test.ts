@@ -86,8 +86,9 @@ describe("a key and its certificate", () => {
     scene.write("der.key", leaf.key.export({ type: "pkcs8", format: "der" }));
     const fromPem = server({ KEYFILE: files.keyFile, CERTFILE: files.certFile });
     const der = { KEYFILE: scene.path("der.key"), CERTFILE: scene.path("der.crt") };
-    expect(server(der)).toEqual(fromPem);
-    expect(fromPem.defaultPair).toEqual({ chain: leaf.chainPem, key: leaf.keyPem });
+    const pair = { chain: leaf.chainPem, key: leaf.keyPem };
+    expect(fromPem.defaultPair).toEqual({ file: files.certFile, ...pair });
+    expect(server(der).defaultPair).toEqual({ file: der.CERTFILE, ...pair });
   });
 
   test.each([
@@ -113,6 +114,7 @@ describe("a key and its certificate", () => {
     scene.write("all.pem", text.replaceAll("\n", "\r\n"));
     const path = scene.path("all.pem");
     expect(server({ KEYFILE: path, CERTFILE: path }).defaultPair).toEqual({
+      file: path,
       chain: leaf.chainPem,
       key: leaf.keyPem,
     });
@@ -194,13 +196,13 @@ describe("a key and its certificate", () => {
     const day = 86_400_000;
     const at = Date.UTC(2030, 0, 1);
     const leaf = newSelfSigned({ notBefore: new Date(at - day), notAfter: new Date(at + day) });
-    const pairs = [{ chain: leaf.chainPem, key: leaf.keyPem }];
+    const pairs = [{ file: "leaf.crt", chain: leaf.chainPem, key: leaf.keyPem }];
     expect(validityWarnings(pairs, BigInt(at) * 1_000_000n)).toEqual([]);
     expect(validityWarnings(pairs, BigInt(at + 2 * day) * 1_000_000n)).toEqual([
-      "certificate CN=localhost has expired on Jan  2 00:00:00 2030 GMT",
+      "certificate leaf.crt has expired on Jan  2 00:00:00 2030 GMT",
     ]);
     expect(validityWarnings(pairs, BigInt(at - 2 * day) * 1_000_000n)).toEqual([
-      "certificate CN=localhost is not valid before Dec 31 00:00:00 2029 GMT",
+      "certificate leaf.crt is not valid before Dec 31 00:00:00 2029 GMT",
     ]);
   });
 });
@@ -220,7 +222,9 @@ describe("pairs by name", () => {
       "CERTFILE:alone": certFile,
       "KEYFILE:": "/nonexistent",
     };
-    const named = [{ name: "other", pair: { chain: other.chainPem, key: other.keyPem } }];
+    const named = [
+      { name: "other", pair: { file: certFile, chain: other.chainPem, key: other.keyPem } },
+    ];
     expect(server(variables).namedPairs).toEqual([]);
     const first = server(variables, { sniLevel: 1 });
     expect(first.namedPairs).toEqual(named);
