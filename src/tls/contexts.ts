@@ -14,14 +14,14 @@ import type { SecureContext } from "node:tls";
 import type { Clock } from "../clock/index.ts";
 import type { KeyPair } from "./credentials.ts";
 import { describeTlsError, describeUntrusted } from "./describe-error.ts";
-import { exportable, factsOf } from "./facts.ts";
+import { exportable, factsOf, peerCertificateOf } from "./facts.ts";
 import type { TlsFacts } from "./facts.ts";
 import { TlsMaterialError } from "./material-error.ts";
 import type { ClientMaterial, ServerMaterial, TlsPolicy } from "./material.ts";
 import { ServerNames } from "./server-names.ts";
 
 /** What is agreed to when no list is given: forward secrecy and authenticated encryption. */
-export const DEFAULT_CIPHERS = [
+const DEFAULT_CIPHERS = [
   "TLS_AES_128_GCM_SHA256",
   "TLS_AES_256_GCM_SHA384",
   "TLS_CHACHA20_POLY1305_SHA256",
@@ -208,9 +208,8 @@ function contextOf(
     });
   } catch (error) {
     const detail = describeTlsError(error);
-    throw new TlsMaterialError(96, `unable to use keys and certificates: ${detail}`, {
-      cause: error,
-    });
+    const what = pair === undefined ? "trust anchors" : `certificate ${pair.file}`;
+    throw new TlsMaterialError(96, `unable to use ${what}: ${detail}`, { cause: error });
   }
 }
 
@@ -232,7 +231,7 @@ function checkCiphers({ ciphers, minVersion, maxVersion }: TlsPolicy): void {
 /** Why the certificate of a client proves nothing; undefined when it does. */
 function problemOfClient(socket: TLSSocket): string | undefined {
   // A resumed session without a certificate has nothing wrong with it either.
-  if (socket.getPeerX509Certificate() === undefined) return "the client has shown no certificate";
+  if (peerCertificateOf(socket) === undefined) return "the client has shown no certificate";
   const problem = verifyError(socket);
   return problem && `the client's certificate is not trusted: ${describeUntrusted(problem)}`;
 }
@@ -247,7 +246,7 @@ function verifyError(socket: TLSSocket): string | undefined {
   const error = ssl.verifyError();
   if (error === undefined || error === null) return undefined;
   const { code } = error as { code?: unknown };
-  return typeof code === "string" ? code : String(error);
+  return typeof code === "string" ? code : "unknown reason";
 }
 
 function untrustedServer(socket: TLSSocket): string {

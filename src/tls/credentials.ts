@@ -15,6 +15,8 @@ import type { PemBlock } from "./pem.ts";
 
 /** What one side shows the other; plain text, to be sent to another process. */
 export interface KeyPair {
+  /** Where the certificate was read from, for messages. */
+  readonly file: string;
   /** The certificate and those above it, in PEM. */
   readonly chain: string;
   /** PKCS#8 in PEM. */
@@ -54,6 +56,7 @@ export function loadKeyPair(files: MaterialFiles, source: KeyPairSource, side: S
       throw new MaterialProblem(`its key is not that of ${source.keyVariable} ${source.keyPath}`);
     }
     return {
+      file: source.certificatePath,
       chain: chain.map(({ raw }) => formatPem("CERTIFICATE", raw)).join(""),
       key: key.export({ type: "pkcs8", format: "pem" }).toString(),
     };
@@ -61,7 +64,7 @@ export function loadKeyPair(files: MaterialFiles, source: KeyPairSource, side: S
 }
 
 /** The key in a PEM or DER file. Throws MaterialProblem. */
-export function parsePrivateKey(bytes: Buffer): KeyObject {
+function parsePrivateKey(bytes: Buffer): KeyObject {
   const key = isPem(bytes) ? keyFromPem(bytes) : keyFromDer(bytes);
   if (!KEY_TYPES.includes(key.asymmetricKeyType ?? "")) {
     throw new MaterialProblem(`${key.asymmetricKeyType ?? "such"} keys are not supported`);

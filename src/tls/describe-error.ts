@@ -77,9 +77,8 @@ export function describeUntrusted(code: string): string {
 }
 
 function oneLine(text: string): string {
-  // oxlint-disable-next-line no-control-regex -- they do not belong in a log
   return text
-    .replaceAll(/[\x00-\x1f\x7f]+/g, " ")
+    .replaceAll(/\p{Cc}+/gu, " ")
     .slice(0, DETAIL_LENGTH_MAX)
     .trim();
 }

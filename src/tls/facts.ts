@@ -1,5 +1,6 @@
 /** What a handshake has settled, and the variables that tell a program of it (networking.md, 13.2). */
 
+import { createHash } from "node:crypto";
 import type { TLSSocket } from "node:tls";
 import type { EnvironmentEdit, Variables } from "../net/index.ts";
 import { readAlternativeNames } from "./certificate-fields.ts";
@@ -115,12 +116,21 @@ export function exportable(word: string | false | null | undefined): string | un
 }
 
 function peerCertificate(socket: TLSSocket): PeerCertificate | undefined {
-  const certificate = socket.getPeerX509Certificate();
-  if (certificate === undefined) return undefined;
-  const der = certificate.raw;
+  const der = peerCertificateOf(socket);
+  if (der === undefined) return undefined;
   return {
-    sha256: certificate.fingerprint256.replaceAll(":", "").toLowerCase(),
+    sha256: createHash("sha256").update(der).digest("hex"),
     subject: formatSubject(der),
     alternativeNames: readAlternativeNames(der),
   };
+}
+
+/**
+ * The peer's certificate, verified or not; undefined without one. Not by getPeerX509Certificate, which
+ * on a client's socket gives another certificate each time (Node 20 takes it out of OpenSSL's chain).
+ */
+export function peerCertificateOf(socket: TLSSocket): Buffer | undefined {
+  // An empty object without a certificate, null once the socket is closed.
+  const certificate: { readonly raw?: Buffer } | null = socket.getPeerCertificate();
+  return certificate?.raw;
 }

@@ -55,6 +55,7 @@ export class MaterialSource<M> {
 
   #reload(): void {
     this.#files = new MaterialFiles(this.#options.posix);
+    this.#isBroken = true;
     try {
       const material = this.#options.load(this.#files);
       this.#isBroken = false;
@@ -62,7 +63,6 @@ export class MaterialSource<M> {
       if (JSON.stringify(material) !== JSON.stringify(this.#material)) this.#material = material;
     } catch (error) {
       if (!(error instanceof TlsMaterialError)) throw error;
-      this.#isBroken = true;
       this.#report(error);
     }
   }

@@ -129,13 +129,11 @@ export function loadClientMaterial(
  */
 export function validityWarnings(pairs: readonly KeyPair[], realtimeNs: bigint): string[] {
   const nowMs = Number(realtimeNs / 1_000_000n);
-  return pairs.flatMap(({ chain }) => {
-    const { subject, validFrom, validTo } = new X509Certificate(chain);
-    const name = subject?.replaceAll("\n", ", ") ?? "without a subject";
-    if (Date.parse(validTo) < nowMs) return [`certificate ${name} has expired on ${validTo}`];
-    if (Date.parse(validFrom) > nowMs)
-      return [`certificate ${name} is not valid before ${validFrom}`];
-    return [];
+  return pairs.flatMap(({ file, chain }) => {
+    const { validFrom, validTo } = new X509Certificate(chain);
+    if (Date.parse(validTo) < nowMs) return [`certificate ${file} has expired on ${validTo}`];
+    if (Date.parse(validFrom) <= nowMs) return [];
+    return [`certificate ${file} is not valid before ${validFrom}`];
   });
 }
 

@@ -55,7 +55,6 @@ function decodeString({ tag, content }: DerElement, bytesMax: number): string | 
 }
 
 /** NUL, which no variable can hold, what is no character (Unicode 23.7), and half a character. */
-// oxlint-disable-next-line no-control-regex -- a NUL is one of those
 const FORBIDDEN = /[\0\p{Noncharacter_Code_Point}\p{Surrogate}]/u;
 
 /** A byte order mark at the start is no part of the text. */

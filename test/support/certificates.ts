@@ -199,7 +199,7 @@ export function newKey(kind: KeyKind): KeyObject {
 }
 
 /** A distinguished name, one attribute to each relative name. */
-export function derName(attributes: readonly Attribute[]): Buffer {
+function derName(attributes: readonly Attribute[]): Buffer {
   return der(
     0x30,
     ...attributes.map(({ type, value, tag = 0x0c }) =>
