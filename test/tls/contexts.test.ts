@@ -141,7 +141,6 @@ describe("a handshake", () => {
       ...shared,
       reportsPeer: true,
       peer: {
-        der: leaf.der,
         sha256: leaf.sha256,
         subject: "CN=localhost",
         alternativeNames: [
@@ -157,9 +156,10 @@ describe("a handshake", () => {
       "SSL_TLS_SNI_SERVERNAME",
       "SSL_TLS_ALPN_PROTOCOL",
     ]);
-    expect(tlsEdits(clients.facts(client)).slice(3, 5)).toEqual([
+    expect(tlsEdits(clients.facts(client)).slice(3, 6)).toEqual([
       { name: "SSL_PEER_CERT_HASH", value: `SHA256:${leaf.sha256}` },
       { name: "SSL_PEER_CERT_SUBJECT", value: "CN=localhost" },
+      { name: "SSL_PEER_CERT_SAN", value: "dns:localhost ip:127.0.0.1 ip:::1" },
     ]);
   });
 
@@ -313,6 +313,7 @@ describe("a server that asks for certificates", () => {
     expect(tlsEdits(servers.facts(server)).slice(3)).toEqual([
       { name: "SSL_PEER_CERT_HASH", value: undefined },
       { name: "SSL_PEER_CERT_SUBJECT", value: undefined },
+      { name: "SSL_PEER_CERT_SAN", value: undefined },
     ]);
   });
 });
