@@ -24,8 +24,9 @@ export class TcpServer extends BareTcpServer {
   }
 }
 
-export type { Handler, ListenTarget, RulesOption, TcpConnection } from "./ucspi/index.ts";
-export type { TcpServerOptions } from "./ucspi/index.ts";
+export type { KeyPairFiles, TlsFacts, TlsOptions } from "./tls/index.ts";
+export type { CertificateRulesOption, Handler, ListenTarget } from "./ucspi/index.ts";
+export type { RulesOption, TcpConnection, TcpServerOptions } from "./ucspi/index.ts";
 export { formatIp, parseIp } from "./net/index.ts";
 export type { Endpoint, IpAddress } from "./net/index.ts";
 export { SystemError } from "./posix/index.ts";

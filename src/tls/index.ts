@@ -25,6 +25,10 @@ export type {
 export { ServerNames } from "./server-names.ts";
 export type { ServerNamesOptions } from "./server-names.ts";
 export { formatSubject, INVALID_SUBJECT } from "./subject.ts";
+export { TlsAcceptor } from "./acceptor.ts";
+export type { Secured } from "./acceptor.ts";
+export { tlsdLine } from "./server-options.ts";
+export type { KeyPairFiles, TlsOptions } from "./server-options.ts";
 export { conduct } from "./conduct.ts";
 export { Engine } from "./engine/engine.ts";
 export { clientLoader, clientPlan, operandNumbers, serverLoader, serverPlan } from "./plan.ts";

@@ -123,6 +123,12 @@ export function loadClientMaterial(
   };
 }
 
+/** All the pairs of a server. */
+export function pairsOf({ defaultPair, namedPairs }: ServerMaterial): KeyPair[] {
+  const named = namedPairs.map(({ pair }) => pair);
+  return defaultPair === undefined ? named : [defaultPair, ...named];
+}
+
 /**
  * What is amiss with the certificates we are to show, though we can show them: those that have expired
  * or are not valid yet. One line each.

@@ -8,7 +8,7 @@ import { Configurations } from "./configurations.ts";
 import type { EngineConfiguration } from "./engine/messages.ts";
 import { openParty } from "./party.ts";
 import type { MaterialFiles } from "./material-files.ts";
-import { loadClientMaterial, loadServerMaterial, validityWarnings } from "./material.ts";
+import { loadClientMaterial, loadServerMaterial, pairsOf, validityWarnings } from "./material.ts";
 import { DEFAULT_HANDSHAKE_TIMEOUT_MS, tlscIoWords, tlsdIoWords } from "./options.ts";
 import type {
   CertificateRules,
@@ -103,10 +103,7 @@ export function serverLoader(
         { ...options, sniLevel: options.sni.level },
         files,
       );
-      const { defaultPair, namedPairs } = material;
-      const pairs = namedPairs.map(({ pair }) => pair);
-      const all = defaultPair === undefined ? pairs : [defaultPair, ...pairs];
-      for (const text of validityWarnings(all, posix.realtimeNs())) warn(text);
+      for (const text of validityWarnings(pairsOf(material), posix.realtimeNs())) warn(text);
       return { party: { role: "server", material }, settings: settingsOf(options), speaker };
     },
   };

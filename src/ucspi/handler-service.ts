@@ -1,9 +1,10 @@
 /** Serves each connection with a JavaScript function, in this process, on a net.Socket. */
 
 import { Socket } from "node:net";
-import { formatIp, tcpServerEdits } from "../net/index.ts";
-import type { Endpoint } from "../net/index.ts";
+import { tcpServerEdits } from "../net/index.ts";
+import type { Endpoint, EnvironmentEdit } from "../net/index.ts";
 import type { Pid, Posix, WaitStatus } from "../posix/index.ts";
+import type { Secured, TlsAcceptor, TlsFacts } from "../tls/index.ts";
 import type { Connection, Service, Serving } from "./connection.ts";
 
 /** A connection as a handler sees it. */
@@ -19,6 +20,8 @@ export interface TcpConnection {
   readonly number: number;
   /** The rule that admitted the client, `ip4/10.0.0.0_8`; undefined where there are no rules. */
   readonly rule: string | undefined;
+  /** What the handshake has settled, where the server speaks TLS; `stream` is a tls.TLSSocket then. */
+  readonly tls: TlsFacts | undefined;
   /**
    * The UCSPI variables of the connection, with what the rule sets (undefined: removes). Made anew each
    * time it is asked for.
@@ -33,6 +36,10 @@ export interface HandlerOptions {
   readonly posix: Posix;
   /** Keep the writing side open when the client has closed its own, until the handler ends it. */
   readonly allowHalfOpen: boolean;
+  /** Does the handshake of each connection, ahead of the handler. */
+  readonly acceptor: TlsAcceptor | undefined;
+  /** A handshake failed, or the client's certificate was not accepted; the connection is closed. */
+  refused(connection: Connection, why: string): void;
   /** A handler threw or rejected; the connection is destroyed. */
   failed(error: unknown, connection: TcpConnection): void;
 }
@@ -66,7 +73,18 @@ function serveOne(
   serving.begin(pid, (signal) => {
     if (signal === SIGTERM || signal === SIGKILL) stream.destroy();
   });
-  const view = new HandledConnection(stream, connection);
+  if (options.acceptor === undefined) {
+    handle(new HandledConnection(stream, connection), handler, options);
+    return;
+  }
+  options.acceptor.accept(stream, (accepted) => {
+    if (accepted.kind === "failed") options.refused(connection, accepted.why);
+    else handle(new HandledConnection(accepted.stream, connection, accepted), handler, options);
+  });
+}
+
+function handle(view: HandledConnection, handler: Handler, options: HandlerOptions): void {
+  const { stream } = view;
   const handling = run(handler, view, options);
   stream.on("finish", () => {
     if (handling === undefined) discardUnread(stream);
@@ -106,11 +124,15 @@ function fail(error: unknown, connection: TcpConnection, options: HandlerOptions
 
 class HandledConnection implements TcpConnection {
   readonly stream: Socket;
+  readonly tls: TlsFacts | undefined;
   readonly #connection: Connection;
+  readonly #edits: readonly EnvironmentEdit[];
 
-  constructor(stream: Socket, connection: Connection) {
+  constructor(stream: Socket, connection: Connection, secured?: Secured) {
     this.stream = stream;
+    this.tls = secured?.facts;
     this.#connection = connection;
+    this.#edits = secured?.edits ?? [];
   }
 
   get remote(): Endpoint {
@@ -132,12 +154,7 @@ class HandledConnection implements TcpConnection {
   get environment(): Record<string, string | undefined> {
     const { local, remote, number, admission } = this.#connection;
     const own = tcpServerEdits({ local, remote, connectionNumber: number });
-    const edits = [...own, ...(admission?.edits ?? [])];
+    const edits = [...own, ...(admission?.edits ?? []), ...this.#edits];
     return Object.fromEntries(edits.map(({ name, value }) => [name, value]));
-  }
-
-  toString(): string {
-    const { remote } = this.#connection;
-    return `${formatIp(remote.address)}_${remote.port}`;
   }
 }

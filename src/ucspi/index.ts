@@ -13,6 +13,12 @@ export { extraListenersEdit } from "./extra-listeners.ts";
 export { serveTcp, tcpPreview } from "./serve.ts";
 export type { ServeOptions } from "./serve.ts";
 export { TcpServer } from "./tcp-server.ts";
-export type { ListenTarget, RulesOption, TcpServerOptions, TcpServerSystem } from "./tcp-server.ts";
+export type {
+  CertificateRulesOption,
+  ListenTarget,
+  RulesOption,
+  TcpServerOptions,
+  TcpServerSystem,
+} from "./tcp-server.ts";
 export type { Handler, TcpConnection } from "./handler-service.ts";
 export { ALSO, DRAIN, LOCAL_ADDRESS, REFUSALS } from "./shared-options.ts";

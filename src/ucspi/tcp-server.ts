@@ -4,7 +4,7 @@
  */
 
 import { CdbRules, DirectoryRules } from "../access/index.ts";
-import type { Rules, Verdict } from "../access/index.ts";
+import type { CertificateRules, Rules, Verdict } from "../access/index.ts";
 import { Environment } from "../chain/index.ts";
 import type { Chains, Launch, LinkContext, Report, Signals } from "../chain/index.ts";
 import type { Clock } from "../clock/index.ts";
@@ -12,6 +12,7 @@ import { fromSocketAddress, parseIp, toSocketAddress } from "../net/index.ts";
 import type { Endpoint } from "../net/index.ts";
 import { decodeBytes } from "../posix/index.ts";
 import type { Fd, Posix, SystemError, WaitStatus } from "../posix/index.ts";
+import type { TlsAcceptor, TlsOptions } from "../tls/index.ts";
 import { childService } from "./child-service.ts";
 import type { Connection, Service } from "./connection.ts";
 import { ConnectionServer } from "./connection-server.ts";
@@ -22,6 +23,10 @@ import { tcpPreview } from "./serve.ts";
 /** Where to listen: an address and a port (0: any free one), or a listening socket somebody has made. */
 export type ListenTarget =
   { readonly host: string; readonly port: number } | { readonly fd: number };
+
+/** Rules for the certificates of clients. */
+export type CertificateRulesOption =
+  { readonly directory: string } | { readonly cdb: string } | CertificateRules;
 
 /** The rules of an access-controlled server: a directory, a CDB file, or any other implementation. */
 export type RulesOption = { readonly directory: string } | { readonly cdb: string } | Rules;
@@ -46,11 +51,16 @@ export interface TcpServerOptions {
   readonly localAddress?: boolean;
   /** The environment of the programs of a chain; that of this process by default. */
   readonly environment?: Readonly<Record<string, string | undefined>>;
+  /** Speak TLS: the stream of a function is a TLSSocket, a chain runs behind s6-tlsd. */
+  readonly tls?: TlsOptions & {
+    /** Who may connect, by the client's certificate; what `rules` says of addresses comes first. */
+    readonly rules?: CertificateRulesOption;
+  };
   /** For functions: do not end the stream when the client has ended its side. */
   readonly allowHalfOpen?: boolean;
   /** Aborting it closes the server and its connections. */
   readonly signal?: AbortSignal;
-  /** A client was refused: by which rule, or for which other reason. */
+  /** A client was refused: by which rule, because of its handshake, or for which other reason. */
   onRefused?(refusal: { readonly remote: Endpoint; readonly reason: string }): void;
   /** A connection is over: how its program ended; exit code 0 for a function. */
   onEnd?(remote: Endpoint, status: WaitStatus): void;
@@ -80,6 +90,8 @@ export class TcpServer {
   readonly #system: TcpServerSystem;
   #state: State = "new";
   #server: ConnectionServer | undefined;
+  #acceptor: TlsAcceptor | undefined;
+  #chain: Launch | undefined;
   #opened: Fd[] = [];
   #addresses: readonly Endpoint[] = [];
   readonly #aborted = (): void => void this.close();
@@ -102,11 +114,12 @@ export class TcpServer {
   /**
    * Bind, listen and begin to accept. Throws SystemError when a socket cannot be had (EADDRINUSE),
    * RangeError for a host that is no IP address, a descriptor that does not listen and a chain of no
-   * words, Error for a chain that cannot work (a link has reported why), the signal's reason, and TypeError when it was closed before it had started. A server starts
+   * words, Error for a chain that cannot work (a link has reported why) and for certificates and keys
+   * that cannot be used, the signal's reason, and TypeError when it was closed before it had started. A server starts
    * once.
    */
   async start(): Promise<readonly Endpoint[]> {
-    const { signal, serve } = this.#options;
+    const { signal, serve, tls } = this.#options;
     if (this.#state !== "new") throw new TypeError("A TcpServer can be started only once");
     if (serve.length === 0 && typeof serve !== "function") throw new RangeError("An empty chain");
     signal?.throwIfAborted();
@@ -115,6 +128,7 @@ export class TcpServer {
     try {
       const listeners = this.#openListeners();
       if (typeof serve !== "function") await this.#prepare(serve);
+      else if (tls !== undefined) this.#acceptor = await this.#openAcceptor(tls);
       signal?.throwIfAborted();
       if (this.#isStopped()) throw new TypeError("The TcpServer was closed while it was starting");
       this.#server = this.#createServer(listeners);
@@ -228,19 +242,34 @@ export class TcpServer {
       return handlerService(serve, {
         posix: this.#system.posix,
         allowHalfOpen,
+        acceptor: this.#acceptor,
+        refused: ({ remote }, reason) => this.#options.onRefused?.({ remote, reason }),
         failed: (error, connection) => this.#options.onError?.(error, connection),
       });
     }
     const context: LinkContext = { ...this.#system, isBecoming: false };
-    return childService("ucspi", this.#launch(serve), context, {
+    return childService("ucspi", this.#chain ?? this.#launch(serve, []), context, {
       goesAhead: true,
       struggles: (text) => this.#options.onError?.(new Error(text)),
     });
   }
 
-  #launch(argv: readonly string[]): Launch {
-    const variables = this.#options.environment ?? this.#system.variables;
-    const strings = Object.entries(variables).flatMap(([name, value]) =>
+  async #behindTls(
+    tls: NonNullable<TcpServerOptions["tls"]>,
+    program: readonly string[],
+  ): Promise<Launch> {
+    const { tlsdLine } = await import("../tls/index.ts");
+    const { words, variables } = tlsdLine(tls);
+    const tlsd = this.#system.chains.finder.file("s6-tlsd");
+    const argv = [tlsd, ...words, ...rulesWords(tls.rules), "--", ...program];
+    return this.#launch(argv, variables);
+  }
+
+  /** A process of these words, with variables of ours on top of those it is to have. */
+  #launch(argv: readonly string[], ours: Iterable<readonly [string, string]>): Launch {
+    const theirs = Object.entries(this.#options.environment ?? this.#system.variables);
+    const variables = new Map<string, string | undefined>([...theirs, ...ours]);
+    const strings = Array.from(variables).flatMap(([name, value]) =>
       value === undefined ? [] : [`${name}=${value}`],
     );
     return {
@@ -251,9 +280,24 @@ export class TcpServer {
     };
   }
 
-  async #prepare(argv: readonly string[]): Promise<void> {
+  async #openAcceptor(tls: NonNullable<TcpServerOptions["tls"]>): Promise<TlsAcceptor> {
+    const { posix, clock } = this.#system;
+    const { TlsAcceptor } = await import("../tls/index.ts");
+    return new TlsAcceptor({
+      posix,
+      clock,
+      tls,
+      rules: tls.rules && openCertificateRules(tls.rules, posix),
+      warn: (text) => this.#options.onError?.(new Error(text)),
+    });
+  }
+
+  /** Work out what the chain is, with TLS ahead of it where that is spoken, and that it works. */
+  async #prepare(words: readonly string[]): Promise<void> {
     const context: LinkContext = { ...this.#system, isBecoming: false };
-    const launch = tcpPreview(this.#launch(argv), argv);
+    const { tls } = this.#options;
+    this.#chain = tls === undefined ? this.#launch(words, []) : await this.#behindTls(tls, words);
+    const launch = tcpPreview(this.#chain, this.#chain.argv);
     const exitCode = await this.#system.chains.prepare(launch, context);
     if (exitCode !== undefined) throw new Error(`The chain would end with exit code ${exitCode}`);
   }
@@ -280,6 +324,19 @@ export class TcpServer {
 function openRules(option: RulesOption, posix: Posix): Rules {
   if ("directory" in option) return new DirectoryRules(posix, option.directory);
   return "cdb" in option ? new CdbRules(posix, option.cdb) : option;
+}
+
+function openCertificateRules(option: CertificateRulesOption, posix: Posix): CertificateRules {
+  if ("directory" in option) return new DirectoryRules(posix, option.directory);
+  return "cdb" in option ? new CdbRules(posix, option.cdb) : option;
+}
+
+/** The same rules as options of s6-tlsd. */
+function rulesWords(rules: CertificateRulesOption | undefined): string[] {
+  if (rules === undefined) return [];
+  if ("directory" in rules) return [`--rules-directory=${rules.directory}`];
+  if ("cdb" in rules) return [`--rules-file=${rules.cdb}`];
+  throw new TypeError("The certificate rules of a chain are a directory or a CDB file");
 }
 
 function admitted(connection: Connection, verdict: Verdict & { kind: "allow" }): Connection {

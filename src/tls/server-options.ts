@@ -1,0 +1,95 @@
+/** TLS as those who import a server ask for it, in terms of what the commands know. */
+
+import type { loadServerMaterial, TlsVariables } from "./material.ts";
+
+/** A certificate and its key, each in PEM or DER. The file of the certificate may have a chain (PEM). */
+export interface KeyPairFiles {
+  readonly certificate: string;
+  readonly key: string;
+}
+
+/**
+ * How a server speaks TLS. All files are read when the server starts, and again when they have changed;
+ * those in use stay in use while the new ones cannot be used.
+ */
+export interface TlsOptions extends KeyPairFiles {
+  /** More pairs, by the name that a client asks for: `www.example.com`, `*.example.com`. */
+  readonly names?: Readonly<Record<string, KeyPairFiles>>;
+  /** Ask clients for a certificate; refuse those without a trusted one where it is "required". */
+  readonly clientCertificate?: "optional" | "required";
+  /** Who may sign the certificates of clients: a PEM file, or a directory. */
+  readonly authorities?: { readonly file: string } | { readonly directory: string };
+  /** "1.2" to "1.3" unless given. */
+  readonly minVersion?: "1.2" | "1.3";
+  readonly maxVersion?: "1.2" | "1.3";
+  /** A list as OpenSSL writes it. */
+  readonly ciphers?: string;
+  /** The application protocols to agree to, best first. */
+  readonly alpn?: readonly string[];
+  /** 30,000 unless given; Infinity is without limit. */
+  readonly handshakeTimeoutMs?: number;
+}
+
+/** The files, as loading asks for them. */
+export function materialVariables(tls: TlsOptions): TlsVariables {
+  const variables = variablesOf(tls);
+  return {
+    get: (name) => variables.get(name),
+    strings: () => Array.from(variables, ([name, value]) => `${name}=${value}`),
+  };
+}
+
+export function materialOptions(tls: TlsOptions): Parameters<typeof loadServerMaterial>[1] {
+  return {
+    clientCertificate: tls.clientCertificate ?? "none",
+    sniLevel: tls.names === undefined ? 0 : 1,
+    versions: { min: tls.minVersion, max: tls.maxVersion },
+    ciphers: tls.ciphers,
+    alpn: tls.alpn,
+  };
+}
+
+/** The options of an s6-tlsd that does the same for a chain, and the variables it needs. */
+export function tlsdLine(tls: TlsOptions): {
+  readonly words: readonly string[];
+  readonly variables: ReadonlyMap<string, string>;
+} {
+  const { clientCertificate, minVersion, maxVersion, ciphers, alpn, handshakeTimeoutMs } = tls;
+  const asks = { optional: ["-Y"], required: ["-y"] };
+  const words = [
+    ...(clientCertificate === undefined ? [] : asks[clientCertificate]),
+    ...(tls.names === undefined ? [] : ["--sni"]),
+    ...(minVersion === undefined ? [] : [`--min-version=${minVersion}`]),
+    ...(maxVersion === undefined ? [] : [`--max-version=${maxVersion}`]),
+    ...(ciphers === undefined ? [] : [`--ciphers=${ciphers}`]),
+    ...(alpn === undefined || alpn.length === 0 ? [] : [`--alpn=${alpn.join(",")}`]),
+    ...(handshakeTimeoutMs === undefined ? [] : ["-K", timeoutWord(handshakeTimeoutMs)]),
+  ];
+  return { words, variables: variablesOf(tls) };
+}
+
+/** 0 is without limit there. */
+function timeoutWord(ms: number): string {
+  return ms === Infinity ? "0" : String(Math.max(1, Math.round(ms)));
+}
+
+/** The files by the names that the commands know them under. */
+function variablesOf({
+  certificate,
+  key,
+  names = {},
+  authorities,
+}: TlsOptions): Map<string, string> {
+  const variables = new Map([
+    ["CERTFILE", certificate],
+    ["KEYFILE", key],
+  ]);
+  for (const [name, files] of Object.entries(names)) {
+    variables.set(`CERTFILE:${name}`, files.certificate).set(`KEYFILE:${name}`, files.key);
+  }
+  if (authorities !== undefined) {
+    if ("file" in authorities) variables.set("CAFILE", authorities.file);
+    else variables.set("CADIR", authorities.directory);
+  }
+  return variables;
+}

@@ -1,0 +1,179 @@
+/** The TCP server with TLS, as those who import it see it. */
+
+import { copyFileSync, mkdirSync, writeFileSync } from "node:fs";
+import { dirname } from "node:path";
+import { connect } from "node:tls";
+import type { ConnectionOptions } from "node:tls";
+import { describe, expect, test } from "vitest";
+import { TcpServer } from "../../src/index.ts";
+import type { Handler, TcpConnection, TcpServerOptions } from "../../src/index.ts";
+import { makeCertificates } from "../support/certificates.ts";
+import type { TestCertificates } from "../support/certificates.ts";
+import { BIN, newScene } from "../support/scene.ts";
+import type { Scene } from "../support/scene.ts";
+import { dial } from "./dial.ts";
+
+const LOOPBACK = { host: "127.0.0.1", port: 0 };
+const ENVIRONMENT = { PATH: `${BIN}:${process.env["PATH"] ?? ""}` };
+
+function filesOf({ serverEnvironment }: TestCertificates): { certificate: string; key: string } {
+  return { certificate: serverEnvironment.CERTFILE, key: serverEnvironment.KEYFILE };
+}
+
+async function serve(
+  options: Partial<TcpServerOptions> & Pick<TcpServerOptions, "serve">,
+): Promise<TcpServer & { readonly port: number }> {
+  const server = new TcpServer({ listen: LOOPBACK, ...options });
+  const [{ port } = { port: 0 }] = await server.start();
+  return Object.assign(server, { port });
+}
+
+/** What a client is told until the end; the failure's code, if that is what it comes to. */
+async function ask(port: number, pki: TestCertificates, options: ConnectionOptions = {}) {
+  const socket = connect({
+    port,
+    host: "127.0.0.1",
+    servername: "localhost",
+    ca: pki.root.pem,
+    ...options,
+  });
+  const chunks: Buffer[] = [];
+  socket.on("data", (chunk: Buffer) => chunks.push(chunk));
+  return new Promise<string>((resolve) => {
+    socket.once("error", ({ message }) => resolve(`error: ${message}`));
+    socket.once("end", () => resolve(Buffer.concat(chunks).toString()));
+    socket.once("close", () => resolve(Buffer.concat(chunks).toString()));
+  });
+}
+
+const tellFacts: Handler = ({ stream, tls, environment }: TcpConnection) => {
+  const variables = environment["SSL_PEER_CERT_SUBJECT"] ?? "nobody";
+  stream.end([tls?.protocol, tls?.serverName, tls?.alpn, variables].join(" "));
+};
+
+describe("a function behind TLS", () => {
+  test("sees what the handshake has settled", async () => {
+    await using scene = await newScene();
+    const pki = makeCertificates(scene.directory);
+    const tls = {
+      ...filesOf(pki),
+      alpn: ["echo"],
+      clientCertificate: "optional",
+      authorities: { file: pki.caFile },
+    } as const;
+    await using server = await serve({ tls, serve: tellFacts });
+    expect(await ask(server.port, pki, { ALPNProtocols: ["echo"] })).toBe(
+      "TLSv1.3 localhost echo nobody",
+    );
+    const client = { cert: pki.client.pem, key: pki.client.keyPem, maxVersion: "TLSv1.2" } as const;
+    expect(await ask(server.port, pki, client)).toBe("TLSv1.2 localhost  CN=client");
+  });
+
+  test("is not called for a client without the certificate it must have", async () => {
+    await using scene = await newScene();
+    const pki = makeCertificates(scene.directory);
+    const refusals: string[] = [];
+    let calls = 0;
+    await using server = await serve({
+      tls: { ...filesOf(pki), clientCertificate: "required", authorities: { file: pki.caFile } },
+      serve: ({ stream }) => void stream.end(`${++calls}`),
+      onRefused: ({ reason }) => refusals.push(reason),
+    });
+    expect(await ask(server.port, pki)).toMatch(/alert certificate required/);
+    const client = { cert: pki.client.pem, key: pki.client.keyPem };
+    expect(await ask(server.port, pki, client)).toBe("1");
+    expect(refusals).toHaveLength(1);
+  });
+
+  test("is not called for a client that no rule lets in", async () => {
+    await using scene = await newScene();
+    const pki = makeCertificates(scene.directory);
+    const rules = scene.path("rules");
+    const name = `clientcert/sha256:${pki.client.sha256}`;
+    writeRule(scene, `rules/${name}/allow`);
+    const tls = {
+      ...filesOf(pki),
+      clientCertificate: "optional",
+      authorities: { file: pki.caFile },
+      rules: { directory: rules },
+    } as const;
+    await using server = await serve({ tls, serve: ({ stream }) => void stream.end("welcome") });
+    const client = { cert: pki.client.pem, key: pki.client.keyPem };
+    expect(await ask(server.port, pki, client)).toBe("welcome");
+    expect(await ask(server.port, pki)).not.toBe("welcome");
+  });
+
+  test("gets the end of what the client says, and may still answer", async () => {
+    await using scene = await newScene();
+    const pki = makeCertificates(scene.directory);
+    await using server = await serve({
+      tls: filesOf(pki),
+      allowHalfOpen: true,
+      serve: ({ stream }) => void stream.resume().once("end", () => stream.end("answer")),
+    });
+    const socket = connect({ port: server.port, host: "127.0.0.1", ca: pki.root.pem });
+    socket.end("question");
+    const chunks: Buffer[] = [];
+    socket.on("data", (chunk: Buffer) => chunks.push(chunk));
+    await new Promise((resolve) => socket.once("close", resolve));
+    expect(Buffer.concat(chunks).toString()).toBe("answer");
+  });
+
+  test("is served with a new certificate from the next connection on", async () => {
+    await using scene = await newScene();
+    const pki = makeCertificates(scene.path("old"));
+    const other = makeCertificates(scene.path("new"));
+    const errors: unknown[] = [];
+    await using server = await serve({
+      tls: filesOf(pki),
+      serve: ({ stream }) => void stream.end("hello"),
+      onError: (error) => errors.push(error),
+    });
+    expect(await ask(server.port, pki)).toBe("hello");
+    copyFileSync(other.serverEnvironment.KEYFILE, pki.serverEnvironment.KEYFILE);
+    expect(await ask(server.port, pki)).toBe("hello"); // the new key does not fit: the old pair
+    copyFileSync(other.serverEnvironment.CERTFILE, pki.serverEnvironment.CERTFILE);
+    expect(await ask(server.port, other)).toBe("hello");
+    expect(String(errors[0])).toMatch(/stay in use/);
+  });
+});
+
+test("a handshake that does not come is given up", async () => {
+  await using scene = await newScene();
+  const pki = makeCertificates(scene.directory);
+  let tell: (reason: string) => void = () => {};
+  const refusal = new Promise<string>((resolve) => (tell = resolve));
+  await using server = await serve({
+    tls: { ...filesOf(pki), handshakeTimeoutMs: 20 },
+    serve: ({ stream }) => void stream.end(),
+    onRefused: ({ reason }) => tell(reason),
+  });
+  await using silent = await dial(server.port);
+  expect(await refusal).toBe("handshake timed out");
+  expect(await silent.rest()).toBe("");
+});
+
+test("a chain runs behind TLS, with the variables of the handshake", async () => {
+  await using scene = await newScene();
+  const pki = makeCertificates(scene.directory);
+  await using server = await serve({
+    tls: filesOf(pki),
+    environment: ENVIRONMENT,
+    serve: ["sh", "-c", "echo $SSL_PROTOCOL $SSL_TLS_SNI_SERVERNAME ${KEYFILE-unset}"],
+  });
+  expect(await ask(server.port, pki)).toBe("TLSv1.3 localhost unset\n");
+  expect(await ask(server.port, pki)).toBe("TLSv1.3 localhost unset\n");
+});
+
+test("a server whose key cannot be used does not start", async () => {
+  await using scene = await newScene();
+  const pki = makeCertificates(scene.directory);
+  const tls = { certificate: pki.serverEnvironment.CERTFILE, key: pki.caFile };
+  const server = new TcpServer({ listen: LOOPBACK, tls, serve: ({ stream }) => void stream.end() });
+  await expect(server.start()).rejects.toThrow(/unable to use KEYFILE/);
+});
+
+function writeRule(scene: Scene, path: string): void {
+  mkdirSync(dirname(scene.path(path)), { recursive: true });
+  writeFileSync(scene.path(path), "");
+}
