@@ -82,12 +82,13 @@ async function bundleFile(entry) {
 
 /**
  * One launcher: the core, the definition of its command if it has one, and the call. A command that is
- * no link runs alone, so what it uses of other areas is in its launcher too, and nothing else of them.
+ * no link runs alone, so what it uses of other areas is in its launcher too, and nothing else of them; the
+ * same goes for the engines of TLS, which end their chain.
  * So is what the links of src/chain use of src/net: they share no class with anyone else.
  */
 async function bundleLauncher(name, call, definition) {
   const core = CORE.map((area) => sourceFile(`${area}/index`));
-  const isAlone = definition?.includes(`${sep}commands${sep}`) ?? false;
+  const isAlone = /[/\\]commands[/\\]|-io\.ts$/.test(definition ?? "");
   const isPlain = definition?.startsWith(join(source, "chain", "links")) ?? false;
   const inside = (file) =>
     file === definition ||
