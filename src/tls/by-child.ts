@@ -46,11 +46,17 @@ export async function secureByChild(
   if (typeof child === "number") return end(child);
   const edits = await readBlock(posix, told);
   posix.close(told);
-  if (edits === undefined) return end(await exitCodeOf(child, context));
+  if (edits === undefined) {
+    posix.close(pipes.program.read);
+    posix.close(pipes.program.write);
+    return end(await exitCodeOf(child, context));
+  }
   if (child.pidfd >= 0) posix.close(child.pidfd);
   const secured = withEnvironment(launch, [...cleaning(launch, plan), ...edits]);
+  // Of this connection, not what the environment says of another.
+  const variables = new Map(edits.map(({ name, value }) => [name, value]));
   const verdict = admitPeer(
-    peerOf((name) => secured.environment.get(name)),
+    peerOf((name) => variables.get(name)),
     plan,
     context,
   );

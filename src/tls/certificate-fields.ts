@@ -20,7 +20,7 @@ export interface AlternativeName {
   readonly value: string;
 }
 
-/** Names past these many are left out: nobody is let in because of one. */
+/** A certificate with more names than these is not read: rules take fewer (src/access). */
 export const ALTERNATIVE_NAMES_MAX = 256;
 
 /** 2.5.29.17, subjectAltName. */
@@ -47,58 +47,76 @@ export function readSubject(certificate: Uint8Array): NameAttribute[] | undefine
 }
 
 /**
- * The alternative names of the kinds we know, at most ALTERNATIVE_NAMES_MAX. One that is not made of
- * visible ASCII alone is left out, and so is an address of a length that no address has.
+ * The alternative names of the kinds we know. Undefined unless all of them can be read: a rule that keeps
+ * a name out must not be got round with another that spoils the list. So it is with more names than
+ * ALTERNATIVE_NAMES_MAX, one that is not made of visible ASCII alone, an address of a length that no
+ * address has, a second list (RFC 5280, section 4.2, has one), and whatever is no certificate.
  */
-export function readAlternativeNames(certificate: Uint8Array): AlternativeName[] {
-  const wrapped = certificateFields(certificate)?.find(({ tag }) => tag === EXTENSIONS);
-  const [extensions] = readInside(wrapped, EXTENSIONS) ?? [];
-  for (const extension of readInside(extensions, DER_TAG.sequence) ?? []) {
-    const parts = readInside(extension, DER_TAG.sequence) ?? [];
-    const [id] = parts;
-    const value = parts.at(-1);
-    if (id?.tag !== DER_TAG.oid || hex(id.content) !== SUBJECT_ALT_NAME) continue;
-    if (value?.tag !== DER_TAG.octetString) return [];
-    return namesIn(value.content);
-  }
-  return [];
+export function readAlternativeNames(certificate: Uint8Array): AlternativeName[] | undefined {
+  const extensions = readExtensions(certificate);
+  if (extensions === undefined) return undefined;
+  const [names, ...others] = extensions.filter(({ oid }) => oid === SUBJECT_ALT_NAME);
+  if (names === undefined) return [];
+  return others.length === 0 ? namesIn(names.value) : undefined;
 }
 
-function namesIn(generalNames: Uint8Array): AlternativeName[] {
-  const [sequence] = readElements(generalNames) ?? [];
-  const names: AlternativeName[] = [];
-  for (const element of readInside(sequence, DER_TAG.sequence) ?? []) {
-    const name = alternativeName(element);
-    if (name !== undefined) names.push(name);
-    if (names.length === ALTERNATIVE_NAMES_MAX) break;
-  }
-  return names;
+interface Extension {
+  /** The content of its DER, in hexadecimal. */
+  readonly oid: string;
+  readonly value: DerElement;
+}
+
+/** None where the field is missing; undefined when one of them makes no sense. */
+function readExtensions(certificate: Uint8Array): Extension[] | undefined {
+  const fields = certificateFields(certificate);
+  const wrapped = fields?.find(({ tag }) => tag === EXTENSIONS);
+  if (fields !== undefined && wrapped === undefined) return [];
+  const [list] = readInside(wrapped, EXTENSIONS) ?? [];
+  return allOf(readInside(list, DER_TAG.sequence), (element) => {
+    const parts = readInside(element, DER_TAG.sequence) ?? [];
+    const [id] = parts;
+    const value = parts.at(-1);
+    if (id?.tag !== DER_TAG.oid || value?.tag !== DER_TAG.octetString) return undefined;
+    return { oid: hex(id.content), value };
+  });
+}
+
+function namesIn({ content }: DerElement): AlternativeName[] | undefined {
+  const [sequence, ...rest] = readElements(content) ?? [];
+  const elements = rest.length === 0 ? readInside(sequence, DER_TAG.sequence) : undefined;
+  const known = elements?.filter(({ tag }) => TAGS_OF_NAMES.has(tag));
+  return known !== undefined && known.length > ALTERNATIVE_NAMES_MAX
+    ? undefined
+    : allOf(known, alternativeName);
 }
 
 /** GeneralName: [1] rfc822Name, [2] dNSName, [6] uniformResourceIdentifier, [7] iPAddress. */
+const TAGS_OF_NAMES: ReadonlyMap<number, AlternativeName["kind"]> = new Map([
+  [0x81, "email"],
+  [0x82, "dns"],
+  [0x86, "uri"],
+  [0x87, "ip"],
+]);
+
 function alternativeName({ tag, content }: DerElement): AlternativeName | undefined {
-  switch (tag) {
-    case 0x81:
-      return textName("email", content);
-    case 0x82:
-      return textName("dns", content);
-    case 0x86:
-      return textName("uri", content);
-    case 0x87:
-      return addressName(content);
-    default:
-      return undefined;
-  }
+  const kind = TAGS_OF_NAMES.get(tag);
+  if (kind === undefined) return undefined;
+  const value = kind === "ip" ? addressText(content) : Buffer.from(content).toString("latin1");
+  return value !== undefined && /^[\x21-\x7e]+$/.test(value) ? { kind, value } : undefined;
 }
 
-function textName(kind: AlternativeName["kind"], content: Uint8Array): AlternativeName | undefined {
-  const value = Buffer.from(content).toString("latin1");
-  return /^[\x21-\x7e]+$/.test(value) ? { kind, value } : undefined;
-}
-
-function addressName(content: Uint8Array): AlternativeName | undefined {
+function addressText(content: Uint8Array): string | undefined {
   if (content.length !== 4 && content.length !== 16) return undefined;
-  return { kind: "ip", value: formatIp(ipFromBytes(content)) };
+  return formatIp(ipFromBytes(content));
+}
+
+/** What `read` makes of each; undefined when it makes nothing of one. */
+function allOf<T>(
+  elements: readonly DerElement[] | undefined,
+  read: (element: DerElement) => T | undefined,
+): T[] | undefined {
+  const all = elements?.map(read);
+  return all?.every((one) => one !== undefined) === true ? all : undefined;
 }
 
 /** The fields of TBSCertificate, without the version. */

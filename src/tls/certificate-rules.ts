@@ -1,7 +1,7 @@
 /** What rules say about the client's certificate, between the handshake and the program. */
 
 import { CdbRules, DirectoryRules } from "../access/index.ts";
-import type { CertificateRules as Rules } from "../access/index.ts";
+import type { CertificateRules as Rules, ClientCertificate } from "../access/index.ts";
 import { EXIT } from "../chain/index.ts";
 import type { LinkContext } from "../chain/index.ts";
 import type { EnvironmentEdit } from "../net/index.ts";
@@ -31,21 +31,31 @@ export function admitPeer(
   context: LinkContext,
 ): Admission {
   if (rules === undefined) return EVERYBODY;
+  if (peer !== undefined && !hasNames(peer)) {
+    return cannotCheck("its alternative names cannot be read", name, context);
+  }
   const verdict = openRules(rules, context).checkClientCertificate(peer);
   if (verdict.kind === "allow") {
     const argv = verdict.exec && ["execlineb", "-c", decodeBytes(verdict.exec)];
     return { kind: "admit", edits: verdict.edits, argv };
   }
-  if (verdict.kind === "error") {
-    context.report(name, "fatal", `unable to check the client's certificate: ${verdict.why}`);
-    return { kind: "refuse", exitCode: EXIT.system };
-  }
+  if (verdict.kind === "error") return cannotCheck(verdict.why, name, context);
   if (verbosity >= 2) {
     const who = peer === undefined ? "a client without a certificate" : `sha256:${peer.sha256}`;
     const by = verdict.kind === "deny" ? `rule ${verdict.rule}` : "no rule allows it";
     context.report(name, "info", `deny ${who}: ${by}`);
   }
   return { kind: "refuse", exitCode: EXIT.refused };
+}
+
+/** Rules may be about a name that we do not know of. */
+function hasNames(peer: PeerCertificate): peer is ClientCertificate {
+  return peer.alternativeNames !== undefined;
+}
+
+function cannotCheck(why: string, name: string, { report }: LinkContext): Admission {
+  report(name, "fatal", `unable to check the client's certificate: ${why}`);
+  return { kind: "refuse", exitCode: EXIT.system };
 }
 
 function openRules(source: CertificateRules, { posix }: LinkContext): Rules {

@@ -29,14 +29,15 @@ export interface PeerCertificate {
   readonly sha256: string;
   /** See `formatSubject`. */
   readonly subject: string | undefined;
-  readonly alternativeNames: readonly AlternativeName[];
+  /** Undefined when they cannot be read or told: rules must not guess (`admitPeer`). */
+  readonly alternativeNames: readonly AlternativeName[] | undefined;
 }
 
 const HASH = "SSL_PEER_CERT_HASH";
 const SUBJECT = "SSL_PEER_CERT_SUBJECT";
-/** Our addition: the alternative names of the certificate. Unset where there are too many. */
+/** Our addition: the alternative names of the certificate. Unset where they are not known. */
 const NAMES = "SSL_PEER_CERT_SAN";
-/** Leaves room for the rest of a block. */
+/** Leaves room for the rest of a block. Longer names count as not known, however they travel. */
 const NAMES_BYTES_MAX = 2048;
 
 /** Our addition; the variable is left alone where no protocol was agreed on. */
@@ -59,30 +60,37 @@ function peerEdits(peer: PeerCertificate | undefined): EnvironmentEdit[] {
   return [
     { name: HASH, value: hash },
     { name: SUBJECT, value: peer?.subject },
-    { name: NAMES, value: peer && formatNames(peer.alternativeNames) },
+    { name: NAMES, value: peer?.alternativeNames && formatNames(peer.alternativeNames) },
   ];
 }
 
-/** The verified certificate that variables tell of, where they do; not enough is none. */
+/** The verified certificate that variables tell of, where they do. */
 export function peerOf(variables: Variables): PeerCertificate | undefined {
   const [, sha256] = /^SHA256:([0-9a-f]{64})$/.exec(variables(HASH) ?? "") ?? [];
   const names = variables(NAMES);
-  if (sha256 === undefined || names === undefined) return undefined;
-  return { sha256, subject: variables(SUBJECT), alternativeNames: parseNames(names) };
+  if (sha256 === undefined) return undefined;
+  const alternativeNames = names === undefined ? undefined : parseNames(names);
+  return { sha256, subject: variables(SUBJECT), alternativeNames };
 }
 
 /** `dns:www.example.com email:me@example.com`; no name has a blank (certificate-fields.ts). */
-function formatNames(names: readonly AlternativeName[]): string | undefined {
-  const text = names.map(({ kind, value }) => `${kind}:${value}`).join(" ");
-  return text.length > NAMES_BYTES_MAX ? undefined : text;
+function formatNames(names: readonly AlternativeName[]): string {
+  return names.map(({ kind, value }) => `${kind}:${value}`).join(" ");
 }
 
-function parseNames(text: string): AlternativeName[] {
-  return text.split(" ").flatMap((word) => {
-    const [, kind, value = ""] = /^(dns|email|uri|ip):(.*)$/s.exec(word) ?? [];
-    if (kind !== "dns" && kind !== "email" && kind !== "uri" && kind !== "ip") return [];
-    return [{ kind, value }];
-  });
+/** Undefined when one of the words is no name. */
+function parseNames(text: string): AlternativeName[] | undefined {
+  const names: AlternativeName[] = [];
+  for (const word of text === "" ? [] : text.split(" ")) {
+    const [, kind, value] = /^(dns|email|uri|ip):([\x21-\x7e]+)$/.exec(word) ?? [];
+    if (value === undefined || !isKind(kind)) return undefined;
+    names.push({ kind, value });
+  }
+  return names;
+}
+
+function isKind(word: string | undefined): word is AlternativeName["kind"] {
+  return word === "dns" || word === "email" || word === "uri" || word === "ip";
 }
 
 /** What the two sides know of a connection besides what its socket tells. */
@@ -118,10 +126,12 @@ export function exportable(word: string | false | null | undefined): string | un
 function peerCertificate(socket: TLSSocket): PeerCertificate | undefined {
   const der = peerCertificateOf(socket);
   if (der === undefined) return undefined;
+  const names = readAlternativeNames(der);
+  const isShort = names !== undefined && formatNames(names).length <= NAMES_BYTES_MAX;
   return {
     sha256: createHash("sha256").update(der).digest("hex"),
     subject: formatSubject(der),
-    alternativeNames: readAlternativeNames(der),
+    alternativeNames: isShort ? names : undefined,
   };
 }
 

@@ -1,10 +1,10 @@
 /** The facts of a connection on their way from the engine, which is not to be trusted, to the server. */
 
+import { ALTERNATIVE_NAMES_MAX } from "../certificate-fields.ts";
 import type { AlternativeName } from "../certificate-fields.ts";
 import type { TlsFacts } from "../facts.ts";
 
 const TEXT_CHARACTERS_MAX = 4096;
-const NAMES_MAX = 1000;
 
 type Fields = Readonly<Record<string, unknown>>;
 
@@ -25,7 +25,7 @@ export function parseFacts(text: string): TlsFacts {
     peer: peer && {
       sha256: hashOf(peer["sha256"]),
       subject: optionalTextOf(peer["subject"]),
-      alternativeNames: namesOf(peer["alternativeNames"]),
+      alternativeNames: optionalNamesOf(peer["alternativeNames"]),
     },
   };
 }
@@ -53,9 +53,11 @@ function hashOf(value: unknown): string {
   return hash;
 }
 
-function namesOf(value: unknown): AlternativeName[] {
-  if (!Array.isArray(value) || value.length > NAMES_MAX)
+function optionalNamesOf(value: unknown): AlternativeName[] | undefined {
+  if (value === undefined) return undefined;
+  if (!Array.isArray(value) || value.length > ALTERNATIVE_NAMES_MAX) {
     throw new RangeError("not a list of names");
+  }
   return value.map((item: unknown) => {
     const { kind, value: name } = fieldsOf(item);
     if (kind !== "dns" && kind !== "email" && kind !== "uri" && kind !== "ip") {
