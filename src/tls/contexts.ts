@@ -12,6 +12,7 @@ import type { Duplex } from "node:stream";
 import { checkServerIdentity, connect, createSecureContext, TLSSocket } from "node:tls";
 import type { SecureContext } from "node:tls";
 import type { Clock } from "../clock/index.ts";
+import { errnoOf } from "../posix/index.ts";
 import type { KeyPair } from "./credentials.ts";
 import { describeTlsError, describeUntrusted } from "./describe-error.ts";
 import { exportable, factsOf, peerCertificateOf } from "./facts.ts";
@@ -137,8 +138,8 @@ export class ClientContexts {
     if (!verifiesCertificate) return undefined;
     if (!socket.authorized) return untrustedServer(socket);
     if (!verifiesName || serverName === undefined) return undefined;
-    const mismatch = checkServerIdentity(serverName, socket.getPeerCertificate());
-    return mismatch && `the server's certificate is not for ${serverName}`;
+    if (isCertificateFor(serverName, socket)) return undefined;
+    return `the server's certificate is not for ${serverName}`;
   }
 
   /** What the handshake has settled. */
@@ -247,6 +248,16 @@ function verifyError(socket: TLSSocket): string | undefined {
   if (error === undefined || error === null) return undefined;
   const { code } = error as { code?: unknown };
   return typeof code === "string" ? code : "unknown reason";
+}
+
+/** Node throws at names that it cannot take apart; a certificate that has such is for nobody. */
+function isCertificateFor(serverName: string, socket: TLSSocket): boolean {
+  try {
+    return checkServerIdentity(serverName, socket.getPeerCertificate()) === undefined;
+  } catch (error) {
+    if (errnoOf(error) === "ERR_TLS_CERT_ALTNAME_FORMAT") return false;
+    throw error;
+  }
 }
 
 function untrustedServer(socket: TLSSocket): string {
