@@ -84,7 +84,8 @@ class RunningEngine {
   readonly #channel: Channel;
   readonly #configurations = new Map<EngineConfiguration, number>();
   readonly #tunnels = new Map<number, Tunnel>();
-  #lastId = 0;
+  #lastTunnel = 0;
+  #lastConfiguration = 0;
   #isAlive = true;
   #why: string | undefined;
 
@@ -109,7 +110,7 @@ class RunningEngine {
 
   open(configuration: EngineConfiguration, network: Ends, control?: Control): RemoteTunnel {
     const known = this.#configure(configuration);
-    const id = this.#nextId();
+    const id = this.#nextTunnel();
     const tunnel = new Tunnel({
       relay: ({ read, write }) => this.#send({ kind: "relay", id }, [read, write]),
       abort: () => this.#send({ kind: "abort", id }),
@@ -134,15 +135,17 @@ class RunningEngine {
       this.#configurations.delete(oldest[0]);
       this.#send({ kind: "forget", id: oldest[1] });
     }
-    const id = this.#nextId();
+    const id = ++this.#lastConfiguration;
     this.#configurations.set(configuration, id);
     for (const part of configurationParts(id, configuration)) this.#send(part);
     return id;
   }
 
-  #nextId(): number {
-    this.#lastId = (this.#lastId + 1) >>> 0;
-    return this.#lastId;
+  /** A busy server gets round in some weeks, and a tunnel may live as long. */
+  #nextTunnel(): number {
+    do this.#lastTunnel = (this.#lastTunnel + 1) >>> 0;
+    while (this.#tunnels.has(this.#lastTunnel));
+    return this.#lastTunnel;
   }
 
   #send(request: Request, fds: readonly Fd[] = []): void {
