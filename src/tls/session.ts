@@ -73,9 +73,10 @@ export class Session {
     this.#tunnel.relay(local);
   }
 
-  abort(): void {
-    if (this.#tunnel !== undefined) this.#tunnel.abort();
-    else this.#endWithout(WELL);
+  /** End it here and now; `why` is what is told then, rather than that it was aborted. */
+  abort(why?: TunnelEnd): void {
+    if (this.#tunnel !== undefined) this.#tunnel.abort(why);
+    else this.#endWithout(why ?? WELL);
   }
 
   #awaitCommand(control: Control): void {

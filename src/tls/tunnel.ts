@@ -74,6 +74,7 @@ export type Handshake =
   | { readonly kind: "failed"; readonly end: TunnelEnd };
 
 const WELL: TunnelEnd = { exitCode: TUNNEL_EXIT.ok, message: undefined };
+const ABORTED: TunnelEnd = { exitCode: TUNNEL_EXIT.tls, message: undefined };
 
 export class Tunnel {
   readonly #options: TunnelOptions;
@@ -150,8 +151,8 @@ export class Tunnel {
   }
 
   /** End it here and now. */
-  abort(): void {
-    this.#finish({ exitCode: TUNNEL_EXIT.tls, message: undefined });
+  abort(end: TunnelEnd = ABORTED): void {
+    this.#finish(end);
   }
 
   #listen(): void {

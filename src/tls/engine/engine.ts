@@ -7,7 +7,8 @@ import type { Clock } from "../../clock/index.ts";
 import type { Fd, Posix } from "../../posix/index.ts";
 import { openParty } from "../party.ts";
 import { Session } from "../session.ts";
-import type { Control } from "../session.ts";
+import type { SessionOptions } from "../session.ts";
+import { TUNNEL_EXIT } from "../tunnel.ts";
 import type { TlsParty, TunnelEnd } from "../tunnel.ts";
 import { Channel } from "./channel.ts";
 import { formatMessage, parseRequest } from "./messages.ts";
@@ -22,6 +23,12 @@ export interface EngineOptions {
   failed(speaker: string, message: string): void;
 }
 
+/** A session, and in whose name it fails. */
+interface Conducted {
+  readonly session: Session;
+  readonly speaker: string;
+}
+
 interface Configured {
   readonly configuration: EngineConfiguration;
   readonly party: TlsParty;
@@ -32,7 +39,7 @@ export class Engine {
   readonly #channel: Channel;
   readonly #parts = new Map<number, Uint8Array[]>();
   readonly #configured = new Map<number, Configured>();
-  readonly #sessions = new Map<number, Session>();
+  readonly #sessions = new Map<number, Conducted>();
   readonly #done: Promise<void>;
   #finish: () => void = () => undefined;
   #isServerGone = false;
@@ -71,7 +78,7 @@ export class Engine {
         this.#relay(id, fds);
         break;
       case "abort":
-        this.#sessions.get(id)?.abort();
+        this.#sessions.get(id)?.session.abort();
         break;
     }
   }
@@ -91,19 +98,20 @@ export class Engine {
 
   #open(id: number, request: OpenRequest, fds: readonly Fd[]): void {
     const configured = this.#configured.get(request.configuration);
-    const [read, ...rest] = fds;
-    if (configured === undefined || read === undefined) {
-      throw new RangeError(`a tunnel that makes no sense: ${JSON.stringify(request)}`);
-    }
-    const write = request.network === 2 ? (rest.shift() ?? read) : read;
+    if (configured === undefined) throw new RangeError(`no configuration ${request.configuration}`);
     const { configuration, party } = configured;
+    const given = endsOf(request, fds);
+    if (given === undefined) {
+      this.#closeAll(fds);
+      this.#ended(id, this.#cannotReceive(), configuration.speaker);
+      return;
+    }
     const session = new Session(
       {
         ...this.#options,
         ...configuration.settings,
         party,
-        network: { read, write },
-        control: request.waitsForCommand ? controlOf(rest) : undefined,
+        ...given,
       },
       {
         decided: (accepts) => this.#reply({ kind: accepts ? "accepted" : "declined", id }),
@@ -111,18 +119,28 @@ export class Engine {
         ended: (end) => this.#ended(id, end, configuration.speaker),
       },
     );
-    this.#sessions.set(id, session);
+    this.#sessions.set(id, { session, speaker: configuration.speaker });
   }
 
-  #relay(id: number, [read, write]: readonly Fd[]): void {
-    if (read === undefined || write === undefined) throw new RangeError("a relay of nothing");
-    const session = this.#sessions.get(id);
-    if (session !== undefined) {
+  #relay(id: number, fds: readonly Fd[]): void {
+    const session = this.#sessions.get(id)?.session;
+    const [read, write] = fds;
+    if (session !== undefined && read !== undefined && write !== undefined) {
       session.relay({ read, write });
       return;
     }
-    this.#options.posix.close(read);
-    this.#options.posix.close(write);
+    this.#closeAll(fds);
+    session?.abort(this.#cannotReceive());
+  }
+
+  /** Where we have as many descriptors as we may, the kernel delivers a message without its own. */
+  #cannotReceive(): TunnelEnd {
+    const why = this.#options.posix.strerror("EMFILE");
+    return { exitCode: TUNNEL_EXIT.system, message: `unable to receive descriptors: ${why}` };
+  }
+
+  #closeAll(fds: readonly Fd[]): void {
+    for (const fd of fds) this.#options.posix.close(fd);
   }
 
   #ended(id: number, { exitCode, message }: TunnelEnd, speaker: string): void {
@@ -139,7 +157,7 @@ export class Engine {
   /** Programs that are running are served to their end; others will not be. */
   #serverClosed(): void {
     this.#isServerGone = true;
-    for (const session of this.#sessions.values()) {
+    for (const { session } of this.#sessions.values()) {
       if (!session.hasProgram) session.abort();
     }
     this.#finishIfIdle();
@@ -150,9 +168,17 @@ export class Engine {
   }
 }
 
-function controlOf([socket, read, write]: readonly Fd[]): Control {
-  if (socket === undefined || read === undefined || write === undefined) {
-    throw new RangeError("a control socket without a program");
-  }
-  return { socket, local: { read, write } };
+/** What the descriptors of a new tunnel are for; undefined when some were lost on their way. */
+function endsOf(
+  { network, waitsForCommand }: OpenRequest,
+  fds: readonly Fd[],
+): Pick<SessionOptions, "network" | "control"> | undefined {
+  const [read, write] = [fds[0], fds[network - 1]];
+  if (read === undefined || write === undefined) return undefined;
+  const ends = { read, write };
+  if (!waitsForCommand) return { network: ends, control: undefined };
+  const [socket, fromProgram, toProgram] = fds.slice(network);
+  if (socket === undefined || fromProgram === undefined || toProgram === undefined)
+    return undefined;
+  return { network: ends, control: { socket, local: { read: fromProgram, write: toProgram } } };
 }
