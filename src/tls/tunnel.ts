@@ -144,6 +144,7 @@ export class Tunnel {
     this.#lastMoveMs = this.#options.clock.monotonicMs();
     this.#setTimer(this.#options.idleTimeoutMs, () => this.#checkIdle());
     program.start();
+    if (this.#isSendDone) program.closeOutput();
     this.#socket.on("data", (bytes: Buffer) => {
       if (this.#receiving === "open" && !program.deliver(bytes)) this.#socket.pause();
     });
@@ -227,6 +228,7 @@ export class Tunnel {
       return;
     }
     this.#program?.closeOutput();
+    this.#linger(); // a peer that reads nothing more takes no close_notify either
     this.#socket.end(() => this.#finish(WELL));
   }
 
@@ -237,8 +239,8 @@ export class Tunnel {
   }
 
   /**
-   * The program is gone. To close now, with bytes of the peer unread, would reset the connection and
-   * take away what the peer has not read yet: let it finish, for a while.
+   * Nothing more is for the program. To close now, with bytes of the peer unread, would reset the
+   * connection and take away what the peer has not read yet: let it finish, for a while.
    */
   #linger(): void {
     this.#state = "lingering";
