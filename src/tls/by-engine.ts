@@ -6,6 +6,7 @@
 import { end, goOn, withCompanion, withDescriptors, withEnvironment } from "../chain/index.ts";
 import type { Companion, Environment, Launch, LinkContext, Outcome } from "../chain/index.ts";
 import { VariableError } from "../net/index.ts";
+import { SystemError } from "../posix/index.ts";
 import type { Fd, Posix } from "../posix/index.ts";
 import { admitPeer } from "./certificate-rules.ts";
 import type { EngineClient, RemoteTunnel } from "./engine/engine-client.ts";
@@ -15,7 +16,7 @@ import { tlsEdits } from "./facts.ts";
 import { TlsMaterialError } from "./material-error.ts";
 import type { Plan } from "./plan.ts";
 import { TUNNEL_EXIT } from "./tunnel.ts";
-import { openPipes } from "./pipes.ts";
+import { openPipes, orClose } from "./pipes.ts";
 import { controlEdits, controlNumbers, tellDecision } from "./ucspi-tls.ts";
 import { engineIdentity, privateEdits } from "./variables.ts";
 import type { Ends } from "./wire.ts";
@@ -43,7 +44,13 @@ export function prepareEngine(
   }
   const equipment = equip(environment, plan, context);
   if (typeof equipment === "number") return Promise.resolve(equipment);
-  equipment.engine.start();
+  try {
+    equipment.engine.start();
+  } catch (error) {
+    if (!(error instanceof SystemError)) throw error;
+    context.report(plan.name, "fatal", `unable to start the TLS engine: ${error.message}`);
+    return Promise.resolve(TUNNEL_EXIT.system);
+  }
   return Promise.resolve(undefined);
 }
 
@@ -83,27 +90,45 @@ export function offerByEngine(
   const equipment = equip(launch.environment, plan, context);
   if (typeof equipment === "number") return end(equipment);
   const { posix } = context;
-  const pipes = openPipes(posix);
-  const [ours, theirs] = posix.socketPair("stream");
-  const network = copyOf(networkOf(launch, plan), posix);
-  const tunnel = equipment.engine.open(equipment.configuration, network, {
-    socket: ours,
-    local: pipes.engine,
-  });
+  const { tunnel, control, program: pipes } = openOffer(launch, plan, equipment, posix);
   const numbers = controlNumbers(launch, posix);
   const offered = withEnvironment(
     withDescriptors(launch, [
-      [numbers.control, theirs],
-      [numbers.read, pipes.program.read],
-      [numbers.write, pipes.program.write],
+      [numbers.control, control],
+      [numbers.read, pipes.read],
+      [numbers.write, pipes.write],
     ]),
     [...edited(launch.environment, plan), ...controlEdits(numbers)],
   );
-  const mine = [theirs, pipes.program.read, pipes.program.write];
+  const mine = [control, pipes.read, pipes.write];
   const companion = companionOf(tunnel, mine, posix, (pid) => {
     void tunnel.decided.then((accepts) => tellDecision(accepts, pid, plan, context));
   });
   return goOn(withCompanion({ ...offered, argv: program }, companion));
+}
+
+/** What a program gets that may ask for TLS, and the tunnel that is on the other ends. */
+interface Offer {
+  readonly tunnel: RemoteTunnel;
+  readonly control: Fd;
+  readonly program: Ends;
+}
+
+/** Throws SystemError. */
+function openOffer(
+  launch: Launch,
+  plan: Plan,
+  { engine, configuration }: Equipment,
+  posix: Posix,
+): Offer {
+  const network = copyOf(networkOf(launch, plan), posix);
+  const { program, engine: local } = orClose(posix, fdsOf(network), () => openPipes(posix));
+  const opened = [network, program, local].flatMap(fdsOf);
+  const [socket, control] = orClose(posix, opened, () => posix.socketPair("stream"));
+  const tunnel = orClose(posix, [control, ...fdsOf(program)], () =>
+    engine.open(configuration, network, { socket, local }),
+  );
+  return { tunnel, control, program };
 }
 
 /** The engine and what it needs to know; the exit code, with the reason reported, if there is no way. */
@@ -169,12 +194,11 @@ function networkOf({ descriptors }: Launch, { ends }: Plan): Ends {
 function copyOf({ read, write }: Ends, posix: Posix): Ends {
   const copy = posix.dup(read);
   if (write === read) return { read: copy, write: copy };
-  try {
-    return { read: copy, write: posix.dup(write) };
-  } catch (error) {
-    posix.close(copy);
-    throw error;
-  }
+  return { read: copy, write: orClose(posix, [copy], () => posix.dup(write)) };
+}
+
+function fdsOf({ read, write }: Ends): Fd[] {
+  return read === write ? [read] : [read, write];
 }
 
 function edited(

@@ -1,9 +1,10 @@
 /** The engines of a server: one for each identity, started when they are needed. */
 
 import { readdirSync } from "node:fs";
+import { constants } from "node:os";
 import { Children, isOwnDescriptor } from "../../chain/index.ts";
 import type { Chains, LinkContext } from "../../chain/index.ts";
-import { joinBlock } from "../../posix/index.ts";
+import { errnoOf, joinBlock, SystemError } from "../../posix/index.ts";
 import type { Child, Fd, Identity, Posix } from "../../posix/index.ts";
 import { EngineClient } from "./engine-client.ts";
 import type { EngineProcess } from "./engine-client.ts";
@@ -76,9 +77,21 @@ function identityWords(identity: Identity | undefined): string[] {
 
 /** What programs inherit from us is none of the engine's business. */
 function inherited(posix: Posix): Fd[] {
-  return readdirSync("/proc/self/fd")
-    .map(Number)
-    .filter((fd): fd is Fd => fd > 2 && posix.isOpen(fd) && !isOwnDescriptor(fd));
+  return openNumbers(posix).filter(
+    (fd): fd is Fd => fd > 2 && posix.isOpen(fd) && !isOwnDescriptor(fd),
+  );
+}
+
+/** Throws SystemError, which costs the connection that wants an engine and no other. */
+function openNumbers(posix: Posix): number[] {
+  try {
+    return readdirSync("/proc/self/fd").map(Number);
+  } catch (error) {
+    const code = errnoOf(error);
+    if (code === undefined) throw error;
+    const errno: Readonly<Record<string, number>> = constants.errno;
+    throw new SystemError(code, errno[code] ?? 0, "opendir", posix.strerror(code));
+  }
 }
 
 /** An engine that is gone is reaped; one that cannot be trusted is ended first. */
