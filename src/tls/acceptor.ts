@@ -8,7 +8,7 @@ import type { EnvironmentEdit } from "../net/index.ts";
 import type { Posix } from "../posix/index.ts";
 import { ServerContexts } from "./contexts.ts";
 import { describeTlsError } from "./describe-error.ts";
-import { tlsEdits } from "./facts.ts";
+import { hasNames, tlsEdits, UNREADABLE_NAMES } from "./facts.ts";
 import type { PeerCertificate, TlsFacts } from "./facts.ts";
 import { loadServerMaterial, pairsOf, validityWarnings } from "./material.ts";
 import type { ServerMaterial } from "./material.ts";
@@ -101,17 +101,18 @@ export class TlsAcceptor {
       const facts = contexts.facts(stream);
       const admission = this.#admit(facts.peer);
       if (typeof admission === "string") fail(admission);
-      else settle({ kind: "secured", stream, facts, edits: [...admission, ...tlsEdits(facts)] });
+      else settle({ kind: "secured", stream, facts, edits: [...tlsEdits(facts), ...admission] });
     });
     return stream;
   }
 
   /** What the rules set for a client with this certificate; why, if they refuse it. */
   #admit(peer: PeerCertificate | undefined): readonly EnvironmentEdit[] | string {
-    const verdict = this.#options.rules?.checkClientCertificate(peer);
-    switch (verdict?.kind) {
-      case undefined:
-        return [];
+    const { rules } = this.#options;
+    if (rules === undefined) return [];
+    if (peer !== undefined && !hasNames(peer)) return UNREADABLE_NAMES;
+    const verdict = rules.checkClientCertificate(peer);
+    switch (verdict.kind) {
       case "allow":
         return verdict.edits;
       case "deny":

@@ -9,7 +9,6 @@ import {
   end,
   EXIT,
   goOn,
-  isOwnDescriptor,
   Spawner,
   withDescriptors,
   withEnvironment,
@@ -22,7 +21,8 @@ import { admitPeer } from "./certificate-rules.ts";
 import { peerOf } from "./facts.ts";
 import type { EngineChannel } from "./options.ts";
 import { openPipes } from "./pipes.ts";
-import type { EndNumbers, Plan } from "./plan.ts";
+import { findNetwork } from "./plan.ts";
+import type { Plan } from "./plan.ts";
 import { controlEdits, controlNumbers, freeNumbers } from "./ucspi-tls.ts";
 import { privateEdits } from "./variables.ts";
 import type { Ends } from "./wire.ts";
@@ -35,7 +35,7 @@ export async function secureByChild(
   context: LinkContext,
 ): Promise<Outcome> {
   const { posix } = context;
-  if (!hasNetwork(launch, plan, context)) return end(EXIT.system);
+  if (findNetwork(launch, plan, context) === undefined) return end(EXIT.system);
   const pipes = openPipes(posix);
   const [told, teller] = posix.pipe();
   const child = await startChild(launch, plan, context, {
@@ -54,12 +54,8 @@ export async function secureByChild(
   if (child.pidfd >= 0) posix.close(child.pidfd);
   const secured = withEnvironment(launch, [...cleaning(launch, plan), ...edits]);
   // Of this connection, not what the environment says of another.
-  const variables = new Map(edits.map(({ name, value }) => [name, value]));
-  const verdict = admitPeer(
-    peerOf((name) => variables.get(name)),
-    plan,
-    context,
-  );
+  const peer = peerOf((name) => edits.find((edit) => edit.name === name)?.value);
+  const verdict = admitPeer(peer, plan, context);
   if (verdict.kind === "refuse") return end(verdict.exitCode);
   const attached = withDescriptors(secured, [
     [plan.ends.read, pipes.program.read],
@@ -76,7 +72,7 @@ export async function offerByChild(
   context: LinkContext,
 ): Promise<Outcome> {
   const { posix } = context;
-  if (!hasNetwork(launch, plan, context)) return end(EXIT.system);
+  if (findNetwork(launch, plan, context) === undefined) return end(EXIT.system);
   const pipes = openPipes(posix);
   const [ours, theirs] = posix.socketPair("stream");
   const child = await startChild(launch, plan, context, {
@@ -177,20 +173,6 @@ function engineFile(
     (file) => typeof posix.fileVersion(file) !== "string",
   );
   return isFound && chains.finder.ownCommand(engine, path) === undefined ? engine : own;
-}
-
-function hasNetwork({ descriptors }: Launch, plan: Plan, { posix, report }: LinkContext): boolean {
-  for (const number of numbersOf(plan.ends)) {
-    const source = descriptors.get(number) ?? (isOwnDescriptor(number) ? "closed" : number);
-    if (source !== "closed" && posix.isOpen(source)) continue;
-    report(plan.name, "fatal", `unable to check network fds: ${posix.strerror("EBADF")}`);
-    return false;
-  }
-  return true;
-}
-
-function numbersOf({ read, write }: EndNumbers): readonly number[] {
-  return [read, write];
 }
 
 /** What the engine tells after the handshake; undefined when it ends without a word. */

@@ -3,7 +3,14 @@
  * by the server's engine, and the process gets the pipes to it.
  */
 
-import { end, goOn, withCompanion, withDescriptors, withEnvironment } from "../chain/index.ts";
+import {
+  end,
+  EXIT,
+  goOn,
+  withCompanion,
+  withDescriptors,
+  withEnvironment,
+} from "../chain/index.ts";
 import type { Companion, Environment, Launch, LinkContext, Outcome } from "../chain/index.ts";
 import { VariableError } from "../net/index.ts";
 import { SystemError } from "../posix/index.ts";
@@ -13,7 +20,8 @@ import type { EngineClient, RemoteTunnel } from "./engine/engine-client.ts";
 import type { EngineConfiguration } from "./engine/messages.ts";
 import { engineFor } from "./engine/start.ts";
 import { tlsEdits } from "./facts.ts";
-import { TlsMaterialError } from "./material-error.ts";
+import { TlsMaterialError, UnsetVariable } from "./material-error.ts";
+import { findNetwork } from "./plan.ts";
 import type { Plan } from "./plan.ts";
 import { TUNNEL_EXIT } from "./tunnel.ts";
 import { openPipes, orClose } from "./pipes.ts";
@@ -36,22 +44,14 @@ export function prepareEngine(
   plan: Plan,
   context: LinkContext,
 ): Promise<number | undefined> {
-  const { environment } = launch;
-  const names = ["KEYFILE", "CADIR", "CAFILE"];
-  const isNamed = names.some((name) => environment.get(name) !== undefined);
-  if (!isNamed && environment.namesStartingWith("KEYFILE:").length === 0) {
-    return Promise.resolve(undefined);
-  }
-  const equipment = equip(environment, plan, context);
-  if (typeof equipment === "number") return Promise.resolve(equipment);
   try {
+    const equipment = findEquipment(launch.environment, plan, context);
     equipment.engine.start();
+    return Promise.resolve(undefined);
   } catch (error) {
-    if (!(error instanceof SystemError)) throw error;
-    context.report(plan.name, "fatal", `unable to start the TLS engine: ${error.message}`);
-    return Promise.resolve(TUNNEL_EXIT.system);
+    if (error instanceof UnsetVariable) return Promise.resolve(undefined);
+    return Promise.resolve(reportUnequipped(error, plan, context));
   }
-  return Promise.resolve(undefined);
 }
 
 /** Do the handshake, and go on with a launch that has the tunnel in place of the network. */
@@ -63,9 +63,11 @@ export async function secureByEngine(
 ): Promise<Outcome> {
   const equipment = equip(launch.environment, plan, context);
   if (typeof equipment === "number") return end(equipment);
+  const network = findNetwork(launch, plan, context);
+  if (network === undefined) return end(EXIT.system);
   const { engine, configuration } = equipment;
   const { posix } = context;
-  const tunnel = engine.open(configuration, copyOf(networkOf(launch, plan), posix));
+  const tunnel = engine.open(configuration, copyOf(network, posix));
   const securing = await tunnel.secured;
   if (securing.kind === "failed") return end(securing.exitCode);
   const { facts } = securing;
@@ -74,7 +76,7 @@ export async function secureByEngine(
     tunnel.abort();
     return end(verdict.exitCode);
   }
-  const edits = [...verdict.edits, ...edited(launch.environment, plan), ...tlsEdits(facts)];
+  const edits = [...edited(launch.environment, plan), ...tlsEdits(facts), ...verdict.edits];
   const argv = verdict.argv ?? program;
   const secured = { ...withEnvironment(launch, edits), argv };
   return goOn(attach(secured, tunnel, plan, posix));
@@ -89,8 +91,10 @@ export function offerByEngine(
 ): Outcome {
   const equipment = equip(launch.environment, plan, context);
   if (typeof equipment === "number") return end(equipment);
+  const network = findNetwork(launch, plan, context);
+  if (network === undefined) return end(EXIT.system);
   const { posix } = context;
-  const { tunnel, control, program: pipes } = openOffer(launch, plan, equipment, posix);
+  const { tunnel, control, program: pipes } = openOffer(network, equipment, posix);
   const numbers = controlNumbers(launch, posix);
   const offered = withEnvironment(
     withDescriptors(launch, [
@@ -115,13 +119,8 @@ interface Offer {
 }
 
 /** Throws SystemError. */
-function openOffer(
-  launch: Launch,
-  plan: Plan,
-  { engine, configuration }: Equipment,
-  posix: Posix,
-): Offer {
-  const network = copyOf(networkOf(launch, plan), posix);
+function openOffer(open: Ends, { engine, configuration }: Equipment, posix: Posix): Offer {
+  const network = copyOf(open, posix);
   const { program, engine: local } = orClose(posix, fdsOf(network), () => openPipes(posix));
   const opened = [network, program, local].flatMap(fdsOf);
   const [socket, control] = orClose(posix, opened, () => posix.socketPair("stream"));
@@ -132,24 +131,38 @@ function openOffer(
 }
 
 /** The engine and what it needs to know; the exit code, with the reason reported, if there is no way. */
-function equip(
-  environment: Environment,
-  { name, engine, configurations }: Plan,
-  context: LinkContext,
-): Equipment | number {
+function equip(environment: Environment, plan: Plan, context: LinkContext): Equipment | number {
   try {
-    const identity = engineIdentity(environment, context.posix);
-    const configuration = configurations.current(environment);
-    return { engine: engineFor(identity, environment.get("PATH"), context), configuration };
+    return findEquipment(environment, plan, context);
   } catch (error) {
-    if (error instanceof TlsMaterialError) {
-      context.report(engine, "fatal", error.message);
-      return error.exitCode;
-    }
-    if (!(error instanceof VariableError)) throw error;
-    context.report(name, "fatal", error.message);
-    return TUNNEL_EXIT.usage;
+    return reportUnequipped(error, plan, context);
   }
+}
+
+/** Throws TlsMaterialError and VariableError. */
+function findEquipment(
+  environment: Environment,
+  { configurations }: Plan,
+  context: LinkContext,
+): Equipment {
+  const identity = engineIdentity(environment, context.posix);
+  const configuration = configurations.current(environment);
+  return { engine: engineFor(identity, environment.get("PATH"), context), configuration };
+}
+
+/** The exit code for the lack of equipment. Errors of any other kind are thrown on. */
+function reportUnequipped(error: unknown, { name, engine }: Plan, { report }: LinkContext): number {
+  if (error instanceof TlsMaterialError) {
+    report(engine, "fatal", error.message);
+    return error.exitCode;
+  }
+  if (error instanceof SystemError) {
+    report(name, "fatal", `unable to start the TLS engine: ${error.message}`);
+    return TUNNEL_EXIT.system;
+  }
+  if (!(error instanceof VariableError)) throw error;
+  report(name, "fatal", error.message);
+  return TUNNEL_EXIT.usage;
 }
 
 /** Put the tunnel in place of the network. */
@@ -182,13 +195,6 @@ function companionOf(
     abort: () => tunnel.abort(),
     ended: tunnel.ended,
   };
-}
-
-/** What the launch has where the network is; a number that it does not name is inherited as it is. */
-function networkOf({ descriptors }: Launch, { ends }: Plan): Ends {
-  const [read, write] = [ends.read, ends.write].map((number) => descriptors.get(number) ?? number);
-  if (read === undefined || write === undefined) throw new RangeError("no network");
-  return { read: read as Fd, write: write as Fd };
 }
 
 function copyOf({ read, write }: Ends, posix: Posix): Ends {

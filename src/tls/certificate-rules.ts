@@ -1,11 +1,12 @@
 /** What rules say about the client's certificate, between the handshake and the program. */
 
 import { CdbRules, DirectoryRules } from "../access/index.ts";
-import type { CertificateRules as Rules, ClientCertificate } from "../access/index.ts";
+import type { CertificateRules as Rules } from "../access/index.ts";
 import { EXIT } from "../chain/index.ts";
 import type { LinkContext } from "../chain/index.ts";
 import type { EnvironmentEdit } from "../net/index.ts";
 import { decodeBytes } from "../posix/index.ts";
+import { hasNames, UNREADABLE_NAMES } from "./facts.ts";
 import type { PeerCertificate } from "./facts.ts";
 import type { CertificateRules } from "./options.ts";
 import type { Plan } from "./plan.ts";
@@ -32,7 +33,7 @@ export function admitPeer(
 ): Admission {
   if (rules === undefined) return EVERYBODY;
   if (peer !== undefined && !hasNames(peer)) {
-    return cannotCheck("its alternative names cannot be read", name, context);
+    return cannotCheck(UNREADABLE_NAMES, name, context);
   }
   const verdict = openRules(rules, context).checkClientCertificate(peer);
   if (verdict.kind === "allow") {
@@ -46,11 +47,6 @@ export function admitPeer(
     context.report(name, "info", `deny ${who}: ${by}`);
   }
   return { kind: "refuse", exitCode: EXIT.refused };
-}
-
-/** Rules may be about a name that we do not know of. */
-function hasNames(peer: PeerCertificate): peer is ClientCertificate {
-  return peer.alternativeNames !== undefined;
 }
 
 function cannotCheck(why: string, name: string, { report }: LinkContext): Admission {

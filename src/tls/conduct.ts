@@ -1,12 +1,12 @@
 /** The whole life of s6-tlsd-io and s6-tlsc-io: one tunnel, conducted by this process. */
 
-import { isOwnDescriptor } from "../chain/index.ts";
 import type { Launch, LinkContext } from "../chain/index.ts";
 import { VariableError } from "../net/index.ts";
 import type { Fd, Identity, Posix } from "../posix/index.ts";
 import { MaterialFiles } from "./material-files.ts";
 import { TlsMaterialError } from "./material-error.ts";
 import type { EngineChannel } from "./options.ts";
+import { openUnder } from "./network.ts";
 import { openParty } from "./party.ts";
 import type { EngineName, Loader } from "./plan.ts";
 import { Session, tell } from "./session.ts";
@@ -101,9 +101,9 @@ function endsOf(
 }
 
 /** Throws RangeError for a descriptor that is not open. */
-function endOf({ descriptors }: Launch, number: number, posix: Posix): Fd {
-  const source = descriptors.get(number) ?? (isOwnDescriptor(number) ? "closed" : number);
-  if (source !== "closed" && posix.isOpen(source)) return source;
+function endOf(launch: Launch, number: number, posix: Posix): Fd {
+  const fd = openUnder(launch, number, posix);
+  if (fd !== undefined) return fd;
   throw new RangeError(`descriptor ${number} is not open`);
 }
 

@@ -29,8 +29,18 @@ export interface PeerCertificate {
   readonly sha256: string;
   /** See `formatSubject`. */
   readonly subject: string | undefined;
-  /** Undefined when they cannot be read or told: rules must not guess (`admitPeer`). */
+  /** Undefined when they cannot be read or told: rules must not guess (`hasNames`). */
   readonly alternativeNames: readonly AlternativeName[] | undefined;
+}
+
+/** Why rules cannot be asked about a certificate: they may be about a name that we do not know of. */
+export const UNREADABLE_NAMES = "its alternative names cannot be read";
+
+/** Is everything known that rules look at? */
+export function hasNames(
+  peer: PeerCertificate,
+): peer is PeerCertificate & { readonly alternativeNames: readonly AlternativeName[] } {
+  return peer.alternativeNames !== undefined;
 }
 
 const HASH = "SSL_PEER_CERT_HASH";

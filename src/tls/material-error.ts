@@ -8,13 +8,18 @@ export type MaterialExitCode = 96 | 100 | 111;
 
 /** The message is what users see: one line that names the file and the variable. */
 export class TlsMaterialError extends Error {
-  override readonly name = "TlsMaterialError";
+  override readonly name: string = "TlsMaterialError";
   readonly exitCode: MaterialExitCode;
 
   constructor(exitCode: MaterialExitCode, message: string, options?: ErrorOptions) {
     super(message, options);
     this.exitCode = exitCode;
   }
+}
+
+/** A variable that has to name something is not there, which is no fault of any file. */
+export class UnsetVariable extends TlsMaterialError {
+  override readonly name = "UnsetVariable";
 }
 
 /** What is wrong with the contents of a file. The caller knows which file, and what it was for. */

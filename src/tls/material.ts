@@ -7,7 +7,7 @@ import { X509Certificate } from "node:crypto";
 import { anchorSource, loadAnchors } from "./anchors.ts";
 import { loadKeyPair } from "./credentials.ts";
 import type { KeyPair } from "./credentials.ts";
-import { TlsMaterialError } from "./material-error.ts";
+import { TlsMaterialError, UnsetVariable } from "./material-error.ts";
 import type { Side } from "./material-error.ts";
 import type { MaterialFiles } from "./material-files.ts";
 import type { ClientCertificate, SniLevel, TlscIoOptions, TlsdIoOptions } from "./options.ts";
@@ -90,7 +90,7 @@ export function loadServerMaterial(
   const { sniLevel, clientCertificate, ticketSeed } = options;
   const namedPairs = sniLevel === 0 ? [] : loadNamedPairs(variables, files);
   if (sniLevel === 2 && namedPairs.length === 0) {
-    throw new TlsMaterialError(96, "no suitable keypairs found in the environment");
+    throw new UnsetVariable(96, "no suitable keypairs found in the environment");
   }
   return {
     ...policyOf(options),
@@ -154,8 +154,8 @@ function policyOf({ versions, ciphers, alpn }: PolicyOptions): TlsPolicy {
 
 function loadPair(variables: TlsVariables, files: MaterialFiles, side: Side): KeyPair {
   const [keyPath, certificatePath] = [variables.get("KEYFILE"), variables.get("CERTFILE")];
-  if (keyPath === undefined) throw new TlsMaterialError(100, "KEYFILE not set");
-  if (certificatePath === undefined) throw new TlsMaterialError(100, "CERTFILE not set");
+  if (keyPath === undefined) throw new UnsetVariable(100, "KEYFILE not set");
+  if (certificatePath === undefined) throw new UnsetVariable(100, "CERTFILE not set");
   const names = { keyVariable: "KEYFILE", certificateVariable: "CERTFILE" };
   return loadKeyPair(files, { ...names, keyPath, certificatePath }, side);
 }
@@ -188,6 +188,6 @@ function loadNamedPair(variables: TlsVariables, files: MaterialFiles, name: stri
 
 function requireAnchors(variables: TlsVariables, files: MaterialFiles, side: Side): string[] {
   const source = anchorSource((name) => variables.get(name));
-  if (source === undefined) throw new TlsMaterialError(100, "CADIR or CAFILE not set");
+  if (source === undefined) throw new UnsetVariable(100, "CADIR or CAFILE not set");
   return loadAnchors(files, source, side);
 }

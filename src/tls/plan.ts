@@ -1,6 +1,6 @@
 /** What the commands of TLS have in common, and where they differ. */
 
-import type { Environment, LinkContext } from "../chain/index.ts";
+import type { Environment, Launch, LinkContext } from "../chain/index.ts";
 import { parseUnsigned } from "../net/index.ts";
 import { UsageError } from "../options/index.ts";
 import type { OptionsOf } from "../options/index.ts";
@@ -9,6 +9,8 @@ import type { EngineConfiguration } from "./engine/messages.ts";
 import { openParty } from "./party.ts";
 import type { MaterialFiles } from "./material-files.ts";
 import { loadClientMaterial, loadServerMaterial, pairsOf, validityWarnings } from "./material.ts";
+import { networkOf } from "./network.ts";
+import type { EndNumbers } from "./network.ts";
 import { DEFAULT_HANDSHAKE_TIMEOUT_MS, tlscIoWords, tlsdIoWords } from "./options.ts";
 import type {
   CertificateRules,
@@ -19,12 +21,7 @@ import type {
   UCSPITLSD_OPTIONS,
 } from "./options.ts";
 import type { TunnelSettings } from "./tunnel.ts";
-
-/** The numbers of a pair of descriptors in a process. */
-export interface EndNumbers {
-  readonly read: number;
-  readonly write: number;
-}
+import type { Ends } from "./wire.ts";
 
 /** The commands that conduct a single tunnel. */
 export type EngineName = "s6-tlsd-io" | "s6-tlsc-io";
@@ -64,23 +61,38 @@ export function serverPlan(name: string, options: ServerOptions, context: LinkCo
   };
 }
 
-/** s6-tlsc and s6-ucspitlsc. */
+/** s6-tlsc and s6-ucspitlsc. Throws UsageError. */
 export function clientPlan(
   name: string,
   options: OptionsOf<typeof TLSC_OPTIONS>,
   context: LinkContext,
 ): Plan {
+  const { readFd, writeFd } = options;
+  if (readFd === writeFd) throw new UsageError("read-fd and write-fd must differ", true);
   const loader = checked(clientLoader(options, context), context);
   return {
     name,
     engine: "s6-tlsc-io",
-    ends: { read: options.readFd, write: options.writeFd },
+    ends: { read: readFd, write: writeFd },
     keepsVariables: options.keepsVariables,
     verbosity: options.verbosity,
     rules: undefined,
     configurations: new Configurations({ ...loader, ...context, hasNames: false }),
     engineWords: (channel) => tlscIoWords({ ...options, channel }),
   };
+}
+
+/** Where the plan's network is in a launch; undefined, and told, when that is not open. */
+export function findNetwork(
+  launch: Launch,
+  { name, ends }: Plan,
+  { posix, report }: LinkContext,
+): Ends | undefined {
+  const network = networkOf(launch, ends, posix);
+  if (network === undefined) {
+    report(name, "fatal", `unable to check network fds: ${posix.strerror("EBADF")}`);
+  }
+  return network;
 }
 
 /** Reads what the variables name, and says what is odd about it. */
