@@ -85,6 +85,11 @@ export class Channel {
     this.parcels.unshift({ ...first, bytes: first.bytes.subarray(most), rights: [] });
     return { ...first, bytes: first.bytes.subarray(0, most) };
   }
+
+  /** The first of the bytes of a stream, which stay. */
+  peek(most: number): Uint8Array {
+    return Buffer.concat(this.parcels.map(({ bytes }) => bytes)).subarray(0, most);
+  }
 }
 
 /** What makes an open file a socket. */

@@ -353,6 +353,17 @@ export class FakePosix implements Posix {
     return bytes.length;
   }
 
+  peek(fd: Fd, into: Uint8Array): number | undefined {
+    this.#mayFail("peek");
+    const opened = this.#file(fd, "recv");
+    if (opened.socket === undefined) throw systemError("ENOTSOCK", "recv");
+    const { incoming } = opened;
+    if (incoming === undefined) throw systemError("ENOTCONN", "recv");
+    const bytes = incoming.peek(into.length);
+    into.set(bytes);
+    return bytes.length > 0 || incoming.writers <= 0 ? bytes.length : undefined;
+  }
+
   pipe(): readonly [Fd, Fd] {
     this.#mayFail("pipe");
     const channel = new Channel();

@@ -223,6 +223,10 @@ class NativePosix implements Posix {
     return this.#addon.write(fd, bytes);
   }
 
+  peek(fd: Fd, into: Uint8Array): number | undefined {
+    return this.#addon.peek(fd, into);
+  }
+
   pipe(): readonly [Fd, Fd] {
     this.#addon.pipe(this.#pair);
     return this.#pairOfFds();

@@ -249,6 +249,11 @@ export interface Posix {
   read(fd: Fd, into: Uint8Array): number | undefined;
   /** write(2) (send with MSG_NOSIGNAL on sockets); undefined when it would block. */
   write(fd: Fd, bytes: Uint8Array): number | undefined;
+  /**
+   * recv(2) with MSG_PEEK and MSG_DONTWAIT: what has come over a socket, left there to be read again.
+   * Undefined when nothing has, on a blocking socket too; 0 at end of file; ENOTSOCK for all others.
+   */
+  peek(fd: Fd, into: Uint8Array): number | undefined;
   /** pipe2(2), close-on-exec: the reading and the writing end. */
   pipe(): readonly [Fd, Fd];
   socketPair(type: "stream" | "datagram" | "seqpacket"): readonly [Fd, Fd];

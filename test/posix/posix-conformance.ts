@@ -45,6 +45,23 @@ export function posixConformance(kernel: string, posix: Posix, folder: string): 
       posix.close(reader);
     });
 
+    test("a socket can be looked into without taking or waiting for anything", () => {
+      const [one, other] = posix.socketPair("stream");
+      const into = new Uint8Array(6);
+      expect([posix.isNonblocking(other), posix.peek(other, into)]).toEqual([false, undefined]);
+      posix.write(one, BYTES);
+      expect([posix.peek(other, into), posix.peek(other, into)]).toEqual([6, 6]);
+      expect(Buffer.from(into).toString()).toBe("some b");
+      expect(posix.read(other, new Uint8Array(9))).toBe(9);
+      expect(posix.peek(other, into)).toBe(1);
+      expect(posix.read(other, into)).toBe(1);
+      posix.close(one);
+      expect(posix.peek(other, into)).toBe(0);
+      const [reader, writer] = posix.pipe();
+      expect(codeOf(() => posix.peek(reader, into))).toBe("ENOTSOCK");
+      for (const fd of [other, reader, writer]) posix.close(fd);
+    });
+
     test("descriptors travel with a message", () => {
       const [one, other] = posix.socketPair("stream");
       const [reader, writer] = posix.pipe();

@@ -70,6 +70,17 @@ static napi_value method_write(napi_env env, napi_callback_info info) {
   return transferred(env, "write", outcome);
 }
 
+/* peek(fd, into): sockets only; never waits and takes nothing */
+static napi_value method_peek(napi_env env, napi_callback_info info) {
+  struct call call = begin_call(env, info);
+  int fd = int_argument(&call, 0);
+  struct bytes into = bytes_argument(&call, 1);
+  if (call.invalid) return NULL;
+  ssize_t outcome;
+  RETRY(outcome, recv(fd, into.data, into.length, MSG_PEEK | MSG_DONTWAIT));
+  return transferred(env, "recv", outcome);
+}
+
 /* pipe(ends: Int32Array) */
 static napi_value method_pipe(napi_env env, napi_callback_info info) {
   struct call call = begin_call(env, info);
@@ -200,6 +211,7 @@ const struct method descriptor_methods[] = {
     {"close", method_close},
     {"read", method_read},
     {"write", method_write},
+    {"peek", method_peek},
     {"pipe", method_pipe},
     {"dup2", method_dup2},
     {"dup", method_dup},
