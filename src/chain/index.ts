@@ -12,7 +12,7 @@ export {
   withIdentity,
   withLimits,
 } from "./launch.ts";
-export type { Companion, Launch, Source } from "./launch.ts";
+export type { Companion, Launch, ServedConnection, Source } from "./launch.ts";
 export { defineLink, end, goOn, linkSynopsis, parseLink, reachOf } from "./link.ts";
 export type {
   Link,

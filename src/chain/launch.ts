@@ -20,6 +20,15 @@ export interface Companion {
   readonly ended: Promise<void>;
 }
 
+/** The connection a process is for, as the server counts it. */
+export interface ServedConnection {
+  /**
+   * Count it as one of the client at this address too, whom a proxy has announced, instead of one that
+   * was announced before. How many others of that client are alive.
+   */
+  announce(address: string): number;
+}
+
 /** Everything execve(2) and its predecessors decide. Descriptors not named are inherited. */
 export interface Launch {
   /** The words that are still to be run: the next link's command line, in the end the program's. */
@@ -34,6 +43,8 @@ export interface Launch {
   readonly session?: Session;
   /** What lives beside the process, in the order of the links that asked for it. */
   readonly companions?: readonly Companion[];
+  /** Set by a server of ours, for the links that run in it. */
+  readonly connection?: ServedConnection;
 }
 
 export function withEnvironment(launch: Launch, edits: readonly EnvironmentEdit[]): Launch {

@@ -73,7 +73,7 @@ class ChildService {
   }
 
   serve(connection: Connection, serving: Serving): void {
-    const attempt = new Attempt(connection, serving, this.#launchFor(connection));
+    const attempt = new Attempt(connection, serving, this.#launchFor(connection, serving));
     this.#try(attempt);
   }
 
@@ -154,13 +154,14 @@ class ChildService {
     return `spawn ${this.#launch.argv[0] ?? ""}: ${error.message}`;
   }
 
-  #launchFor({ fd, local, remote, number, admission }: Connection): Launch {
+  #launchFor(connection: Connection, serving: Serving): Launch {
+    const { fd, local, remote, number, admission } = connection;
     const environment = this.#environmentFor(local)
       .with(tcpPeerEdits(remote, number))
       .with(admission?.edits ?? []);
     const descriptors = new Map<number, Source>(this.#inherited).set(0, fd).set(1, fd);
     const argv = admission?.argv ?? this.#launch.argv;
-    return { ...this.#launch, argv, environment, descriptors };
+    return { ...this.#launch, argv, environment, descriptors, connection: serving };
   }
 
   #environmentFor(local: Connection["local"]): Environment {

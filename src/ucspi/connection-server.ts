@@ -46,6 +46,8 @@ export interface ConnectionServerOptions {
 export class ConnectionServer {
   readonly options: ConnectionServerOptions;
   readonly #counts = new ConnectionCounts();
+  /** Those of clients whom a proxy has announced, by their own addresses. */
+  readonly #announced = new ConnectionCounts();
   readonly #live = new Set<LiveConnection>();
   readonly #listeners: readonly Listener[];
   #idle: (() => void)[] = [];
@@ -149,9 +151,18 @@ export class ConnectionServer {
     this.options.events.accepted?.(connection, pid, count, this.#counts.total);
   }
 
+  /** Count a connection under another address than before; how many were alive from there. */
+  reannounce(before: string | undefined, address: string): number {
+    if (before !== undefined) this.#announced.remove(before);
+    const number = this.#announced.of(address);
+    this.#announced.add(address);
+    return number;
+  }
+
   /** Account for a connection that is over. */
   over(live: LiveConnection): EndCounts {
     this.#live.delete(live);
+    if (live.announced !== undefined) this.#announced.remove(live.announced);
     const { address } = live.connection;
     this.#counts.remove(address);
     this.#checkFull();
@@ -176,6 +187,8 @@ export class ConnectionServer {
 /** A connection between being accepted and being over. */
 class LiveConnection implements Serving {
   readonly connection: Connection;
+  /** Whom a proxy has announced on it. */
+  announced: string | undefined;
   readonly #server: ConnectionServer;
   #pid: number | undefined;
   #signal: ((number: number) => void) | undefined;
@@ -184,6 +197,14 @@ class LiveConnection implements Serving {
   constructor(connection: Connection, server: ConnectionServer) {
     this.connection = connection;
     this.#server = server;
+  }
+
+  announce(address: string): number {
+    // A link that still waited when its connection was ended has nothing to count any more.
+    if (this.#isOver) return 0;
+    const number = this.#server.reannounce(this.announced, address);
+    this.announced = address;
+    return number;
   }
 
   wait(signal: (number: number) => void): void {

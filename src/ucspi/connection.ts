@@ -1,5 +1,6 @@
 /** One accepted connection, as the server knows it before anyone serves it. */
 
+import type { ServedConnection } from "../chain/index.ts";
 import type { EnvironmentEdit, Endpoint } from "../net/index.ts";
 import type { Fd, WaitStatus } from "../posix/index.ts";
 
@@ -25,7 +26,7 @@ export interface Admission {
 }
 
 /** How the serving of a connection is told to the server. Calls after the first `end` do nothing. */
-export interface Serving {
+export interface Serving extends ServedConnection {
   /** Something has to be waited for first; meanwhile signals go to `signal`. */
   wait(signal: (number: number) => void): void;
   /** Somebody serves the connection now: as `pid`, and reachable by signals. */

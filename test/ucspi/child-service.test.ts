@@ -14,6 +14,11 @@ class Account implements Serving {
   readonly events: string[] = [];
   signal: ((number: number) => void) | undefined;
 
+  announce(address: string): number {
+    this.events.push(`announce ${address}`);
+    return 0;
+  }
+
   wait(signal: (number: number) => void): void {
     this.events.push("wait");
     this.signal = signal;

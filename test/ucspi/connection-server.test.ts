@@ -257,3 +257,20 @@ describe("draining", () => {
     expect(kernel.waiting(fd)).toBe(1);
   });
 });
+
+test("clients whom a proxy announces are counted by their own addresses as well", () => {
+  const { guests, come, server } = serve({ maxPerAddress: 5 });
+  come("192.0.2.1", "192.0.2.1", "192.0.2.1", "192.0.2.1");
+  const announce = (at: number, address: string): number =>
+    guest(guests, at).serving.announce(address);
+  expect([announce(0, "203.0.113.7"), announce(1, "203.0.113.7")]).toEqual([0, 1]);
+  expect(announce(2, "203.0.113.8")).toBe(0);
+  expect(announce(2, "203.0.113.7")).toBe(2); // a proxy behind a proxy
+  expect(announce(3, "203.0.113.8")).toBe(0);
+  guest(guests, 0).serving.end(DONE);
+  expect(announce(0, "203.0.113.7")).toBe(0); // over: not counted again
+  expect(announce(3, "203.0.113.7")).toBe(2);
+  expect(server.connections).toBe(3);
+  come("192.0.2.1", "203.0.113.7");
+  expect(guests.slice(4).map(({ connection }) => connection.number)).toEqual([3, 0]);
+});
