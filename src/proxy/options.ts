@@ -1,0 +1,146 @@
+/** The option tables of proxy-server (networking.md, section 12) and proxy-client. */
+
+import type { IpPrefix } from "../net/index.ts";
+import {
+  choice,
+  descriptorNumber,
+  flag,
+  fold,
+  InvalidArgument,
+  list,
+  milliseconds,
+  oneOf,
+  unsigned,
+  value,
+} from "../options/index.ts";
+import type { OptionsOf } from "../options/index.ts";
+import { encodeBytes } from "../posix/index.ts";
+import type { Tlv } from "./tlv.ts";
+import { parseNetworks } from "./trusted.ts";
+
+/** A header comes at once or, after a lost packet or two, within seconds. */
+const TIMEOUT_MS = 10_000;
+
+export const PROXY_SERVER_OPTIONS = {
+  only: choice(undefined, [
+    { short: "1", long: "only-v1", value: 1, help: "accept the text form only" },
+    { short: "2", long: "only-v2", value: 2, help: "accept the binary form only" },
+  ]),
+  timeoutMs: value(
+    {
+      short: "t",
+      long: "timeout",
+      argument: "ms",
+      help: `the time that the whole header may take; ${TIMEOUT_MS} by default, 0 for any`,
+    },
+    milliseconds,
+    TIMEOUT_MS,
+  ),
+  verbosity: value(
+    {
+      short: "v",
+      long: "verbosity",
+      argument: "verbosity",
+      help: "0: do not tell of untrusted clients; 1: tell; the default",
+    },
+    unsigned,
+    1,
+  ),
+  beforeTls: flag({
+    long: "before-tlsd",
+    help: "lay what the header says about TLS by, while s6-tlsd sets its own variables",
+  }),
+  afterTls: flag({
+    long: "after-tlsd",
+    help: "read nothing; restore what --before-tlsd has laid by",
+  }),
+  keepsTls: flag({
+    long: "keep-tls",
+    help: "with --after-tlsd: keep variables of s6-tlsd that nothing laid by replaces",
+    ours: true,
+  }),
+  verifiedNamesOnly: flag({
+    long: "verified-names",
+    help: "set SSL_PEER_CERT_CN only if the proxy has verified the certificate",
+    ours: true,
+  }),
+  trusted: fold<readonly IpPrefix[] | undefined>(undefined, [
+    {
+      long: "trust",
+      argument: "networks",
+      help: "accept headers from these networks only; may be repeated",
+      ours: true,
+      next: (networks = [], text) => [...networks, ...networksOf(text)],
+    },
+  ]),
+  untrusted: value(
+    {
+      long: "untrusted",
+      argument: "refuse|pass",
+      help: "what to do with clients from elsewhere: refuse them, or serve them as they are",
+      ours: true,
+    },
+    oneOf("refuse", "pass"),
+    "refuse" as const,
+  ),
+};
+
+export type ProxyServerOptions = OptionsOf<typeof PROXY_SERVER_OPTIONS>;
+
+/** The longest header that proxy-client sends: shorter than the buffer of any socket. */
+export const PROXY_CLIENT_BYTES_MAX = 4096;
+
+/** Which connection proxy-client announces, or that it lays one by for later. */
+type Announced = "own" | "served" | "later";
+
+export const PROXY_CLIENT_OPTIONS = {
+  version: choice(2, [
+    { short: "1", long: "v1", value: 1, help: "send the text form" },
+    { short: "2", long: "v2", value: 2, help: "send the binary form; the default" },
+  ]),
+  announced: choice<Announced>("own", [
+    {
+      long: "before-tcpclient",
+      value: "later",
+      help: "send nothing; lay the variables of the connection that is being served by",
+    },
+    {
+      long: "after-tcpclient",
+      value: "served",
+      help: "announce the connection that --before-tcpclient has laid by",
+    },
+  ]),
+  fd: value(
+    { short: "7", long: "fd", argument: "fd", help: "write to this descriptor; 7 by default" },
+    descriptorNumber,
+    7,
+  ),
+  isLocal: flag({ long: "local", help: "announce nobody: a health check, for instance" }),
+  hidesTls: flag({ long: "no-tls", help: "say nothing of what SSL_* variables say" }),
+  checksum: flag({ long: "checksum", help: "add a CRC32C to the binary form" }),
+  tlvs: list(
+    {
+      long: "tlv",
+      argument: "type=text",
+      help: "add a TLV of this type (5, 0xea) to the binary form; may be repeated",
+    },
+    tlv,
+  ),
+};
+
+export type ProxyClientOptions = OptionsOf<typeof PROXY_CLIENT_OPTIONS>;
+
+function networksOf(text: string): readonly IpPrefix[] {
+  const networks = parseNetworks(text);
+  if (networks === undefined) throw new InvalidArgument("networks such as 192.0.2.0/24");
+  return networks;
+}
+
+function tlv(text: string): Tlv {
+  const [, type = "", value = ""] = /^(0x[0-9a-f]{1,2}|[0-9]{1,3})=(.*)$/is.exec(text) ?? [];
+  const bytes = encodeBytes(value);
+  if (type === "" || Number(type) > 0xff || bytes.length > PROXY_CLIENT_BYTES_MAX) {
+    throw new InvalidArgument("TYPE=TEXT");
+  }
+  return { type: Number(type), value: bytes };
+}

@@ -1,0 +1,117 @@
+import { describe, expect, test } from "vitest";
+import { proxyEdits, restoreEdits } from "../../src/proxy/index.ts";
+import type { ProxyEditsOptions } from "../../src/proxy/index.ts";
+import { parsed, ssl, tlv, v2, withTlvs } from "./samples.ts";
+
+const PLAIN: ProxyEditsOptions = { backsUp: false, verifiedNamesOnly: false };
+
+/** The edits as an object, undefined for a removal. */
+function edits(bytes: Uint8Array | string, options: Partial<ProxyEditsOptions> = {}) {
+  const list = proxyEdits(parsed(bytes).header, { ...PLAIN, ...options });
+  return Object.fromEntries(list.map(({ name, value }) => [name, value]));
+}
+
+const TCP4 = {
+  PROTO: "TCP",
+  TCPREMOTEIP: "1.2.3.4",
+  TCPREMOTEPORT: "111",
+  TCPLOCALIP: "5.6.7.8",
+  TCPLOCALPORT: "222",
+};
+
+describe("a header sets", () => {
+  test("addresses and ports", () => {
+    expect(edits("PROXY TCP4 1.2.3.4 5.6.7.8 111 222\r\n")).toEqual(TCP4);
+    expect(edits(withTlvs())).toEqual(TCP4);
+    expect(edits("PROXY TCP6 2001:DB8::1 ::ffff:1.2.3.4 1 65535\r\n")).toEqual({
+      PROTO: "TCP",
+      TCPREMOTEIP: "2001:db8::1",
+      TCPREMOTEPORT: "1",
+      TCPLOCALIP: "::ffff:102:304",
+      TCPLOCALPORT: "65535",
+    });
+  });
+
+  test("paths", () => {
+    const body = Buffer.alloc(216);
+    body.write("/run/client", 0);
+    body.write("/run/server", 108);
+    expect(edits(v2(0x21, 0x31, body))).toEqual({
+      PROTO: "IPC",
+      IPCREMOTEPATH: "/run/client",
+      IPCLOCALPATH: "/run/server",
+    });
+  });
+
+  test("nothing where it announces nobody", () => {
+    for (const bytes of ["PROXY UNKNOWN\r\n", v2(0x20, 0x11, Buffer.alloc(12))]) {
+      expect(edits(bytes)).toEqual({});
+    }
+  });
+
+  const full = withTlvs(
+    tlv(0x01, "h2"),
+    tlv(0x02, "www.example.com\0junk"),
+    ssl(7, 0, tlv(0x21, "TLSv1.3"), tlv(0x22, "joe"), tlv(0x23, "TLS_AES_256_GCM_SHA384")),
+  );
+
+  test("what it knows of TLS, values cut at a NUL", () => {
+    expect(edits(full)).toEqual({
+      ...TCP4,
+      SSL_TLS_SNI_SERVERNAME: "www.example.com",
+      SSL_PROTOCOL: "TLSv1.3",
+      SSL_PEER_CERT_CN: "joe",
+      SSL_CIPHER: "TLS_AES_256_GCM_SHA384",
+    });
+  });
+
+  test("under other names what is to be laid by", () => {
+    expect(edits(full, { backsUp: true })).toEqual({
+      ...TCP4,
+      tlsbak_SSL_TLS_SNI_SERVERNAME: "www.example.com",
+      tlsbak_SSL_PROTOCOL: "TLSv1.3",
+      tlsbak_SSL_PEER_CERT_CN: "joe",
+      tlsbak_SSL_CIPHER: "TLS_AES_256_GCM_SHA384",
+    });
+  });
+
+  test("nothing of TLS that the client did not use", () => {
+    expect(edits(withTlvs(ssl(2, 0, tlv(0x21, "TLSv1.3"))))).toEqual(TCP4);
+  });
+
+  test("the name of a certificate that was not verified, unless told otherwise", () => {
+    const bytes = withTlvs(ssl(3, 1, tlv(0x21, "TLSv1.3"), tlv(0x22, "joe")));
+    const others = { ...TCP4, SSL_PROTOCOL: "TLSv1.3" };
+    expect(edits(bytes)).toEqual({ ...others, SSL_PEER_CERT_CN: "joe" });
+    expect(edits(bytes, { verifiedNamesOnly: true })).toEqual(others);
+    expect(edits(full, { verifiedNamesOnly: true })).toMatchObject({ SSL_PEER_CERT_CN: "joe" });
+  });
+});
+
+describe("restoring", () => {
+  const variables = new Map([
+    ["SSL_PROTOCOL", "TLSv1.2"],
+    ["SSL_CIPHER", "the tunnel's"],
+    ["tlsbak_SSL_PROTOCOL", "TLSv1.3"],
+  ]);
+  const restored = [
+    { name: "SSL_PROTOCOL", value: "TLSv1.3" },
+    { name: "tlsbak_SSL_PROTOCOL", value: undefined },
+  ];
+
+  test("renames what was laid by, and removes the rest", () => {
+    const list = restoreEdits((name) => variables.get(name), false);
+    expect(list).toEqual(expect.arrayContaining(restored));
+    const removed = list.filter(({ value }) => value === undefined).map(({ name }) => name);
+    expect(removed.toSorted()).toEqual([
+      "SSL_CIPHER",
+      "SSL_PEER_CERT_CN",
+      "SSL_TLS_SNI_SERVERNAME",
+      "tlsbak_SSL_PROTOCOL",
+    ]);
+  });
+
+  test("keeps the rest if it is told to", () => {
+    expect(restoreEdits((name) => variables.get(name), true)).toEqual(restored);
+  });
+});
