@@ -8,6 +8,8 @@ import type { Definition } from "./command.ts";
 type Loader = () => Promise<Definition>;
 
 const LOADERS: Readonly<Record<string, Loader>> = {
+  "proxy-client": async () => (await import("../proxy/links/proxy-client.ts")).proxyClient,
+  "proxy-server": async () => (await import("../proxy/links/proxy-server.ts")).proxyServer,
   "s6-accessrules-cdb-from-fs": async () =>
     (await import("../access/commands/accessrules-cdb-from-fs.ts")).accessrulesCdbFromFs,
   "s6-accessrules-fs-from-cdb": async () =>
