@@ -2,9 +2,10 @@
  * The load: a process of its own that makes TCP connections to a port of this machine, so many at a
  * time, reads each to its end and prints what it saw as one line of JSON.
  *
- *     node load.mjs PORT CONNECTIONS CONCURRENCY [hold]
+ *     node load.mjs PORT CONNECTIONS CONCURRENCY [hold | send TEXT]
  *
- * With `hold` the connections are opened and kept until standard input ends.
+ * With `hold` the connections are opened and kept until standard input ends; with `send` each client
+ * writes the text and ends its side first.
  */
 
 import { parseIp4 } from "../../src/net/index.ts";
@@ -13,6 +14,7 @@ import type { Fd, SocketAddress } from "../../src/posix/index.ts";
 
 const [port = 0, total = 0, concurrency = 1] = process.argv.slice(2, 5).map(Number);
 const holds = process.argv[5] === "hold";
+const sent = process.argv[5] === "send" ? Buffer.from(process.argv[6] ?? "") : undefined;
 const posix = loadPosix();
 const bytes = parseIp4("127.0.0.1")?.bytes ?? new Uint8Array(4);
 const server: SocketAddress = { family: "inet", bytes, port, scope: 0 };
@@ -30,6 +32,11 @@ function next(): void {
   const sinceMs = performance.now();
   const fd = posix.socket("inet", "stream");
   posix.connect(fd, server);
+  if (sent !== undefined) {
+    posix.waitReady(fd, { writable: true }, -1); // at once, on this machine
+    posix.write(fd, sent);
+    posix.shutdown(fd, "write");
+  }
   const watch = posix.watch(fd, holds ? { writable: true } : { readable: true }, () => {
     if (holds) held.push(fd);
     else if (!isAtEnd(fd)) return;

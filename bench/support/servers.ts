@@ -31,6 +31,8 @@ export interface Subject {
   readonly words: readonly string[];
   /** The folder whose commands come first. */
   readonly path?: string | undefined;
+  /** What each client sends before it ends its side; by default clients only listen. */
+  readonly send?: string;
 }
 
 export interface LoadResult {
@@ -102,8 +104,10 @@ export async function runLoad(
   port: number,
   connections: number,
   concurrency: number,
+  send?: string,
 ): Promise<LoadResult> {
-  const words = [load, port, connections, concurrency].map(String);
+  const sent = send === undefined ? [] : ["send", send];
+  const words = [...[load, port, connections, concurrency].map(String), ...sent];
   const child = spawn(process.execPath, words, { stdio: ["ignore", "pipe", "inherit"] });
   const exited = once(child, "exit"); // before it can have happened
   const line = await firstLine(child);
@@ -127,8 +131,10 @@ export async function compare(
   for (let round = 0; round < rounds; round += 1) {
     for (const subject of subjects) {
       const server = await startSubject(subject);
-      await runLoad(bench, server.port, Math.ceil(connections / 10), concurrency);
-      results.get(subject.name)?.push(await runLoad(bench, server.port, connections, concurrency));
+      const { send } = subject;
+      await runLoad(bench, server.port, Math.ceil(connections / 10), concurrency, send);
+      const run = await runLoad(bench, server.port, connections, concurrency, send);
+      results.get(subject.name)?.push(run);
       await server.stop();
     }
   }
