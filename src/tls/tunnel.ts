@@ -148,7 +148,9 @@ export class Tunnel {
     this.#socket.on("data", (bytes: Buffer) => {
       if (this.#receiving === "open" && !program.deliver(bytes)) this.#socket.pause();
     });
-    this.#socket.on("end", () => program.endDelivery());
+    // A peer that has nothing to say may have ended already.
+    if (this.#socket.readableEnded) program.endDelivery();
+    else this.#socket.on("end", () => program.endDelivery());
   }
 
   /** End it here and now. */

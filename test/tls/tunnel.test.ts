@@ -60,6 +60,7 @@ interface Scene {
 async function open(
   settings: Partial<TunnelSettings> = {},
   options: ConnectionOptions = {},
+  beforeRelay: (peer: TLSSocket) => Promise<void> = async () => {},
 ): Promise<Scene> {
   const { fd, plain } = await connection();
   const tunnel = new Tunnel({
@@ -74,6 +75,7 @@ async function open(
   peer.on("error", () => undefined);
   const handshake = await tunnel.handshake();
   if (handshake.kind === "failed") throw new Error(handshake.end.message);
+  await beforeRelay(peer);
   const [toTunnel, fromProgram] = nonblockingPipe();
   const [toProgram, fromTunnel] = nonblockingPipe();
   tunnel.relay({ read: toTunnel, write: fromTunnel });
@@ -124,6 +126,17 @@ test("bytes go both ways, and each side sees the other's end", async () => {
   expect(await received).toBe("from the program");
   scene.peer.end();
   expect(await read(scene.stdin)).toBe("from the peer");
+  expect(await scene.end()).toEqual({ exitCode: 0, message: undefined });
+});
+
+test("a peer that ends before there is a program has ended when there is one", async () => {
+  const scene = await open({}, {}, async (peer) => {
+    peer.end();
+    await new Promise((resolve) => peer.once("finish", resolve));
+    for (let turn = 0; turn < 20; turn += 1) await new Promise((resolve) => setImmediate(resolve));
+  });
+  expect(await read(scene.stdin)).toBe("");
+  scene.stdout.end();
   expect(await scene.end()).toEqual({ exitCode: 0, message: undefined });
 });
 
