@@ -106,6 +106,14 @@ describe("the stages", () => {
       `${plain} s6-tlsd --idle-timeout=9 --min-version=1.2 --max-version=1.3 --ciphers=A:B --alpn=h2,imap --full-close -- cat`,
     ],
     ["-Hy -i r --cert-rules", `${plain} ${GATE} -H -i r -- s6-tlsd -y --rules-directory=r -- cat`],
+    [
+      "-H --trust=192.0.2.0/24,2001:db8::1 -i r",
+      `${plain} proxy-server --before-tlsd --trust=192.0.2.0/24,2001:db8::1/128 -- ${GATE} -H -i r -- s6-tlsd -- proxy-server --after-tlsd -- cat`,
+    ],
+    [
+      "-q -H -L -C 3 --trust=192.0.2.1 --untrusted=pass",
+      "s6-tcpserver -q -- ::1 1 proxy-server --before-tlsd -v0 --trust=192.0.2.1/32 --untrusted=pass -- s6-connlimit -s -- s6-tlsd -v0 -- proxy-server --after-tlsd -- cat",
+    ],
     ["-HY -x r --cert-rules", `${plain} ${GATE} -H -x r -- s6-tlsd -Y --rules-file=r -- cat`],
   ])("of %s", async (options, expected) => {
     expect(await rewritten(`${options} ::1 1 cat`)).toBe(expected);

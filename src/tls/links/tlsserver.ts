@@ -2,7 +2,8 @@
 
 import { defineLink, end, EXIT, goOn, withEnvironment } from "../../chain/index.ts";
 import type { LinkContext, LinkFinder, LinkWords } from "../../chain/index.ts";
-import { formatIp, parseGidList } from "../../net/index.ts";
+import { formatIp, formatPrefix, parseGidList } from "../../net/index.ts";
+import type { EnvironmentEdit } from "../../net/index.ts";
 import {
   choice,
   flag,
@@ -15,6 +16,7 @@ import {
   withLongNames,
 } from "../../options/index.ts";
 import type { OptionsOf } from "../../options/index.ts";
+import { PROXY_SERVER_OPTIONS } from "../../proxy/index.ts";
 import {
   ACCESS_OPTIONS,
   ALSO,
@@ -156,6 +158,8 @@ const OPTIONS = {
     long: "proxy",
     help: "connections come from a proxy that tells the client's address by the PROXY protocol",
   }),
+  trusted: PROXY_SERVER_OPTIONS.trusted,
+  untrusted: PROXY_SERVER_OPTIONS.untrusted,
   ...TLSSERVER_TLS_OPTIONS,
   checksCertificates: flag({
     long: "cert-rules",
@@ -213,8 +217,14 @@ export const tlsserver = defineLink({
       return end(EXIT.usage);
     }
     if (options.checksCertificates) checkCertificateRules(options);
-    const edits =
-      options.engineUser === undefined ? [] : engineUserEdits(posix, options.engineUser);
+    if (options.trusted === undefined && options.untrusted === "pass") {
+      throw new UsageError("untrusted needs trust", false);
+    }
+    const { engineUser } = options;
+    const edits = [
+      ...(engineUser === undefined ? [] : engineUserEdits(posix, engineUser)),
+      ...limitEdits(options),
+    ];
     return goOn({ ...withEnvironment(launch, edits), argv: rewrite(words, chains.finder) });
   },
 });
@@ -225,12 +235,15 @@ function rewrite({ options, operands, program }: LinkWords<typeof OPTIONS>, find
     ...words,
     "--",
   ];
-  const { identity, isProxied } = options;
+  const { identity, trusted } = options;
+  const isProxied = options.isProxied || trusted !== undefined;
+  const proxy = isProxied ? stage("proxy-server", ["--before-tlsd", ...trustWords(options)]) : [];
+  const gate = needsGate(options) ? stage("s6-tcpserver-access", gateWords(options)) : [];
   return [
     ...stage("s6-tcpserver", serverWords(options)),
     ...operands,
-    ...(needsGate(options) ? stage("s6-tcpserver-access", gateWords(options)) : []),
-    ...(isProxied ? stage("proxy-server", ["--before-tlsd"]) : []),
+    ...(trusted === undefined ? [...gate, ...proxy] : [...proxy, ...gate]),
+    ...(limitsClients(options) ? stage("s6-connlimit", ["-s"]) : []),
     ...stage("s6-tlsd", engineWords(options)),
     ...(identity === undefined ? [] : stage("s6-applyuidgid", identityWords(identity))),
     ...(isProxied ? stage("proxy-server", ["--after-tlsd"]) : []),
@@ -238,8 +251,29 @@ function rewrite({ options, operands, program }: LinkWords<typeof OPTIONS>, find
   ];
 }
 
-function serverWords(options: OptionsOf<typeof SERVER_OPTIONS>): string[] {
-  const { verbosity, announces, maxConnections, maxPerAddress, backlog } = options;
+/** Behind trusted proxies -C is about their clients: the server sees the proxies alone. */
+function limitsClients({ trusted, maxPerAddress }: Options): boolean {
+  return trusted !== undefined && maxPerAddress !== undefined;
+}
+
+/** The limit of s6-connlimit, which the rule of a client may replace. */
+function limitEdits(options: Options): EnvironmentEdit[] {
+  if (!limitsClients(options)) return [];
+  return [{ name: "TCPCONNMAX", value: String(options.maxPerAddress) }];
+}
+
+function trustWords({ trusted, untrusted, verbosity }: Options): string[] {
+  if (trusted === undefined) return [];
+  return [
+    ...(verbosity === 0 ? ["-v0"] : []),
+    `--trust=${trusted.map((network) => formatPrefix(network)).join(",")}`,
+    ...(untrusted === "pass" ? ["--untrusted=pass"] : []),
+  ];
+}
+
+function serverWords(options: Options): string[] {
+  const { verbosity, announces, maxConnections, backlog } = options;
+  const maxPerAddress = limitsClients(options) ? undefined : options.maxPerAddress;
   const { also, drain, localAddress, refusals } = options;
   return [
     ...(verbosity === undefined ? [] : [verbosity === 0 ? "-q" : "-v"]),
