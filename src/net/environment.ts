@@ -134,12 +134,12 @@ export function requireVariable(variables: Variables, name: string): string {
 
 /** The IP address in a variable; throws VariableError when it is missing or is not one. */
 export function readIpVariable(variables: Variables, name: string): IpAddress {
-  return parseVariable(variables, name, parseIp);
+  return readVariable(variables, name, parseIp);
 }
 
 /** The port in a variable; throws VariableError when it is missing or is not one. */
 export function readPortVariable(variables: Variables, name: string): number {
-  return parseVariable(variables, name, parsePort);
+  return readVariable(variables, name, parsePort);
 }
 
 /**
@@ -217,7 +217,8 @@ function readEndpoint(variables: Variables, ipName: string, portName: string): E
   return { address, port: readPortVariable(variables, portName) };
 }
 
-function parseVariable<T>(
+/** What a variable must hold. Throws VariableError if it is not set or `parse` returns undefined. */
+export function readVariable<T>(
   variables: Variables,
   name: string,
   parse: (text: string) => T | undefined,

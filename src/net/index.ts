@@ -31,6 +31,7 @@ export {
   readIpVariable,
   readPortVariable,
   readUcspiConnection,
+  readVariable,
   requireVariable,
   TCP_NAMES,
   tcpClientEdits,

@@ -36,6 +36,7 @@ export { offering, securing } from "./wrap.ts";
 export { ENGINE_USER, engineUserEdits } from "./engine-user.ts";
 export {
   DEFAULT_HANDSHAKE_TIMEOUT_MS,
+  HOSTS_FILE,
   TLSC_IO_OPTIONS,
   TLSC_OPTIONS,
   TLSCLIENT_TLS_OPTIONS,

@@ -544,3 +544,14 @@ function alpnNames(text: string): readonly string[] {
   }
   return names;
 }
+
+/** How s6-tlsclient and s6-tlsserver are told whether /etc/hosts counts. */
+export const HOSTS_FILE = choice(false, [
+  {
+    short: "h",
+    long: "hosts",
+    value: true,
+    help: "look names up in /etc/hosts before asking the DNS",
+  },
+  { long: "no-hosts", value: false, help: "ask the DNS alone; the default" },
+]);

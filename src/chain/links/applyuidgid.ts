@@ -2,7 +2,8 @@
 
 import { defineLink, end, EXIT, goOn, withEnvironment } from "../index.ts";
 import type { Environment } from "../index.ts";
-import { parseGidList, parseUnsigned, requireVariable, VariableError } from "../../net/index.ts";
+import { parseGidList, parseUnsigned, readVariable, VariableError } from "../../net/index.ts";
+import type { Variables } from "../../net/index.ts";
 import { flag, fold, InvalidArgument, unsigned } from "../../options/index.ts";
 import type { OptionForm } from "../../options/index.ts";
 import { GID, GIDLIST, UID } from "./identity/accounts.ts";
@@ -81,20 +82,8 @@ function resolve(steps: readonly Step[], environment: Environment): IdentityChan
   }
 }
 
-type Variables = (name: string) => string | undefined;
-
 function readVariables(variables: Variables): IdentityChange {
   const uid = readVariable(variables, UID, parseUnsigned);
   const gid = readVariable(variables, GID, parseUnsigned);
   return { uid, gid, groups: readVariable(variables, GIDLIST, parseGidList) };
-}
-
-function readVariable<T>(
-  variables: Variables,
-  name: string,
-  parse: (text: string) => T | undefined,
-): T {
-  const value = parse(requireVariable(variables, name));
-  if (value === undefined) throw new VariableError(name, "invalid");
-  return value;
 }

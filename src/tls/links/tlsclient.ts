@@ -6,7 +6,13 @@ import { formatIp, IP4_ANY, IP6_ANY, isSameIp } from "../../net/index.ts";
 import { choice, flag, UsageError, withLongNames } from "../../options/index.ts";
 import type { OptionsOf } from "../../options/index.ts";
 import { CLIENT_OPTIONS, literalAddresses } from "../../ucspi/index.ts";
-import { ENGINE_USER, engineUserEdits, TLSCLIENT_TLS_OPTIONS, tlscWords } from "../index.ts";
+import {
+  ENGINE_USER,
+  engineUserEdits,
+  HOSTS_FILE,
+  TLSCLIENT_TLS_OPTIONS,
+  tlscWords,
+} from "../index.ts";
 
 const OPTIONS = {
   verbosity: choice(undefined, [
@@ -31,15 +37,7 @@ const OPTIONS = {
     },
     { long: "dns", value: false, help: "look names up; the default" },
   ]),
-  hostsFile: choice(false, [
-    {
-      short: "h",
-      long: "hosts",
-      value: true,
-      help: "look names up in /etc/hosts before asking the DNS",
-    },
-    { long: "no-hosts", value: false, help: "ask the DNS alone; the default" },
-  ]),
+  hostsFile: HOSTS_FILE,
   asksIdent: withLongNames(CLIENT_OPTIONS.asksIdent, { r: "ident", R: "no-ident" }),
   qualifies: withLongNames(CLIENT_OPTIONS.qualifies, { n: "qualify", N: "no-qualify" }),
   timeoutMs: withLongNames(CLIENT_OPTIONS.timeoutMs, { t: "timeout" }),

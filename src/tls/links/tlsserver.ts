@@ -25,7 +25,13 @@ import {
   LOCAL_ADDRESS,
   REFUSALS,
 } from "../../ucspi/index.ts";
-import { ENGINE_USER, engineUserEdits, tlsdWords, TLSSERVER_TLS_OPTIONS } from "../index.ts";
+import {
+  ENGINE_USER,
+  engineUserEdits,
+  HOSTS_FILE,
+  tlsdWords,
+  TLSSERVER_TLS_OPTIONS,
+} from "../index.ts";
 
 const NAME = "s6-tlsserver";
 
@@ -105,15 +111,7 @@ const GATE_OPTIONS = {
     { short: "H", long: "no-dns", value: true, help: "look up no names" },
     { long: "dns", value: false, help: "look up names; the default" },
   ]),
-  hostsFile: choice(false, [
-    {
-      short: "h",
-      long: "hosts",
-      value: true,
-      help: "look names up in /etc/hosts before asking the DNS",
-    },
-    { long: "no-hosts", value: false, help: "ask the DNS alone; the default" },
-  ]),
+  hostsFile: HOSTS_FILE,
   asksIdent: withLongNames(ACCESS_OPTIONS.asksIdent, { R: "no-ident", r: "ident" }),
   isParanoid: withLongNames(ACCESS_OPTIONS.isParanoid, { P: "no-paranoid", p: "paranoid" }),
   localHost: withLongNames(ACCESS_OPTIONS.localHost, { l: "local-name" }),
