@@ -44,7 +44,8 @@ const CORE_KEY = 'globalThis[Symbol.for("ucspi.core")]';
 /** `chain/links/envdir.ts` is bundled as `chain-links-envdir`, `access/index.ts` as `access`. */
 function bundleName(file) {
   const path = relative(source, file).replace(/\.ts$/, "");
-  return path.endsWith(`${sep}index`) ? path.slice(0, -6) : path.split(sep).join("-");
+  const name = path.endsWith(`${sep}index`) ? path.slice(0, -6) : path;
+  return name.split(sep).join("-");
 }
 
 /**

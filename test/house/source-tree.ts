@@ -5,13 +5,17 @@ import { join, normalize, relative, sep } from "node:path";
 import { ROOT } from "../support/scene.ts";
 
 /**
- * Layers of the areas; imports point to lower ones. Whatever waits needs the clock, so it comes first; TLS
- * is a protocol, and links that stand between others of a chain.
+ * Layers of the areas; imports point to lower ones. Whatever waits needs the clock, so it comes first; what
+ * stands on it are areas of their own, below its folder. TLS is a protocol, and links that stand between
+ * others of a chain.
  */
 const LAYERS: Readonly<Record<string, number>> = {
   posix: 0,
   net: 1,
   clock: 0.5,
+  "clock/civil": 1,
+  "clock/stamps": 1.5,
+  "clock/sync": 2,
   options: 1,
   chain: 2,
   access: 2,
@@ -60,9 +64,16 @@ export function readSources(): readonly SourceFile[] {
   return filesBelow("src", ".ts").map((file) => readSource(relative("src", file)));
 }
 
+/** `clock/sync` for a file of that area, `clock` for others of the folder. */
+export function areaOf(path: string): string {
+  const [folder = "", inner = ""] = path.split(sep);
+  const area = `${folder}/${inner}`;
+  return area in LAYERS ? area : folder;
+}
+
 function readSource(path: string): SourceFile {
   const text = readFileSync(join(ROOT, "src", path), "utf8");
-  const area = path.split(sep)[0] ?? "";
+  const area = areaOf(path);
   const role = roleOf(path);
   return { path, text, area, role, layer: layerOf(area, role), imports: importsOf(path, text) };
 }

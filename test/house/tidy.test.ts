@@ -1,11 +1,11 @@
 /** The rules of the house that a linter cannot see. Each test collects what breaks one of them. */
 
 import { existsSync, readdirSync, readFileSync, statSync } from "node:fs";
-import { basename, join, sep } from "node:path";
+import { basename, join } from "node:path";
 import { describe, expect, test } from "vitest";
 import { COMMAND_NAMES, loadDefinition } from "../../src/command/registry.ts";
 import { ROOT } from "../support/scene.ts";
-import { filesBelow, layerOfArea, readSources } from "./source-tree.ts";
+import { areaOf, filesBelow, layerOfArea, readSources } from "./source-tree.ts";
 import type { Import, SourceFile } from "./source-tree.ts";
 
 const sources = readSources();
@@ -21,10 +21,6 @@ function importsThat(isWrong: Judge): readonly string[] {
       })
       .map(({ specifier }) => `src/${file.path} imports ${specifier}`),
   );
-}
-
-function areaOf(path: string): string {
-  return path.split(sep)[0] ?? "";
 }
 
 function isIndex(path: string): boolean {
