@@ -13,7 +13,13 @@
  * const [{ port }] = await server.start();
  */
 
+import { randomBytes } from "node:crypto";
+import { querySntp as queryWith, SNTP_PORT } from "./clock/sync/index.ts";
+import type { SeriesOptions, SeriesOutcome, SntpReply } from "./clock/sync/index.ts";
+import { deadlineAfter, systemClockWith } from "./clock/index.ts";
 import { defaultSystem } from "./command/index.ts";
+import { parseIp } from "./net/index.ts";
+import { loadPosix } from "./posix/index.ts";
 import { TcpServer as BareTcpServer } from "./ucspi/index.ts";
 import type { TcpServerOptions } from "./ucspi/index.ts";
 
@@ -24,6 +30,44 @@ export class TcpServer extends BareTcpServer {
   }
 }
 
+/** Which NTP server is asked, and how. */
+export interface SntpQuery extends Omit<SeriesOptions, "server" | "deadline"> {
+  /** An IP address. */
+  readonly host: string;
+  /** 123 unless given. */
+  readonly port?: number;
+  /** For all exchanges together, 10,000 unless given; Infinity for no limit. */
+  readonly timeoutMs?: number;
+}
+
+/** What is known of the clock after a series of exchanges with an NTP server. */
+export type SntpOutcome = SeriesOutcome<SntpReply>;
+
+const SNTP_TIMEOUT_MS = 10_000;
+
+/**
+ * Measure the clock of this machine against an NTP server, as `s6-sntpclock` does. Whatever the network and
+ * the server do is an outcome; throws RangeError for a host that is no IP address.
+ *
+ * @example
+ * const outcome = await querySntp({ host: "192.0.2.123", exchanges: 4 });
+ * if (outcome.kind === "measured") console.log(`add ${outcome.offsetNs} ns`);
+ */
+export async function querySntp(query: SntpQuery): Promise<SntpOutcome> {
+  const { host, port = SNTP_PORT, timeoutMs = SNTP_TIMEOUT_MS, ...options } = query;
+  const address = parseIp(host);
+  if (address === undefined) throw new RangeError(`Not an IP address: ${host}`);
+  const posix = loadPosix();
+  const clock = systemClockWith(() => posix.realtimeNs());
+  const deadline = deadlineAfter(clock, timeoutMs);
+  const series = { ...options, server: { address, port }, deadline };
+  return await queryWith({ posix, clock, randomBytes }, series);
+}
+
+export { formatTai64n, parseTai64n, taiAt, taiFromUnix } from "./clock/index.ts";
+export { taiFromUtc, utcFromTai } from "./clock/index.ts";
+export type { Tai, Tai64n, Utc } from "./clock/index.ts";
+export type { SntpReply } from "./clock/sync/index.ts";
 export type { KeyPairFiles, TlsFacts, TlsOptions } from "./tls/index.ts";
 export type { CertificateRulesOption, Handler, ListenTarget } from "./ucspi/index.ts";
 export type { RulesOption, TcpConnection, TcpServerOptions } from "./ucspi/index.ts";
