@@ -33,13 +33,13 @@ export interface IdentBreach {
 /** The longest reply, its newline included (RFC 1413 section 4 allows 1000 characters). */
 export const IDENT_REPLY_BYTES_MAX = 1024;
 
-/** The longest user; RFC 1413 section 5 asks for 512 octets at most. */
-const IDENT_USER_BYTES_MAX = 511;
+/** The longest user, for us as for the C suite; RFC 1413 section 5 asks for 512 octets at most. */
+export const IDENT_USER_BYTES_MAX = 511;
 
 const NEWLINE = 0x0a;
 
 /** Ports, the kind of reply, and all after the colon that follows it. Bytes are read as Latin-1. */
-const REPLY = /^[ \t]*(\d{1,5})[ \t]*,[ \t]*(\d{1,5})[ \t]*:[ \t]*([A-Z]+)[ \t]*:(.*)$/is;
+const REPLY = /^[ \t]*(\d+)[ \t]*,[ \t]*(\d+)[ \t]*:[ \t]*([A-Z]+)[ \t]*:(.*)$/is;
 
 /** Past the operating-system field and at most one blank. */
 const USER = /^[^:]*:[ \t]?(.*)$/s;
@@ -47,7 +47,7 @@ const USER = /^[^:]*:[ \t]?(.*)$/s;
 /** A control byte of ASCII, in text that was read as Latin-1. */
 const CONTROL = /[^\x20-\x7e\x80-\xff]/;
 
-/** The answer of a server that closed without giving one. */
+/** The answer of a server that closed before the end of one. */
 const NO_REPLY: IdentReply = { kind: "error", code: "EIO", text: "unknown error" };
 
 const ERRORS: Readonly<Record<string, IdentReply>> = {
@@ -65,7 +65,7 @@ const USER_TOO_LONG: IdentBreach = { kind: "breach", code: "ENAMETOOLONG" };
 
 /**
  * What all the bytes that have come so far amount to; `more` as long as they can still become a
- * reply. Bytes after the first line do not matter, and a line that is cut off by the end is a breach.
+ * reply. Bytes after the first line do not matter, and a line that the end cuts off is no answer at all.
  */
 export function readIdentReply(
   buffered: Uint8Array,
@@ -75,8 +75,7 @@ export function readIdentReply(
   const end = buffered.subarray(0, IDENT_REPLY_BYTES_MAX).indexOf(NEWLINE);
   if (end >= 0) return parseIdentReply(buffered.subarray(0, end), ports);
   if (buffered.length >= IDENT_REPLY_BYTES_MAX) return MALFORMED;
-  if (!hasEnded) return { kind: "more" };
-  return buffered.length === 0 ? NO_REPLY : MALFORMED;
+  return hasEnded ? NO_REPLY : { kind: "more" };
 }
 
 /** Parse a reply line without its newline, with or without the CR before it. */
