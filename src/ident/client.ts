@@ -7,10 +7,11 @@
 import { toSocketAddress } from "../net/index.ts";
 import { errnoOf } from "../posix/index.ts";
 import { formatIdentRequest, IDENT_REPLY_BYTES_MAX, readIdentReply } from "./reply.ts";
+import { waitReady } from "./wait-ready.ts";
 
 import type { Deadline } from "../clock/index.ts";
 import type { Endpoint } from "../net/index.ts";
-import type { Fd, Posix } from "../posix/index.ts";
+import type { Fd, Interest, Posix } from "../posix/index.ts";
 import type { IdentReply } from "./reply.ts";
 
 /** What became of a question. */
@@ -39,8 +40,6 @@ export interface IdentQuestion {
 export const IDENT_PORT = 113;
 
 const TIMED_OUT: IdentOutcome = { kind: "timedOut" };
-
-type Interest = Parameters<Posix["watch"]>[1];
 
 /**
  * Ask about one connection. Never throws for what a network, a server or the kernel does; the socket
@@ -101,24 +100,6 @@ async function exchange(posix: Posix, fd: Fd, question: IdentQuestion): Promise<
     if (outcome.kind !== "more") return outcome;
   }
   return TIMED_OUT;
-}
-
-/** Resolves to true once the socket is ready, and to false once the deadline has passed. */
-async function waitReady(
-  posix: Posix,
-  fd: Fd,
-  interest: Interest,
-  deadline: Deadline | undefined,
-): Promise<boolean> {
-  return await new Promise((resolve) => {
-    const watch = posix.watch(fd, interest, () => end(true));
-    const timer = deadline?.setTimer(() => end(false));
-    function end(isReady: boolean): void {
-      timer?.cancel();
-      watch.close();
-      resolve(isReady);
-    }
-  });
 }
 
 function failed(posix: Posix, code: string): IdentOutcome {
