@@ -26,6 +26,7 @@ const LOADERS: Readonly<Record<string, Loader>> = {
   "s6-getservbyname": async () =>
     (await import("../ucspi/commands/getservbyname.ts")).getservbyname,
   "s6-ident-client": async () => (await import("../ident/commands/ident-client.ts")).identClient,
+  "s6-ident-server": async () => (await import("../ident/links/ident-server.ts")).identServer,
   "s6-ioconnect": async () => (await import("../chain/links/ioconnect.ts")).ioconnect,
   "s6-setlock": async () => (await import("../chain/links/setlock.ts")).setlock,
   "s6-setsid": async () => (await import("../chain/links/setsid.ts")).setsid,

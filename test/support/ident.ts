@@ -1,8 +1,10 @@
-/** IDENT in tests: servers on the port that clients insist on. */
+/** IDENT in tests: servers on the port that clients insist on, and connections to ask about. */
 
 import { once } from "node:events";
 import { createServer } from "node:net";
+import { expect } from "vitest";
 import type { Socket } from "node:net";
+import type { Scene } from "./scene.ts";
 
 const IDENT_PORT = 113;
 
@@ -43,4 +45,28 @@ export async function scriptedServer(reply: string | undefined): Promise<Scripte
       await once(server, "close");
     },
   };
+}
+
+/** A connection within this machine, as the side that made it sees it. */
+export interface LocalConnection {
+  readonly local: number;
+  readonly remote: number;
+}
+
+/** Have a process of this user connect, and stay so; only root can ask for another user than itself. */
+export async function connectAs(
+  scene: Scene,
+  uid: number | undefined,
+  to: { readonly port: number; readonly host?: string; readonly from?: string },
+): Promise<LocalConnection> {
+  const { port, host = "127.0.0.1", from = host } = to;
+  const become = uid === undefined ? "" : `process.setgroups([]); process.setuid(${uid});`;
+  const target = JSON.stringify({ port, host, localAddress: from });
+  const script = `${become} const s = require("node:net").connect(${target});
+    s.on("connect", () => console.log("connected", s.localPort)); s.on("close", () => {});`;
+  const [, local = ""] = await scene
+    .execute(process.execPath, ["-e", script], { directory: "/" })
+    .line(/^connected (\d+)$/);
+  expect(local).not.toBe("");
+  return { local: Number(local), remote: port };
 }

@@ -1,0 +1,84 @@
+/** The option table of s6-ident-server. */
+
+import { flag, fold, InvalidArgument, milliseconds, unsigned, value } from "../options/index.ts";
+import { isIdentUser, isOperatingSystem, OPERATING_SYSTEM_DEFAULT } from "./answer.ts";
+import type { IdentNaming } from "./responder.ts";
+import { IDENT_IDLE_MS } from "./server.ts";
+
+/** A naming whose secret is still in its file. */
+export type IdentNamingOption =
+  | Exclude<IdentNaming, { readonly kind: "hash" }>
+  | { readonly kind: "hash"; readonly file: string };
+
+export const IDENT_SERVER_OPTIONS = {
+  verbosity: value(
+    {
+      short: "v",
+      long: "verbosity",
+      argument: "n",
+      help: "0: fatal errors only, 1: warnings too, 2: every answer",
+      ours: true,
+    },
+    unsigned,
+    1,
+  ),
+  idleMs: value(
+    {
+      short: "t",
+      long: "timeout",
+      argument: "ms",
+      help: "end when a query takes longer than this, 60000 by default; 0 is without limit",
+      ours: true,
+    },
+    milliseconds,
+    IDENT_IDLE_MS,
+  ),
+  naming: fold<IdentNamingOption>({ kind: "account" }, [
+    {
+      long: "uid",
+      help: "tell numbers in place of names",
+      ours: true,
+      next: () => ({ kind: "uid" }),
+    },
+    {
+      long: "hash",
+      argument: "secretfile",
+      help: "tell pseudonyms, which only the secret in this file can undo",
+      ours: true,
+      next: (_, file) => ({ kind: "hash", file }),
+    },
+    {
+      long: "name",
+      argument: "user",
+      help: "tell this name, whatever is asked",
+      ours: true,
+      next: (_, user) => ({ kind: "fixed", user: checked(user, isIdentUser, "a user name") }),
+    },
+    {
+      long: "hidden",
+      help: "answer HIDDEN-USER, whatever is asked; the last of --uid, --hash, --name and --hidden counts",
+      ours: true,
+      next: () => ({ kind: "hidden" }),
+    },
+  ]),
+  respectsNoident: flag({
+    long: "noident",
+    help: "answer HIDDEN-USER for users with a file .noident in their home directory",
+    ours: true,
+  }),
+  operatingSystem: value(
+    {
+      long: "operating-system",
+      argument: "name",
+      help: "the operating system to tell, UNIX by default",
+      ours: true,
+    },
+    (name) => checked(name, isOperatingSystem, "an operating system, as in UNIX or OTHER"),
+    OPERATING_SYSTEM_DEFAULT,
+  ),
+};
+
+function checked(text: string, isFine: (text: string) => boolean, expected: string): string {
+  if (!isFine(text)) throw new InvalidArgument(expected);
+  return text;
+}
