@@ -34,7 +34,7 @@ describe.skipIf(!isRoot)(`${NAME} against a server on port 113 (skipped unless r
     ["HTTP/1.1 400 Bad Request\r\n", "Protocol error"],
     [`6191,23:USERID:UNIX:${"x".repeat(512)}\r\n`, "File name too long"],
     ["x".repeat(1_000_000), "Protocol error"],
-  ])("refuses %.20j", async (reply, text) => {
+  ])("refuses a reply that breaks the rules (%#)", async (reply, text) => {
     await using scene = await newScene();
     await using server = await scriptedServer(reply);
     const run = await scene.run(NAME, words(server.ip));

@@ -4,7 +4,7 @@ import { once } from "node:events";
 import { createServer } from "node:net";
 import { expect } from "vitest";
 import type { Socket } from "node:net";
-import type { Scene } from "./scene.ts";
+import type { Content, Scene } from "./scene.ts";
 
 const IDENT_PORT = 113;
 
@@ -22,7 +22,7 @@ export interface ScriptedServer extends AsyncDisposable {
 }
 
 /** Listen on port 113, for which one has to be root. Undefined: say nothing and keep the connection. */
-export async function scriptedServer(reply: string | undefined): Promise<ScriptedServer> {
+export async function scriptedServer(reply: Content | undefined): Promise<ScriptedServer> {
   const ip = identAddress();
   const asked: string[] = [];
   const open = new Set<Socket>();
