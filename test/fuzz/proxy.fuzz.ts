@@ -5,8 +5,6 @@
  */
 
 import { setImmediate as turn } from "node:timers/promises";
-import { setFlagsFromString } from "node:v8";
-import { runInNewContext } from "node:vm";
 import { expect, test } from "vitest";
 import { systemClock } from "../../src/clock/index.ts";
 import { loadPosix } from "../../src/posix/index.ts";
@@ -18,9 +16,8 @@ import {
 } from "../../src/proxy/index.ts";
 import type { Progress } from "../../src/proxy/index.ts";
 import { ADDRESSES4, facts, ssl, tlv, v2, withTlvs } from "../proxy/samples.ts";
-
-const RUNS = Number(process.env["RUNS"] ?? 10_000_000);
-const SEED = Number(process.env["SEED"] ?? Date.now() >>> 0);
+import { generator, heapMiB, RUNS, SEED } from "../support/long-run.ts";
+import type { Chance } from "../support/long-run.ts";
 
 /** Whole headers, of which the others are made. */
 const SEEDS: readonly Buffer[] = [
@@ -35,23 +32,12 @@ const SEEDS: readonly Buffer[] = [
   withTlvs(tlv(5, "id"), ssl(7, 0, tlv(0x21, "TLSv1.3"), tlv(0x22, "joe"), tlv(0x23, "AES"))),
 ];
 
-/** xorshift32: fast, and the same for the same seed. */
-function generator(seed: number): (below: number) => number {
-  let state = seed === 0 ? 1 : seed;
-  return (below) => {
-    state ^= state << 13;
-    state ^= state >>> 17;
-    state ^= state << 5;
-    return (state >>> 0) % below;
-  };
-}
-
 /** Room for an input with something behind it. */
 const room = Buffer.alloc(1024);
 const elsewhere = Buffer.alloc(1024);
 
 /** Write a random or damaged header to the start of the room, and random bytes behind it. */
-function fill(random: (below: number) => number): number {
+function fill(random: Chance): number {
   const seed = SEEDS[random(SEEDS.length)] ?? room;
   let length = Math.min(seed.copy(room), room.length);
   if (random(8) === 0) length = random(300);
@@ -66,14 +52,6 @@ function fill(random: (below: number) => number): number {
 function use(progress: Progress): void {
   if (progress.kind !== "done" || !("tlvs" in progress.header)) return;
   parseExtensions(progress.header.tlvs);
-}
-
-/** What is alive, once the garbage is collected. */
-function heapMiB(): number {
-  setFlagsFromString("--expose-gc");
-  const collect: unknown = runInNewContext("gc");
-  if (typeof collect === "function") collect();
-  return process.memoryUsage().heapUsed / 2 ** 20;
 }
 
 test(`any bytes are parsed, never beyond their end (seed ${SEED})`, { timeout: 0 }, () => {
