@@ -16,8 +16,10 @@
 import { randomBytes } from "node:crypto";
 import { querySntp as queryWith, SNTP_PORT } from "./clock/sync/index.ts";
 import type { SeriesOptions, SeriesOutcome, SntpReply } from "./clock/sync/index.ts";
-import { deadlineAfter, systemClockWith } from "./clock/index.ts";
+import { deadlineAfter, systemClock, systemClockWith } from "./clock/index.ts";
 import { defaultSystem } from "./command/index.ts";
+import { askIdent as askWith } from "./ident/index.ts";
+import type { IdentOutcome, IdentQuestion } from "./ident/index.ts";
 import { parseIp } from "./net/index.ts";
 import { loadPosix } from "./posix/index.ts";
 import { TcpServer as BareTcpServer } from "./ucspi/index.ts";
@@ -28,6 +30,28 @@ export class TcpServer extends BareTcpServer {
   constructor(options: TcpServerOptions) {
     super(options, defaultSystem());
   }
+}
+
+/** A connection whose user is asked for, and how. */
+export interface IdentLookup extends Omit<IdentQuestion, "deadline"> {
+  /** For all of it, 10,000 unless given; Infinity for no limit but that of TCP. */
+  readonly timeoutMs?: number;
+}
+
+const IDENT_TIMEOUT_MS = 10_000;
+
+/**
+ * Ask the machine at the other end of a connection which of its users owns it (RFC 1413), as
+ * `s6-ident-client` does. Whatever the network and the server do is an outcome.
+ *
+ * @example
+ * const outcome = await askIdent({ remote, local });
+ * if (outcome.kind === "user") console.log(outcome.user);
+ */
+export async function askIdent(lookup: IdentLookup): Promise<IdentOutcome> {
+  const { timeoutMs = IDENT_TIMEOUT_MS, ...question } = lookup;
+  const deadline = deadlineAfter(systemClock, timeoutMs);
+  return await askWith(loadPosix(), { ...question, deadline });
 }
 
 /** Which NTP server is asked, and how. */
@@ -68,6 +92,7 @@ export { formatTai64n, parseTai64n, taiAt, taiFromUnix } from "./clock/index.ts"
 export { taiFromUtc, utcFromTai } from "./clock/index.ts";
 export type { Tai, Tai64n, Utc } from "./clock/index.ts";
 export type { SntpReply } from "./clock/sync/index.ts";
+export type { IdentOutcome } from "./ident/index.ts";
 export type { KeyPairFiles, TlsFacts, TlsOptions } from "./tls/index.ts";
 export type { CertificateRulesOption, Handler, ListenTarget } from "./ucspi/index.ts";
 export type { RulesOption, TcpConnection, TcpServerOptions } from "./ucspi/index.ts";
