@@ -102,6 +102,10 @@ export function findProgram(name: string): string | undefined {
     .find(isExecutable);
 }
 
+/** Below those that the kernel gives to whoever asks for any (ip_local_port_range). */
+const FIRST_FREE_PORT = 12_000;
+const FREE_PORTS = 20_000;
+
 const SYSTEM_DIRECTORIES = ["/usr/local/sbin", "/usr/sbin", "/sbin", "/usr/bin", "/bin"];
 
 function isExecutable(file: string): boolean {
@@ -187,14 +191,20 @@ export class Scene implements AsyncDisposable {
     return started;
   }
 
-  /** A TCP port of 127.0.0.1 that was free a moment ago, for those who cannot be told 0. */
+  /** A TCP port that was free on all addresses a moment ago, for those who cannot be told 0. */
   async freePort(): Promise<number> {
-    const server = createServer().listen(0, "127.0.0.1");
-    await once(server, "listening");
-    const address = server.address();
-    server.close();
-    await once(server, "close");
-    return typeof address === "object" && address !== null ? address.port : 0;
+    for (;;) {
+      const port = FIRST_FREE_PORT + Math.floor(Math.random() * FREE_PORTS);
+      const server = createServer();
+      const isFree = await new Promise<boolean>((resolve) => {
+        server.once("error", () => resolve(false)).once("listening", () => resolve(true));
+        server.listen(port);
+      });
+      if (!isFree) continue;
+      server.close();
+      await once(server, "close");
+      return port;
+    }
   }
 
   /** End this process too: one that has left the group of the process the scene started. */
