@@ -140,8 +140,8 @@ describe("the program", () => {
 describe("the address", () => {
   for (const host of ["", "0"]) {
     bothWays(`of ${JSON.stringify(host)} is this machine, by IPv6 first`, async (newScene) => {
-      await using six = await listen("::1");
       await using scene = await newScene();
+      await using six = await listen("::1", { port: await scene.freePort() });
       const at = [host, six.port, REMOTE] as const;
       (await client(scene, "-H -l me", ...at)).exits(EXIT.ok).stdoutIs("::1\n");
       await using four = await listen("127.0.0.1", { port: six.port });
@@ -205,12 +205,12 @@ describe("a name", () => {
   bothWays(
     "is looked up in the DNS, IPv6 first, -4 and -6 among its addresses",
     async (newScene) => {
-      await using six = await listen("::1");
+      await using scene = await newScene();
+      await using six = await listen("::1", { port: await scene.freePort() });
       await using four = await listen("127.0.0.1", { port: six.port });
       await using dns = await startDnsServer();
       dns.records("www.example.com", "A", ["127.0.0.1"]);
       dns.records("www.example.com", "AAAA", ["::1"]);
-      await using scene = await newScene();
       const env = { DNSCACHEIP: dns.address };
       for (const [options, ip] of [
         ["", "::1"],
