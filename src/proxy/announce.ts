@@ -73,9 +73,11 @@ function mapped({ address, port }: Endpoint): Endpoint {
 
 /** What SSL_* variables say about the client. */
 export function tlsExtensions(variables: Variables): ProxyExtensions {
+  const alpn = variables("SSL_TLS_ALPN_PROTOCOL");
   const authority = variables("SSL_TLS_SNI_SERVERNAME");
   const tls = variables("SSL_PROTOCOL") === undefined ? undefined : tlsOf(variables);
   return {
+    ...(alpn === undefined ? {} : { alpn }),
     ...(authority === undefined ? {} : { authority }),
     ...(tls === undefined ? {} : { tls }),
   };

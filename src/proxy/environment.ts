@@ -4,15 +4,16 @@
  * or is laid by until the TLS stage behind has written its own.
  */
 
-import { tcpClientEdits } from "../net/index.ts";
+import { TCP_NAMES, tcpClientEdits } from "../net/index.ts";
 import type { EnvironmentEdit, Variables } from "../net/index.ts";
 import { parseExtensions } from "./extensions.ts";
 import { isUnix } from "./header.ts";
 import type { ProxiedIp, ProxiedUnix, ProxyHeader } from "./header.ts";
 import { Tlvs } from "./tlv.ts";
 
-/** The variables of TLS that a header can set. */
+/** The variables of TLS that a header can set. That of ALPN is ours alone. */
 const VARIABLE = {
+  alpn: "SSL_TLS_ALPN_PROTOCOL",
   authority: "SSL_TLS_SNI_SERVERNAME",
   version: "SSL_PROTOCOL",
   commonName: "SSL_PEER_CERT_CN",
@@ -58,15 +59,21 @@ function addressEdits(header: ProxiedIp | ProxiedUnix): EnvironmentEdit[] {
       { name: "IPCLOCALPATH", value: header.destination },
     ];
   }
-  return tcpClientEdits({ remote: header.source, local: header.destination });
+  return [
+    ...tcpClientEdits({ remote: header.source, local: header.destination }),
+    // These are the proxy's, if they are set: a client must not pass under its name.
+    { name: TCP_NAMES.remoteHost, value: undefined },
+    { name: TCP_NAMES.remoteInfo, value: undefined },
+  ];
 }
 
 /** Only with addresses to go with it: these variables are about the announced client. */
 function tlsEdits(tlvs: Tlvs, options: ProxyEditsOptions): EnvironmentEdit[] {
   if (tlvs === Tlvs.none) return [];
-  const { authority, tls } = parseExtensions(tlvs);
+  const { alpn, authority, tls } = parseExtensions(tlvs);
   const isDoubtful = options.verifiedNamesOnly && tls?.isVerified === false;
   const values: readonly (readonly [string, string | undefined])[] = [
+    [VARIABLE.alpn, alpn],
     [VARIABLE.authority, authority],
     [VARIABLE.version, tls?.version],
     [VARIABLE.commonName, isDoubtful ? undefined : tls?.commonName],

@@ -29,8 +29,8 @@ import type { Suite } from "./support.ts";
 
 const NAME = "proxy-server";
 
-/** The whole environment, and what is left of the input. */
-const SHOW = ["sh", "-c", "env -0 | sort -z; echo --; cat"];
+/** The whole environment but for what is ours alone, and what is left of the input. */
+const SHOW = ["sh", "-c", "env -0 | grep -zv _ALPN_ | sort -z; echo --; cat"];
 
 /** A file rather than a pipe: the original needs its reads to be complete. */
 async function receive(

@@ -96,9 +96,10 @@ describe("what SSL_* variables say", () => {
     expect(tlsExtensions(variables({ SSL_CIPHER: "x" }))).toEqual({});
   });
 
-  test("is version, cipher and the name that was asked for", () => {
-    const env = { ...tls, SSL_TLS_SNI_SERVERNAME: "www.example.com" };
-    expect(tlsExtensions(variables(env))).toEqual({
+  test("is version, cipher, the name that was asked for and the protocol agreed on", () => {
+    const names = { SSL_TLS_SNI_SERVERNAME: "www.example.com", SSL_TLS_ALPN_PROTOCOL: "h2" };
+    expect(tlsExtensions(variables({ ...tls, ...names }))).toEqual({
+      alpn: "h2",
       authority: "www.example.com",
       tls: { ...known, certificate: "none", isVerified: false },
     });
