@@ -61,9 +61,12 @@ export async function newScene({ files = {}, way = "fused" }: SceneOptions = {})
 export type SceneMaker = (options?: Omit<SceneOptions, "way">) => Promise<Scene>;
 
 /** Register a test twice: with fused chains, and with an exec for every link. */
-export function bothWays(title: string, body: (scenes: SceneMaker) => Promise<void>): void {
+export function bothWays(
+  title: string,
+  body: (scenes: SceneMaker, way: Way) => Promise<void>,
+): void {
   for (const way of ["fused", "exec"] as const) {
-    test(`${title} [${way}]`, () => body((options) => newScene({ ...options, way })));
+    test(`${title} [${way}]`, () => body((options) => newScene({ ...options, way }), way));
   }
 }
 
