@@ -305,6 +305,14 @@ export class SceneProcess {
     }
   }
 
+  /** Wait for a line for each of these, in any order: for those of several processes. */
+  async lines(...patterns: readonly RegExp[]): Promise<void> {
+    for (let left = patterns; left.length > 0;) {
+      const [line] = await this.line(new RegExp(left.map(({ source }) => source).join("|")));
+      left = left.filter((pattern) => !pattern.test(line));
+    }
+  }
+
   /** What it has written so far, both streams, line by line as they came. */
   get output(): string {
     return [...this.#lines, ...this.#partial].join("\n");
