@@ -295,6 +295,25 @@ describe("what cannot be served with", () => {
   });
 });
 
+bothWays("keys of every kind, in PEM and in DER, and chains", async (newScene, way) => {
+  await using scene = await newScene();
+  const kinds = ["p256", "rsa", "ed25519"] as const;
+  for (const key of way === "fused" ? kinds : kinds.slice(2)) {
+    const root = newAuthority({ key });
+    const chained = root.issueAuthority().issue({ key, names: ["dns:localhost"] });
+    const { keyFile, certFile } = chained.write(scene.path("chained"));
+    const env = { KEYFILE: keyFile, CERTFILE: certFile };
+    const { port } = await startServer(scene, "", ["s6-tlsd", "echo", key], { env });
+    expect(await askTls(port, "", { ca: root.pem })).toBe(`${key}\n`);
+    const single = root.issue({ key, names: ["dns:localhost"] });
+    scene.write("key.der", single.key.export({ type: "pkcs8", format: "der" }));
+    scene.write("certificate.der", single.der);
+    const der = { KEYFILE: scene.path("key.der"), CERTFILE: scene.path("certificate.der") };
+    const other = await startServer(scene, "", ["s6-tlsd", "echo", "DER"], { env: der });
+    expect(await askTls(other.port, "", { ca: root.pem })).toBe("DER\n");
+  }
+});
+
 bothWays("variables may be set for each client, by rules", async (newScene) => {
   await using scene = await newScene({ files: { "rules/ip4/127.0.0.1_32/allow": "" } });
   const { root, client, serverEnvironment } = makeCertificates(scene.directory);
