@@ -35,7 +35,7 @@ const hello = (socket: TLSSocket): unknown => socket.end("hello\n");
 
 const ABOUT_TLS = ["sh", "-c", "env | grep -E '^(SSL_|TLS_|CA|CERT|KEY)' | sort"];
 
-describe("the program", () => {
+describe.concurrent("the program", () => {
   bothWays("is told of the server, and not where the keys are", async (newScene) => {
     await using scene = await newScene();
     const { server, clientEnvironment } = makeCertificates(scene.directory);
@@ -142,7 +142,7 @@ describe("the program", () => {
 const DURING = "the TLS engine closed the connection during the handshake:";
 const NOT_FOR = "the server's certificate is not for";
 
-describe("the server has to be the one expected", () => {
+describe.concurrent("the server has to be the one expected", () => {
   // What the program prints: the name that was sent, and whether the certificate is known.
   test.each([
     ["-k localhost", "localhost SHA256"],
@@ -198,7 +198,7 @@ describe("the server has to be the one expected", () => {
   });
 });
 
-describe("the handshake", () => {
+describe.concurrent("the handshake", () => {
   bothWays("is given up after -K", async (newScene) => {
     await using scene = await newScene();
     const { clientEnvironment: env } = makeCertificates(scene.directory);
@@ -230,7 +230,7 @@ describe("the handshake", () => {
   });
 });
 
-describe("what cannot be connected with", () => {
+describe.concurrent("what cannot be connected with", () => {
   test.each([
     ["no anchors", "", { CAFILE: undefined }, 100, /: CADIR or CAFILE not set$/],
     ["anchors that are not there", "", { CAFILE: "nowhere" }, 111, /CAFILE nowhere: No such file/],
@@ -285,7 +285,7 @@ describe("what cannot be connected with", () => {
   });
 });
 
-describe("s6-tlsclient", () => {
+describe.concurrent("s6-tlsclient", () => {
   bothWays("expects the host that it was told, name or address", async (newScene) => {
     await using scene = await newScene();
     const { root, server, clientEnvironment: env } = makeCertificates(scene.directory);

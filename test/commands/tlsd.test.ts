@@ -22,7 +22,7 @@ function words(line: string): string[] {
   return line.split(" ").filter((word) => word !== "");
 }
 
-describe("what the program is told", () => {
+describe.concurrent("what the program is told", () => {
   bothWays("is the connection, and not where the keys are", async (newScene) => {
     await using scene = await newScene();
     const { root, serverEnvironment } = makeCertificates(scene.directory);
@@ -80,7 +80,7 @@ describe("what the program is told", () => {
   });
 });
 
-describe("versions, ciphers and protocols", () => {
+describe.concurrent("versions, ciphers and protocols", () => {
   bothWays("are those that were asked for", async (newScene) => {
     await using scene = await newScene();
     const { serverEnvironment: env } = makeCertificates(scene.directory);
@@ -105,11 +105,11 @@ describe("versions, ciphers and protocols", () => {
   });
 });
 
-describe("a handshake", () => {
+describe.concurrent("a handshake", () => {
   bothWays("is given up after -K, and everybody else goes on", async (newScene) => {
     await using scene = await newScene();
     const { serverEnvironment: env } = makeCertificates(scene.directory);
-    const program = words("s6-tlsd -K 300 cat");
+    const program = words("s6-tlsd -K 1000 cat");
     const { port, process } = await startServer(scene, "-v", program, { env });
     await using silent = await dial(port);
     expect(await askTls(port, "hello")).toBe("hello");
@@ -220,7 +220,7 @@ const FAILURES: readonly Failure[] = [
   },
 ];
 
-describe("what cannot be served with", () => {
+describe.concurrent("what cannot be served with", () => {
   async function sceneOf(): Promise<{ scene: Scene; env: Record<string, string> }> {
     const scene = await newScene();
     const { server, serverEnvironment } = makeCertificates(scene.directory);

@@ -53,7 +53,7 @@ async function secure({ socket }: Dialed, options: DialTlsOptions = {}): Promise
   return client;
 }
 
-describe("s6-ucspitlsd", () => {
+describe.concurrent("s6-ucspitlsd", () => {
   bothWays("Y starts TLS and tells of it", async (newScene, way) => {
     await using scene = await newScene();
     const { client: theirs, serverEnvironment: env } = makeCertificates(scene.directory);
@@ -116,7 +116,7 @@ describe("s6-ucspitlsd", () => {
   bothWays("a handshake that fails, or is not made, is an end without a word", async (newScene) => {
     await using scene = await newScene();
     const { serverEnvironment: env } = makeCertificates(scene.directory);
-    const { port, process } = await serve(scene, "-K 300", { env });
+    const { port, process } = await serve(scene, "-K 1000", { env });
     for (const [text, why] of [
       ["EHLO example.com\r\n", "^s6-tlsd-io: fatal: .* during the handshake: .*$"],
       ["", "^s6-tlsd-io: fatal: handshake timed out$"],
@@ -152,7 +152,7 @@ describe("s6-ucspitlsd", () => {
   });
 });
 
-describe("s6-ucspitlsc", () => {
+describe.concurrent("s6-ucspitlsc", () => {
   /** Asks for TLS by its first word, and tells what it hears. */
   const CLIENT = `
     echo "$0" >&7
