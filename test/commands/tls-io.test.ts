@@ -83,7 +83,7 @@ async function secure({ network }: ServerTunnel): Promise<DialedTls> {
 const BLOCK = "SSL_PROTOCOL=TLSv1.3\0SSL_CIPHER=TLS_AES_128_GCM_SHA256\0SSL_TLS_SNI_SERVERNAME";
 const DURING = "s6-tlsd-io: fatal: the TLS engine closed the connection during the handshake:";
 
-describe("s6-tlsd-io", () => {
+describe.concurrent("s6-tlsd-io", () => {
   test("tells of the connection on -d, copies both ways, and ends well", async () => {
     await using scene = await newScene();
     const tunnel = startServer(scene, "-d 5 --");
@@ -169,7 +169,7 @@ describe("s6-tlsd-io", () => {
       .stderrIs("s6-tlsd-io: fatal: idle for 50 milliseconds\n");
   });
 
-  describe("with --control-fd", () => {
+  describe.concurrent("with --control-fd", () => {
     test("waits for Y, and then tells there", async () => {
       await using scene = await newScene();
       const tunnel = startServer(scene, "-v 2 --control-fd=5");
@@ -243,7 +243,7 @@ describe("s6-tlsd-io", () => {
   });
 });
 
-describe("s6-tlsc-io", () => {
+describe.concurrent("s6-tlsc-io", () => {
   test("is the other end of s6-tlsd-io", async () => {
     await using scene = await newScene();
     const { server, serverEnvironment, clientEnvironment } = makeCertificates(scene.directory);
@@ -275,7 +275,7 @@ describe("s6-tlsc-io", () => {
   });
 });
 
-describe("the descriptors", () => {
+describe.concurrent("the descriptors", () => {
   test.each([
     ["s6-tlsd-io", "3", "missing operand: fdw"],
     ["s6-tlsd-io", "3 x", "fdw must be an unsigned integer: x"],

@@ -1,10 +1,10 @@
 /** s6-tlsd: certificates of clients, and rules for them. */
 
 import type { ConnectionOptions } from "node:tls";
-import { expect, test } from "vitest";
+import { describe, expect, test } from "vitest";
 import { makeCertificates, newAuthority } from "../support/certificates.ts";
 import type { Certificate, TestCertificates } from "../support/certificates.ts";
-import { bothWays, newScene } from "../support/scene.ts";
+import { BIN, bothWays, newScene } from "../support/scene.ts";
 import { askTls, refusal } from "../support/tls-dial.ts";
 import { announced, startServer } from "../ucspi/servers.ts";
 
@@ -20,48 +20,6 @@ function pairOf(certificate: Certificate): { cert: string; key: string } {
 
 /** With an exec for every link each client costs two processes, so some have to do. */
 const VERSIONS = { fused: ["TLSv1.2", "TLSv1.3"], exec: ["TLSv1.3"] } as const;
-
-bothWays("-Y tells of a certificate that was verified, and of no other", async (newScene) => {
-  await using scene = await newScene();
-  const { root, client, serverEnvironment } = makeCertificates(scene.directory);
-  const stale = { SSL_PEER_CERT_HASH: "SHA256:of somebody", SSL_PEER_CERT_SUBJECT: "somebody" };
-  const env = { ...serverEnvironment, ...stale };
-  const { port } = await startServer(scene, "", ["s6-tlsd", "-Y", ...PEER], { env });
-  expect(await askTls(port)).toBe("none none none\n");
-  const stranger = newAuthority().issue({ subject: "client", names: ["dns:client.example.com"] });
-  expect(await askTls(port, "", pairOf(stranger))).toBe("none none none\n");
-  expect(await askTls(port, "", pairOf(client))).toBe(`SHA256:${client.sha256} CN=client \n`);
-  const names = ["dns:client.example.com", "email:me@example.com"];
-  const named = root.issueAuthority().issue({ subject: "other", names, usage: "client" });
-  for (const maxVersion of ["TLSv1.2", "TLSv1.3"] as const) {
-    expect(await askTls(port, "", { ...pairOf(named), maxVersion })).toBe(
-      `SHA256:${named.sha256} CN=other ${names.join(" ")}\n`,
-    );
-  }
-});
-
-bothWays("-y serves nobody else", async (newScene, way) => {
-  await using scene = await newScene();
-  const { client, root, serverEnvironment: env } = makeCertificates(scene.directory);
-  const { port, process } = await startServer(scene, "-v", ["s6-tlsd", "-y", ...PEER], { env });
-  expect(await askTls(port, "", pairOf(client))).toMatch(/CN=client/);
-  await process.line(/ end pid \d+ exitcode 0 /);
-  const others = [
-    [undefined, "peer did not return a certificate"],
-    [newAuthority().issue({ subject: "client" }), "its issuer is not known"],
-    [root.issue({ usage: "server" }), "it is for another purpose"],
-    [root.issue({ notAfter: new Date(Date.now() - 1000) }), "it has expired"],
-  ] as const;
-  for (const [certificate, why] of others) {
-    for (const maxVersion of VERSIONS[way]) {
-      const pair = certificate === undefined ? {} : pairOf(certificate);
-      expect(await said(port, { ...pair, maxVersion })).toBe("");
-      await process.line(new RegExp(`^s6-tlsd-io: fatal: .* during the handshake: .*${why}$`));
-      await process.line(/ end pid \d+ exitcode 98 /);
-    }
-  }
-  expect(await refusal(port)).toMatch(/alert certificate required/);
-});
 
 /** What a client is told by the program, which may be nothing: a refusal, whenever it comes. */
 async function said(port: number, options: ConnectionOptions): Promise<string> {
@@ -111,80 +69,147 @@ function clientsOf({
   ];
 }
 
-bothWays(
-  "rules admit by fingerprint, name and subject, and by nothing else",
-  async (newScene, way) => {
-    await using scene = await newScene({ files: RULES });
-    const certificates = makeCertificates(scene.directory);
-    const { client, serverEnvironment: env } = certificates;
-    for (const [name, content] of Object.entries(rulesOf(`sha256:${client.sha256}`))) {
-      scene.write(name, content);
+describe.concurrent("certificates of clients", () => {
+  bothWays("-Y tells of a certificate that was verified, and of no other", async (newScene) => {
+    await using scene = await newScene();
+    const { root, client, serverEnvironment } = makeCertificates(scene.directory);
+    const stale = { SSL_PEER_CERT_HASH: "SHA256:of somebody", SSL_PEER_CERT_SUBJECT: "somebody" };
+    const env = { ...serverEnvironment, ...stale };
+    const { port } = await startServer(scene, "", ["s6-tlsd", "-Y", ...PEER], { env });
+    expect(await askTls(port)).toBe("none none none\n");
+    const stranger = newAuthority().issue({ subject: "client", names: ["dns:client.example.com"] });
+    expect(await askTls(port, "", pairOf(stranger))).toBe("none none none\n");
+    expect(await askTls(port, "", pairOf(client))).toBe(`SHA256:${client.sha256} CN=client \n`);
+    const names = ["dns:client.example.com", "email:me@example.com"];
+    const named = root.issueAuthority().issue({ subject: "other", names, usage: "client" });
+    for (const maxVersion of ["TLSv1.2", "TLSv1.3"] as const) {
+      expect(await askTls(port, "", { ...pairOf(named), maxVersion })).toBe(
+        `SHA256:${named.sha256} CN=other ${names.join(" ")}\n`,
+      );
     }
-    (await scene.run("s6-accessrules-cdb-from-fs", ["rules.cdb", "rules"])).exits(0);
-    const all = ["--rules-directory=rules", "--rules-file=rules.cdb"];
-    for (const rules of way === "fused" ? all : all.slice(1)) {
-      const program = ["s6-tlsd", "-Yv2", rules, ...ROLE];
-      const { port, process } = await startServer(scene, "-v", program, { env });
-      const clients = clientsOf(certificates);
-      for (const [certificate, rule] of way === "fused" ? clients : clients.slice(5, 7)) {
-        const expected = rule === undefined ? "" : `${rule}\n`;
-        expect(await askTls(port, "", pairOf(certificate))).toBe(expected);
-        if (rule !== undefined) continue;
-        await process.line(new RegExp(`^s6-tlsd: info: deny sha256:${certificate.sha256}: `));
-        await process.line(/ end pid \d+ exitcode 1 /);
+  });
+
+  bothWays("-y serves nobody else", async (newScene, way) => {
+    await using scene = await newScene();
+    const { client, root, serverEnvironment: env } = makeCertificates(scene.directory);
+    const { port, process } = await startServer(scene, "-v", ["s6-tlsd", "-y", ...PEER], { env });
+    expect(await askTls(port, "", pairOf(client))).toMatch(/CN=client/);
+    await process.line(/ end pid \d+ exitcode 0 /);
+    const others = [
+      [undefined, "peer did not return a certificate"],
+      [newAuthority().issue({ subject: "client" }), "its issuer is not known"],
+      [root.issue({ usage: "server" }), "it is for another purpose"],
+      [root.issue({ notAfter: new Date(Date.now() - 1000) }), "it has expired"],
+    ] as const;
+    for (const [certificate, why] of others) {
+      for (const maxVersion of VERSIONS[way]) {
+        const pair = certificate === undefined ? {} : pairOf(certificate);
+        expect(await said(port, { ...pair, maxVersion })).toBe("");
+        await process.line(new RegExp(`^s6-tlsd-io: fatal: .* during the handshake: .*${why}$`));
+        await process.line(/ end pid \d+ exitcode 98 /);
       }
-      expect(await askTls(port)).toBe("");
-      await process.line(/^s6-tlsd: info: deny a client without a certificate: no rule allows it$/);
     }
-  },
-);
+    expect(await refusal(port)).toMatch(/alert certificate required/);
+  });
 
-bothWays("@ is any certificate that was verified, none is all other clients", async (newScene) => {
-  await using scene = await newScene({ files: rulesOf("@", "none") });
-  const { client, serverEnvironment: env } = makeCertificates(scene.directory);
-  const program = ["s6-tlsd", "-Y", "--rules-directory=rules", ...ROLE];
-  const { port } = await startServer(scene, "", program, { env });
-  expect(await askTls(port, "", pairOf(client))).toBe("@\n");
-  expect(await askTls(port)).toBe("none\n");
-  expect(await askTls(port, "", pairOf(newAuthority().issue({ subject: "client" })))).toBe(
-    "none\n",
+  bothWays(
+    "rules admit by fingerprint, name and subject, and by nothing else",
+    async (newScene, way) => {
+      await using scene = await newScene({ files: RULES });
+      const certificates = makeCertificates(scene.directory);
+      const { client, serverEnvironment: env } = certificates;
+      for (const [name, content] of Object.entries(rulesOf(`sha256:${client.sha256}`))) {
+        scene.write(name, content);
+      }
+      (await scene.run("s6-accessrules-cdb-from-fs", ["rules.cdb", "rules"])).exits(0);
+      const all = ["--rules-directory=rules", "--rules-file=rules.cdb"];
+      for (const rules of way === "fused" ? all : all.slice(1)) {
+        const program = ["s6-tlsd", "-Yv2", rules, ...ROLE];
+        const { port, process } = await startServer(scene, "-v", program, { env });
+        const clients = clientsOf(certificates);
+        for (const [certificate, rule] of way === "fused" ? clients : clients.slice(5, 7)) {
+          const expected = rule === undefined ? "" : `${rule}\n`;
+          expect(await askTls(port, "", pairOf(certificate))).toBe(expected);
+          if (rule !== undefined) continue;
+          await process.line(new RegExp(`^s6-tlsd: info: deny sha256:${certificate.sha256}: `));
+          await process.line(/ end pid \d+ exitcode 1 /);
+        }
+        expect(await askTls(port)).toBe("");
+        await process.line(
+          /^s6-tlsd: info: deny a client without a certificate: no rule allows it$/,
+        );
+      }
+    },
   );
-});
 
-bothWays("rules that cannot be read admit nobody", async (newScene) => {
-  await using scene = await newScene({ files: { "rules.cdb": "no database" } });
-  const { client, serverEnvironment: env } = makeCertificates(scene.directory);
-  const program = ["s6-tlsd", "-y", "--rules-file=rules.cdb", ...ROLE];
-  const { port, process } = await startServer(scene, "-v", program, { env });
-  expect(await askTls(port, "", pairOf(client))).toBe("");
-  await process.line(/^s6-tlsd: fatal: unable to check the client's certificate: /);
-  await process.line(/ end pid \d+ exitcode 111 /);
-});
+  bothWays(
+    "@ is any certificate that was verified, none is all other clients",
+    async (newScene) => {
+      await using scene = await newScene({ files: rulesOf("@", "none") });
+      const { client, serverEnvironment: env } = makeCertificates(scene.directory);
+      const program = ["s6-tlsd", "-Y", "--rules-directory=rules", ...ROLE];
+      const { port } = await startServer(scene, "", program, { env });
+      expect(await askTls(port, "", pairOf(client))).toBe("@\n");
+      expect(await askTls(port)).toBe("none\n");
+      expect(await askTls(port, "", pairOf(newAuthority().issue({ subject: "client" })))).toBe(
+        "none\n",
+      );
+    },
+  );
 
-bothWays("a certificate of TLS around is not one of TLS inside", async (newScene) => {
-  await using scene = await newScene({ files: { "rules/clientcert/subject:CN=client/allow": "" } });
-  const { client, serverEnvironment } = makeCertificates(scene.directory);
-  const variables = {
-    SSL_PEER_CERT_HASH: `SHA256:${client.sha256}`,
-    SSL_PEER_CERT_SUBJECT: "CN=client",
-    SSL_PEER_CERT_SAN: "",
-  };
-  const env = { ...serverEnvironment, ...variables };
-  const program = ["s6-tlsd", "--rules-directory=rules", "echo", "served"];
-  const { port, process } = await startServer(scene, "-v", program, { env });
-  expect(await askTls(port)).toBe("");
-  await process.line(/ end pid \d+ exitcode 1 /);
-});
+  bothWays("a rule may run something else", async (newScene) => {
+    await using scene = await newScene({
+      files: {
+        "rules/clientcert/subject:CN=client/allow": "",
+        "rules/clientcert/subject:CN=client/exec": "echo instead",
+        "other/execlineb": '#!/bin/sh\necho "$* $SSL_PEER_CERT_SUBJECT"\n',
+      },
+    });
+    const { client, serverEnvironment } = makeCertificates(scene.directory);
+    const PATH = `${scene.path("other")}:${BIN}:${process.env["PATH"]}`;
+    const program = ["s6-tlsd", "-y", "--rules-directory=rules", "touch", "ran"];
+    const { port } = await startServer(scene, "", program, { env: { ...serverEnvironment, PATH } });
+    expect(await askTls(port, "", pairOf(client))).toBe("-c echo instead CN=client\n");
+    expect(scene.has("ran")).toBe(false);
+  });
 
-test("s6-tlsserver --cert-rules asks the rules about the address, and about the certificate", async () => {
-  await using scene = await newScene({ files: RULES });
-  scene.write("rules/ip4/127.0.0.1_32/allow", "");
-  const { root, client, serverEnvironment: env } = makeCertificates(scene.directory);
-  const options = ["-1", "-y", "-H", "-i", "rules", "--cert-rules"];
-  const words = [...options, "127.0.0.1", "0", ...ROLE];
-  const { port } = await announced(scene.start("s6-tlsserver", words, { env }));
-  const known = pairOf(root.issue({ subject: "b" }));
-  expect(await askTls(port, "", known)).toBe("subject:CN=b\n");
-  expect(await askTls(port, "", pairOf(client))).toBe("");
-  expect(await refusal(port, { ...known, localAddress: "127.0.0.2" })).not.toBe("none");
+  bothWays("rules that cannot be read admit nobody", async (newScene) => {
+    await using scene = await newScene({ files: { "rules.cdb": "no database" } });
+    const { client, serverEnvironment: env } = makeCertificates(scene.directory);
+    const program = ["s6-tlsd", "-y", "--rules-file=rules.cdb", ...ROLE];
+    const { port, process } = await startServer(scene, "-v", program, { env });
+    expect(await askTls(port, "", pairOf(client))).toBe("");
+    await process.line(/^s6-tlsd: fatal: unable to check the client's certificate: /);
+    await process.line(/ end pid \d+ exitcode 111 /);
+  });
+
+  bothWays("a certificate of TLS around is not one of TLS inside", async (newScene) => {
+    await using scene = await newScene({
+      files: { "rules/clientcert/subject:CN=client/allow": "" },
+    });
+    const { client, serverEnvironment } = makeCertificates(scene.directory);
+    const variables = {
+      SSL_PEER_CERT_HASH: `SHA256:${client.sha256}`,
+      SSL_PEER_CERT_SUBJECT: "CN=client",
+      SSL_PEER_CERT_SAN: "",
+    };
+    const env = { ...serverEnvironment, ...variables };
+    const program = ["s6-tlsd", "--rules-directory=rules", "echo", "served"];
+    const { port, process } = await startServer(scene, "-v", program, { env });
+    expect(await askTls(port)).toBe("");
+    await process.line(/ end pid \d+ exitcode 1 /);
+  });
+
+  test("s6-tlsserver --cert-rules asks the rules about the address, and about the certificate", async () => {
+    await using scene = await newScene({ files: RULES });
+    scene.write("rules/ip4/127.0.0.1_32/allow", "");
+    const { root, client, serverEnvironment: env } = makeCertificates(scene.directory);
+    const options = ["-1", "-y", "-H", "-i", "rules", "--cert-rules"];
+    const words = [...options, "127.0.0.1", "0", ...ROLE];
+    const { port } = await announced(scene.start("s6-tlsserver", words, { env }));
+    const known = pairOf(root.issue({ subject: "b" }));
+    expect(await askTls(port, "", known)).toBe("subject:CN=b\n");
+    expect(await askTls(port, "", pairOf(client))).toBe("");
+    expect(await refusal(port, { ...known, localAddress: "127.0.0.2" })).not.toBe("none");
+  });
 });

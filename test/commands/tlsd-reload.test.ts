@@ -1,7 +1,7 @@
 /** s6-tlsd: new certificates without a restart, and sessions that are resumed. */
 
 import { rmSync } from "node:fs";
-import { expect, test } from "vitest";
+import { describe, expect, test } from "vitest";
 import { makeCertificates, newAuthority } from "../support/certificates.ts";
 import type { Certificate } from "../support/certificates.ts";
 import { bothWays, newScene } from "../support/scene.ts";
@@ -28,117 +28,123 @@ function clientPair(certificate: Certificate): DialTlsOptions {
   return { cert: certificate.chainPem, key: certificate.keyPem };
 }
 
-bothWays(
-  "a new pair is used from the next handshake on, and nobody is cut off",
-  async (newScene) => {
-    await using scene = await newScene();
-    const { port, root } = await start(scene, ["cat"]);
-    await using before = await dialTls(port);
-    root.issue({ subject: "second", key: "rsa" }).write(scene.path("server"));
-    expect(await shown(port)).toBe("second");
-    before.write("still here\n");
-    expect(await before.line()).toBe("still here");
-    newAuthority().issue({ subject: "third" }).write(scene.path("server"));
-    expect(await shown(port)).toBe("third");
-  },
-);
-
-test("a pair that cannot be used leaves the old one in use, and is told once", async () => {
-  await using scene = await newScene();
-  const { port, process, root } = await start(scene, ["cat"]);
-  const second = root.issue({ subject: "second" });
-  const stays = "the files read before stay in use";
-  const [certificate, key] = ["server.crt", "server.key"].map((name) => scene.path(name));
-
-  scene.write("server.key", second.keyPem);
-  for (let times = 0; times < 2; times += 1) expect(await shown(port)).toBe("localhost");
-  await process.line(
-    new RegExp(
-      `^s6-tlsd-io: warning: unable to use CERTFILE ${certificate}: its key is not that of KEYFILE ${key}; ${stays}$`,
-    ),
-  );
-  scene.write("server.crt", second.pem.slice(0, 100));
-  expect(await shown(port)).toBe("localhost");
-  await process.line(new RegExp(`^s6-tlsd-io: warning: unable to use CERTFILE .*; ${stays}$`));
-  rmSync(scene.path("server.crt"));
-  expect(await shown(port)).toBe("localhost");
-  await process.line(
-    new RegExp(`: warning: unable to read CERTFILE .*: No such file or directory; ${stays}$`),
-  );
-  scene.write("server.crt", second.pem);
-  expect(await shown(port)).toBe("second");
-  expect(process.output.match(/its key is not that of/g)).toHaveLength(1);
-});
-
-test("where each connection is on its own, it fails with what is wrong", async () => {
-  await using scene = await newScene({ way: "exec" });
-  const { port, process, root } = await start(scene, ["cat"]);
-  scene.write("server.key", root.issue().keyPem);
-  await expect(shown(port)).rejects.toThrow();
-  await process.line(/^s6-tlsd-io: fatal: unable to use CERTFILE .*: its key is not that of /);
-  await process.line(/ end pid \d+ exitcode 96 /);
-});
-
-bothWays("whom clients are vouched for by is for CAFILE to say, each time", async (newScene) => {
-  await using scene = await newScene();
-  const { port, client } = await start(scene, ["-y", "echo", "hello"]);
-  const other = newAuthority();
-  const [known, unknown] = [client, other.issue({ subject: "client" })].map(clientPair);
-  expect(await askTls(port, "", known)).toBe("hello\n");
-  expect(await askTls(port, "", unknown)).toBe("");
-  scene.write("ca.crt", other.pem);
-  expect(await askTls(port, "", unknown)).toBe("hello\n");
-  expect(await askTls(port, "", known)).toBe("");
-});
-
-bothWays("an authority that is put into CADIR counts at once", async (newScene) => {
-  await using scene = await newScene({ files: { "authorities/": "" } });
-  const { client, root, serverEnvironment } = makeCertificates(scene.directory);
-  root.write(scene.path("authorities/known"));
-  const env = { ...serverEnvironment, CADIR: scene.path("authorities") };
-  const { port } = await startServer(scene, "", ["s6-tlsd", "-y", "echo", "hello"], { env });
-  const other = newAuthority();
-  expect(await askTls(port, "", clientPair(client))).toBe("hello\n");
-  other.write(scene.path("authorities/other"));
-  expect(await askTls(port, "", clientPair(other.issue()))).toBe("hello\n");
-});
-
-test("a certificate that has expired is served with a warning", async () => {
-  await using scene = await newScene();
-  const { root, serverEnvironment: env } = makeCertificates(scene.directory);
-  root.issue({ notAfter: new Date(Date.now() - 1000) }).write(scene.path("server"));
-  const { port, process } = await startServer(scene, "", ["s6-tlsd", "echo", "hello"], { env });
-  expect(await askTls(port)).toBe("hello\n");
-  expect(process.output).toMatch(/^s6-tlsd-io: warning: certificate \S+ has expired on /m);
-});
-
 /** A connection's first line, and the session to resume later. */
 async function meet(port: number, options: DialTlsOptions) {
   await using client = await dialTls(port, options);
   const line = await client.line();
-  return { line, session: client.socket.getSession(), isResumed: client.socket.isSessionReused() };
+  return {
+    line,
+    session: client.socket.getSession(),
+    isResumed: client.socket.isSessionReused(),
+  };
 }
 
-test.each(["TLSv1.2", "TLSv1.3"] as const)("sessions of %s are resumed", async (maxVersion) => {
-  await using scene = await newScene();
-  const program = ["sh", "-c", "echo $SSL_PEER_CERT_HASH; exec cat"];
-  const { port, client } = await start(scene, ["-y", ...program]);
-  const options = { ...clientPair(client), maxVersion };
-  const first = await meet(port, options);
-  expect(first).toMatchObject({ line: `SHA256:${client.sha256}`, isResumed: false });
-  const second = await meet(port, { ...options, session: first.session });
-  expect(second).toMatchObject({ line: first.line, isResumed: true });
-});
+describe.concurrent("files that change, and sessions", () => {
+  bothWays(
+    "a new pair is used from the next handshake on, and nobody is cut off",
+    async (newScene) => {
+      await using scene = await newScene();
+      const { port, root } = await start(scene, ["cat"]);
+      await using before = await dialTls(port);
+      root.issue({ subject: "second", key: "rsa" }).write(scene.path("server"));
+      expect(await shown(port)).toBe("second");
+      before.write("still here\n");
+      expect(await before.line()).toBe("still here");
+      newAuthority().issue({ subject: "third" }).write(scene.path("server"));
+      expect(await shown(port)).toBe("third");
+    },
+  );
 
-test.each(["TLSv1.2", "TLSv1.3"] as const)(
-  "a session of %s lasts no longer than the trust in its client",
-  async (maxVersion) => {
+  test("a pair that cannot be used leaves the old one in use, and is told once", async () => {
+    await using scene = await newScene();
+    const { port, process, root } = await start(scene, ["cat"]);
+    const second = root.issue({ subject: "second" });
+    const stays = "the files read before stay in use";
+    const [certificate, key] = ["server.crt", "server.key"].map((name) => scene.path(name));
+
+    scene.write("server.key", second.keyPem);
+    for (let times = 0; times < 2; times += 1) expect(await shown(port)).toBe("localhost");
+    await process.line(
+      new RegExp(
+        `^s6-tlsd-io: warning: unable to use CERTFILE ${certificate}: its key is not that of KEYFILE ${key}; ${stays}$`,
+      ),
+    );
+    scene.write("server.crt", second.pem.slice(0, 100));
+    expect(await shown(port)).toBe("localhost");
+    await process.line(new RegExp(`^s6-tlsd-io: warning: unable to use CERTFILE .*; ${stays}$`));
+    rmSync(scene.path("server.crt"));
+    expect(await shown(port)).toBe("localhost");
+    await process.line(
+      new RegExp(`: warning: unable to read CERTFILE .*: No such file or directory; ${stays}$`),
+    );
+    scene.write("server.crt", second.pem);
+    expect(await shown(port)).toBe("second");
+    expect(process.output.match(/its key is not that of/g)).toHaveLength(1);
+  });
+
+  test("where each connection is on its own, it fails with what is wrong", async () => {
+    await using scene = await newScene({ way: "exec" });
+    const { port, process, root } = await start(scene, ["cat"]);
+    scene.write("server.key", root.issue().keyPem);
+    await expect(shown(port)).rejects.toThrow();
+    await process.line(/^s6-tlsd-io: fatal: unable to use CERTFILE .*: its key is not that of /);
+    await process.line(/ end pid \d+ exitcode 96 /);
+  });
+
+  bothWays("whom clients are vouched for by is for CAFILE to say, each time", async (newScene) => {
     await using scene = await newScene();
     const { port, client } = await start(scene, ["-y", "echo", "hello"]);
+    const other = newAuthority();
+    const [known, unknown] = [client, other.issue({ subject: "client" })].map(clientPair);
+    expect(await askTls(port, "", known)).toBe("hello\n");
+    expect(await askTls(port, "", unknown)).toBe("");
+    scene.write("ca.crt", other.pem);
+    expect(await askTls(port, "", unknown)).toBe("hello\n");
+    expect(await askTls(port, "", known)).toBe("");
+  });
+
+  bothWays("an authority that is put into CADIR counts at once", async (newScene) => {
+    await using scene = await newScene({ files: { "authorities/": "" } });
+    const { client, root, serverEnvironment } = makeCertificates(scene.directory);
+    root.write(scene.path("authorities/known"));
+    const env = { ...serverEnvironment, CADIR: scene.path("authorities") };
+    const { port } = await startServer(scene, "", ["s6-tlsd", "-y", "echo", "hello"], { env });
+    const other = newAuthority();
+    expect(await askTls(port, "", clientPair(client))).toBe("hello\n");
+    other.write(scene.path("authorities/other"));
+    expect(await askTls(port, "", clientPair(other.issue()))).toBe("hello\n");
+  });
+
+  test("a certificate that has expired is served with a warning", async () => {
+    await using scene = await newScene();
+    const { root, serverEnvironment: env } = makeCertificates(scene.directory);
+    root.issue({ notAfter: new Date(Date.now() - 1000) }).write(scene.path("server"));
+    const { port, process } = await startServer(scene, "", ["s6-tlsd", "echo", "hello"], { env });
+    expect(await askTls(port)).toBe("hello\n");
+    expect(process.output).toMatch(/^s6-tlsd-io: warning: certificate \S+ has expired on /m);
+  });
+
+  test.each(["TLSv1.2", "TLSv1.3"] as const)("sessions of %s are resumed", async (maxVersion) => {
+    await using scene = await newScene();
+    const program = ["sh", "-c", "echo $SSL_PEER_CERT_HASH; exec cat"];
+    const { port, client } = await start(scene, ["-y", ...program]);
     const options = { ...clientPair(client), maxVersion };
-    const { line, session } = await meet(port, options);
-    expect(line).toBe("hello");
-    scene.write("ca.crt", newAuthority().pem);
-    expect(await askTls(port, "", { ...options, session }).catch(() => "")).toBe("");
-  },
-);
+    const first = await meet(port, options);
+    expect(first).toMatchObject({ line: `SHA256:${client.sha256}`, isResumed: false });
+    const second = await meet(port, { ...options, session: first.session });
+    expect(second).toMatchObject({ line: first.line, isResumed: true });
+  });
+
+  test.each(["TLSv1.2", "TLSv1.3"] as const)(
+    "a session of %s lasts no longer than the trust in its client",
+    async (maxVersion) => {
+      await using scene = await newScene();
+      const { port, client } = await start(scene, ["-y", "echo", "hello"]);
+      const options = { ...clientPair(client), maxVersion };
+      const { line, session } = await meet(port, options);
+      expect(line).toBe("hello");
+      scene.write("ca.crt", newAuthority().pem);
+      expect(await askTls(port, "", { ...options, session }).catch(() => "")).toBe("");
+    },
+  );
+});
