@@ -299,7 +299,7 @@ bothWays("keys of every kind, in PEM and in DER, and chains", async (newScene, w
   await using scene = await newScene();
   const kinds = ["p256", "rsa", "ed25519"] as const;
   for (const key of way === "fused" ? kinds : kinds.slice(2)) {
-    const root = newAuthority({ key });
+    const root = newAuthority();
     const chained = root.issueAuthority().issue({ key, names: ["dns:localhost"] });
     const { keyFile, certFile } = chained.write(scene.path("chained"));
     const env = { KEYFILE: keyFile, CERTFILE: certFile };
@@ -343,4 +343,10 @@ bothWays("s6-tlsd in s6-tlsd is TLS inside TLS", async (newScene) => {
   await using inner = await dialTls(0, { socket: outer.socket, ca: root.pem, port: undefined });
   inner.end("hello\n");
   expect(await inner.rest()).toBe("localhost CN=client\nhello\n");
+});
+
+test("ucspi-tls-engine is for servers to start", async () => {
+  await using scene = await newScene();
+  const run = await scene.run("ucspi-tls-engine", []);
+  run.exits(100).stderrMatches(/^ucspi-tls-engine: fatal: .*started by servers/);
 });
