@@ -6,7 +6,7 @@ import { once } from "node:events";
 import { readFileSync } from "node:fs";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
-import { compare, firstLine, rateRow, startSubject } from "./support/servers.ts";
+import { compare, nextLine, rateRow, startSubject } from "./support/servers.ts";
 import type { Bench, Row, Subject } from "./support/servers.ts";
 
 export const question = "A JavaScript handler for each connection";
@@ -46,7 +46,7 @@ async function idleRow(bench: Bench, subject: Subject | undefined): Promise<Row>
   const words = [bench.load, server.port, IDLE, 100, "hold"].map(String);
   const clients = spawn(process.execPath, words, { stdio: ["pipe", "pipe", "inherit"] });
   const exited = once(clients, "exit");
-  await firstLine(clients);
+  await nextLine(clients);
   await collectGarbage(server.process, pid);
   const each = (residentBytes(pid) - before) / IDLE;
   clients.stdin.end();
@@ -64,8 +64,7 @@ async function idleRow(bench: Bench, subject: Subject | undefined): Promise<Row>
 
 /** The server collects on SIGUSR2 and says so on its output. */
 async function collectGarbage(child: ChildProcess, pid: number): Promise<void> {
-  if (child.stdout === null) throw new Error("no output to read");
-  const said = once(child.stdout, "data");
+  const said = nextLine(child);
   process.kill(pid, "SIGUSR2");
   await said;
 }

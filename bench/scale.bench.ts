@@ -5,7 +5,7 @@ import { once } from "node:events";
 import { readFileSync } from "node:fs";
 import { join } from "node:path";
 import { setTimeout } from "node:timers/promises";
-import { firstLine, startSubject } from "./support/servers.ts";
+import { nextLine, startSubject } from "./support/servers.ts";
 import type { Bench, Row } from "./support/servers.ts";
 
 export const question = "Concurrent children";
@@ -50,7 +50,7 @@ async function costOf(bench: Bench, children: number): Promise<number> {
     const load = [bench.load, server.port, children, 20, "hold"].map(String);
     const clients = spawn(process.execPath, load, { stdio: ["pipe", "pipe", "inherit"] });
     const exited = once(clients, "exit");
-    await firstLine(clients);
+    await nextLine(clients);
     await untilChildren(pid, children);
     clients.stdin.end();
     await exited;

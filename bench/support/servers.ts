@@ -3,9 +3,10 @@
 import { spawn, spawnSync } from "node:child_process";
 import type { ChildProcess } from "node:child_process";
 import { once } from "node:events";
-import { createServer } from "node:net";
+import { connect, createServer } from "node:net";
 import type { AddressInfo } from "node:net";
 import { join } from "node:path";
+import { setTimeout } from "node:timers/promises";
 
 /** What a bench is given. */
 export interface Bench {
@@ -27,12 +28,15 @@ export interface Row {
 /** A server to be measured: how it is started, and on which port if it cannot tell. */
 export interface Subject {
   readonly name: string;
-  /** The words; "PORT" stands for a free port where the server cannot choose one itself. */
+  /** The words; PORT in one is a free port, where the server cannot choose one itself. */
   readonly words: readonly string[];
   /** The folder whose commands come first. */
   readonly path?: string | undefined;
   /** What each client sends before it ends its side; by default clients only listen. */
   readonly send?: string;
+  readonly variables?: Readonly<Record<string, string>>;
+  /** It does not say when it listens (to "PORT"). */
+  readonly isSilent?: boolean;
 }
 
 export interface LoadResult {
@@ -40,6 +44,8 @@ export interface LoadResult {
   readonly p50Ms: number;
   readonly p99Ms: number;
   readonly failed: number;
+  /** What was agreed on, where that is a question. */
+  readonly cipher?: string;
 }
 
 export interface Running {
@@ -58,27 +64,36 @@ export function hasCommand(name: string): boolean {
   return spawnSync("which", [name]).status === 0;
 }
 
-export async function startSubject({ words, path }: Subject): Promise<Running> {
-  const needsPort = words.includes("PORT");
-  const chosen = needsPort ? await freePort() : 0;
-  const [command = "", ...rest] = words.map((word) => (word === "PORT" ? String(chosen) : word));
+const PORT = /\bPORT\b/;
+
+export async function startSubject(subject: Subject): Promise<Running> {
+  const { words, path, variables, isSilent = false } = subject;
+  const chosen = words.some((word) => PORT.test(word)) ? await freePort() : 0;
+  const [command = "", ...rest] = words.map((word) => word.replace(PORT, String(chosen)));
   const search = [path, process.env["PATH"]].filter((part) => part !== undefined).join(":");
   const file = path === undefined ? command : join(path, command);
   const child = spawn(file, rest, {
     stdio: ["ignore", "pipe", "ignore"],
-    env: { ...process.env, PATH: search },
+    env: { ...process.env, ...variables, PATH: search },
   });
-  const port = Number(await firstLine(child));
+  if (isSilent) await untilListening(child, chosen);
+  const port = isSilent ? chosen : Number(await nextLine(child));
   return { process: child, port, stop: () => stop(child) };
 }
 
 async function stop(child: ChildProcess): Promise<void> {
-  if (child.exitCode !== null || child.signalCode !== null) return;
+  if (isOver(child)) return;
+  const exited = once(child, "exit");
   child.kill("SIGTERM");
-  await once(child, "exit");
+  await exited;
+  child.stdout?.destroy(); // which programs that it has left behind may have
 }
 
-async function freePort(): Promise<number> {
+function isOver({ exitCode, signalCode }: ChildProcess): boolean {
+  return exitCode !== null || signalCode !== null;
+}
+
+export async function freePort(): Promise<number> {
   const server = createServer().listen(0, "127.0.0.1");
   await once(server, "listening");
   const { port } = server.address() as AddressInfo;
@@ -87,15 +102,41 @@ async function freePort(): Promise<number> {
   return port;
 }
 
-export async function firstLine({ stdout }: ChildProcess): Promise<string> {
+async function untilListening(child: ChildProcess, port: number): Promise<void> {
+  while (!(await canConnect(port))) {
+    if (isOver(child)) throw new Error(`${child.spawnfile} has ended before it listened`);
+    await setTimeout(20);
+  }
+}
+
+async function canConnect(port: number): Promise<boolean> {
+  const socket = connect(port, "127.0.0.1");
+  try {
+    await once(socket, "connect");
+    return true;
+  } catch {
+    return false;
+  } finally {
+    socket.destroy();
+  }
+}
+
+/** The next line that a process writes. Rejects when it ends instead. */
+export async function nextLine({ stdout, spawnfile }: ChildProcess): Promise<string> {
   if (stdout === null) throw new Error("no output to read");
   let text = "";
   return new Promise((resolve, reject) => {
-    stdout.on("data", (chunk: Buffer) => {
+    function take(chunk: Buffer): void {
       text += chunk.toString();
-      if (text.includes("\n")) resolve(text.slice(0, text.indexOf("\n")));
-    });
-    stdout.on("end", () => reject(new Error("the process said nothing")));
+      if (!text.includes("\n")) return;
+      stdout?.off("data", take).off("close", fail);
+      resolve(text.slice(0, text.indexOf("\n")));
+    }
+    function fail(): void {
+      reject(new Error(`${spawnfile} has ended without a word`));
+    }
+    stdout.on("data", take).on("close", fail);
+    if (stdout.destroyed) fail();
   });
 }
 
@@ -107,10 +148,15 @@ export async function runLoad(
   send?: string,
 ): Promise<LoadResult> {
   const sent = send === undefined ? [] : ["send", send];
-  const words = [...[load, port, connections, concurrency].map(String), ...sent];
-  const child = spawn(process.execPath, words, { stdio: ["ignore", "pipe", "inherit"] });
+  const words = [process.execPath, load, port, connections, concurrency, ...sent];
+  return resultOf(words.map(String));
+}
+
+/** Run a generator of load, which prints what it saw. */
+export async function resultOf([command = "", ...words]: readonly string[]): Promise<LoadResult> {
+  const child = spawn(command, words, { stdio: ["ignore", "pipe", "inherit"] });
   const exited = once(child, "exit"); // before it can have happened
-  const line = await firstLine(child);
+  const line = await nextLine(child);
   await exited;
   return JSON.parse(line) as LoadResult;
 }
@@ -127,18 +173,45 @@ export async function compare(
   subjects: readonly Subject[],
   { connections, concurrency, rounds }: Load,
 ): Promise<ReadonlyMap<string, LoadResult>> {
-  const results = new Map<string, LoadResult[]>(subjects.map(({ name }) => [name, []]));
-  for (let round = 0; round < rounds; round += 1) {
-    for (const subject of subjects) {
-      const server = await startSubject(subject);
-      const { send } = subject;
-      await runLoad(bench, server.port, Math.ceil(connections / 10), concurrency, send);
-      const run = await runLoad(bench, server.port, connections, concurrency, send);
-      results.get(subject.name)?.push(run);
-      await server.stop();
-    }
+  const trials = subjects.map((subject) => {
+    const run = ({ port }: Running, count: number): Promise<LoadResult> =>
+      runLoad(bench, port, count, concurrency, subject.send);
+    return {
+      ...subject,
+      warmUp: (server: Running) => run(server, Math.ceil(connections / 10)),
+      measure: (server: Running) => run(server, connections),
+    };
+  });
+  return alternate(trials, rounds);
+}
+
+/** A server, and what is done to it to measure it. */
+export interface Trial extends Subject {
+  /** Once, before it is measured: a server that has just started is another one. */
+  warmUp(server: Running): Promise<unknown>;
+  measure(server: Running): Promise<LoadResult>;
+}
+
+/** Start all, and measure each in turn, `rounds` times over; the medians by name. */
+export async function alternate(
+  trials: readonly Trial[],
+  rounds: number,
+): Promise<ReadonlyMap<string, LoadResult>> {
+  const running: {
+    readonly trial: Trial;
+    readonly server: Running;
+    readonly runs: LoadResult[];
+  }[] = [];
+  for (const trial of trials) {
+    const server = await startSubject(trial);
+    await trial.warmUp(server);
+    running.push({ trial, server, runs: [] });
   }
-  return new Map(Array.from(results, ([name, runs]) => [name, medianOf(runs)]));
+  for (let round = 0; round < rounds; round += 1) {
+    for (const { trial, server, runs } of running) runs.push(await trial.measure(server));
+  }
+  for (const { server } of running) await server.stop();
+  return new Map(running.map(({ trial, runs }) => [trial.name, medianOf(runs)]));
 }
 
 function medianOf(runs: readonly LoadResult[]): LoadResult {
@@ -147,6 +220,7 @@ function medianOf(runs: readonly LoadResult[]): LoadResult {
     p50Ms: median(runs.map(({ p50Ms }) => p50Ms)),
     p99Ms: median(runs.map(({ p99Ms }) => p99Ms)),
     failed: Math.max(...runs.map(({ failed }) => failed)),
+    ...(runs[0]?.cipher === undefined ? {} : { cipher: runs[0].cipher }),
   };
 }
 
@@ -162,11 +236,8 @@ export function rateRow(
   peer: LoadResult | undefined,
   goal: string,
 ): Row {
-  if (ours === undefined || peer === undefined) {
-    return { what, ours: formatLoad(ours), peer: "absent", ratio: "-", goal };
-  }
-  const ratio = (ours.rate / peer.rate).toFixed(2);
-  return { what, ours: formatLoad(ours), peer: formatLoad(peer), ratio, goal };
+  const [oursText, peerText] = [formatLoad(ours), formatLoad(peer)];
+  return { what, ours: oursText, peer: peerText, ratio: ratioOf(ours?.rate, peer?.rate), goal };
 }
 
 /** A row of two 99th percentiles, where less is better. */
@@ -176,21 +247,22 @@ export function tailRow(
   peer: LoadResult | undefined,
   goal: string,
 ): Row {
-  if (ours === undefined || peer === undefined) {
-    return { what, ours: "-", peer: "absent", ratio: "-", goal };
-  }
-  const ratio = (ours.p99Ms / peer.p99Ms).toFixed(2);
-  return {
-    what,
-    ours: `${ours.p99Ms.toFixed(1)} ms`,
-    peer: `${peer.p99Ms.toFixed(1)} ms`,
-    ratio,
-    goal,
-  };
+  const [oursText, peerText] = [formatTail(ours), formatTail(peer)];
+  return { what, ours: oursText, peer: peerText, ratio: ratioOf(ours?.p99Ms, peer?.p99Ms), goal };
+}
+
+export function ratioOf(ours: number | undefined, peer: number | undefined): string {
+  return ours === undefined || peer === undefined ? "-" : (ours / peer).toFixed(2);
 }
 
 function formatLoad(result: LoadResult | undefined): string {
-  if (result === undefined) return "absent";
-  const failures = result.failed === 0 ? "" : `, ${result.failed} failed`;
-  return `${Math.round(result.rate)}/s${failures}`;
+  return result === undefined ? "absent" : `${Math.round(result.rate)}/s${formatFailures(result)}`;
+}
+
+function formatTail(result: LoadResult | undefined): string {
+  return result === undefined ? "absent" : `${result.p99Ms.toFixed(1)} ms${formatFailures(result)}`;
+}
+
+export function formatFailures({ failed }: LoadResult): string {
+  return failed === 0 ? "" : `, ${failed} failed`;
 }
