@@ -34,6 +34,8 @@ export class Program {
   #isOutputOpen = true;
   #isInputOpen = true;
   #isEnding = false;
+  /** What the program wrote last is on its way. */
+  #isTaking = false;
   #pending: Uint8Array | undefined;
 
   /** `read` is what the program writes to. Both are nonblocking, and its own from now on. */
@@ -84,6 +86,10 @@ export class Program {
   }
 
   #receive(): void {
+    if (this.#isTaking) {
+      this.#output.update({}); // until it is taken; mostly it is before there is more
+      return;
+    }
     const buffer = SPARE.pop() ?? Buffer.allocUnsafeSlow(BUFFER_BYTES);
     const count = this.#attempt(() => this.#posix.read(this.#ends.read, buffer));
     if (count === undefined || count === "failed" || count === 0) {
@@ -92,9 +98,10 @@ export class Program {
       return;
     }
     this.#events.moved();
-    this.#output.update({});
+    this.#isTaking = true;
     this.#events.arrived(buffer.subarray(0, count), () => {
       giveBack(buffer);
+      this.#isTaking = false;
       this.#output.update({ readable: true });
     });
   }

@@ -12,8 +12,11 @@ import { RecordCounter } from "./records.ts";
 
 const BUFFER_BYTES = 65_536;
 
-/** What is read lands here first: a connection that is silent has no buffer of its own. */
-const INPUT = Buffer.allocUnsafeSlow(BUFFER_BYTES);
+/** What is read lands here, for all connections: one that is silent has no buffer of its own. */
+let input = Buffer.allocUnsafeSlow(BUFFER_BYTES);
+
+/** Records that are written together are put together here, and leave with one system call. */
+const OUTPUT = Buffer.allocUnsafeSlow(2 * BUFFER_BYTES);
 
 /** A way in and a way out, which may be the same descriptor. */
 export interface Ends {
@@ -84,7 +87,9 @@ export class Wire extends Duplex {
   }
 
   override _writev(chunks: readonly { readonly chunk: Uint8Array }[], written: Callback): void {
-    this.#send(Buffer.concat(chunks.map(({ chunk }) => chunk)), written);
+    this.#send(joined(chunks), written);
+    // What has to wait must not wait where the next records go.
+    if (this.#pending !== undefined) this.#pending = Buffer.from(this.#pending);
   }
 
   override _final(done: Callback): void {
@@ -120,7 +125,7 @@ export class Wire extends Duplex {
   }
 
   #receive(): void {
-    const count = this.#attempt(() => this.#posix.read(this.#ends.read, INPUT));
+    const count = this.#attempt(() => this.#posix.read(this.#ends.read, input));
     if (count === undefined) return;
     if (count instanceof SystemError) {
       this.#stopReading();
@@ -133,9 +138,22 @@ export class Wire extends Duplex {
       return;
     }
     this.#events.moved();
-    const bytes = Buffer.from(INPUT.subarray(0, count));
-    this.#records.count(bytes);
-    if (!this.push(bytes)) this.#stopReading();
+    this.#records.count(input.subarray(0, count));
+    if (!this.#pass(count)) this.#stopReading();
+  }
+
+  /**
+   * Pass on what was read. While node:tls is reading, it copies it at once; what has to wait for it is
+   * copied here, so that a few bytes do not hold a whole buffer.
+   */
+  #pass(count: number): boolean {
+    const bytes = input.subarray(0, count);
+    if (this.readableFlowing !== true || this.readableLength > 0) {
+      return this.push(Buffer.from(bytes));
+    }
+    const wantsMore = this.push(bytes);
+    if (this.readableLength > 0) input = Buffer.allocUnsafeSlow(BUFFER_BYTES); // it has to wait after all
+    return wantsMore;
   }
 
   #stopReading(): void {
@@ -180,4 +198,15 @@ export class Wire extends Duplex {
       throw error;
     }
   }
+}
+
+function joined(chunks: readonly { readonly chunk: Uint8Array }[]): Uint8Array {
+  const total = chunks.reduce((sum, { chunk }) => sum + chunk.length, 0);
+  const bytes = total > OUTPUT.length ? Buffer.allocUnsafeSlow(total) : OUTPUT.subarray(0, total);
+  let at = 0;
+  for (const { chunk } of chunks) {
+    bytes.set(chunk, at);
+    at += chunk.length;
+  }
+  return bytes;
 }

@@ -278,6 +278,22 @@ test("slow readers on both sides hold up the other, and nothing is lost", async 
   expect((await scene.end()).exitCode).toBe(0);
 });
 
+test("what waits in one tunnel is not touched by what moves through others", async () => {
+  const [slow, ...others] = await Promise.all([open(), open(), open()]);
+  const text = (letter: string): string => letter.repeat(3_000_000);
+  slow.peer.end(text("s"));
+  slow.stdout.end(text("S"));
+  slow.stdin.pause(); // nor does the peer read
+  for (const { peer, stdout, stdin } of others) {
+    peer.end(text("o"));
+    stdout.end(text("O"));
+    const [atProgram, atPeer] = await Promise.all([read(stdin), read(peer)]);
+    expect(atProgram === text("o") && atPeer === text("O")).toBe(true);
+  }
+  const [atProgram, atPeer] = await Promise.all([read(slow.stdin), read(slow.peer)]);
+  expect(atProgram === text("s") && atPeer === text("S")).toBe(true);
+});
+
 test("any pieces arrive as they were sent, both ways", async () => {
   const pieces = fc.array(fc.integer({ min: 1, max: 70_000 }), { maxLength: 12 });
   await fc.assert(
