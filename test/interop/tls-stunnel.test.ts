@@ -49,11 +49,12 @@ describe.skipIf(stunnel.isMissing)(`stunnel as a client of s6-tlsserver${stunnel
     run.stderrMatches(new RegExp(`: ${version} ciphersuite: `));
   });
 
+  // With -S: at the end of a connection alone, stunnel may drop what it has not read yet.
   test.each(VERSIONS)("reads all of %s when the program leaves at once", async (version) => {
     await using ground = await newTlsScene();
     const program = ["sh", "-c", "head -c 1000000 /dev/zero | tr '\\0' x"];
-    const { port } = await startTlsServer(ground, "", program);
-    (await client(ground, port, [`sslVersion = ${version}`])).stdoutIs(MUCH);
+    const { port } = await startTlsServer(ground, "-S", program);
+    (await client(ground, port, [`sslVersion = ${version}`])).exits(EXIT.ok).stdoutIs(MUCH);
   });
 
   test("shows a certificate, and is refused without", async () => {
