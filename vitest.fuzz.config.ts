@@ -1,6 +1,6 @@
 import { defineConfig } from "vitest/config";
 
-/** The long runs: storms and random chains. RUNS says how long. */
+/** The long runs: storms and random chains, for which RUNS says how long, and testssl.sh. */
 export default defineConfig({
   oxc: { target: "node20" },
   test: {

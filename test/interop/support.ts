@@ -33,3 +33,24 @@ export function startOf(
   const { env, ...rest } = options;
   return scene.execute(original(command).path, words, { ...rest, env: { PATH, ...env } });
 }
+
+/** One of the two ways to build the C suite's TLS: on BearSSL, on libtls. */
+export interface Build {
+  readonly name: "BearSSL" | "libtls";
+  /** Where its commands are. */
+  readonly directory: string;
+  /** Why tests with it are skipped; empty when they are not. */
+  readonly why: string;
+}
+
+export const BUILDS: readonly Build[] = [
+  buildIn("BearSSL", "S6_NETWORKING_BIN"),
+  buildIn("libtls", "S6_NETWORKING_LIBTLS_BIN"),
+];
+
+function buildIn(name: Build["name"], variable: string): Build {
+  const directory = process.env[variable] ?? "";
+  const isThere = existsSync(join(directory, "s6-tlsd")) && directory !== "";
+  const why = isThere ? "" : ` (skipped: ${variable} does not name a directory with s6-tlsd)`;
+  return { name, directory, why };
+}
