@@ -139,7 +139,7 @@ export async function restOf(socket: TLSSocket): Promise<string> {
 }
 
 /** The next bytes. */
-export async function nextOf(socket: TLSSocket): Promise<string> {
+async function nextOf(socket: TLSSocket): Promise<string> {
   return new Promise((resolve) => {
     socket.once("data", (chunk: Buffer) => resolve(chunk.toString("latin1")));
   });

@@ -1,17 +1,17 @@
 /** The tunnel between real descriptors, with node:tls on an ordinary socket as the peer. */
 
 import { once } from "node:events";
-import { connect as netConnect, Socket } from "node:net";
+import { Socket } from "node:net";
 import { connect, createSecureContext, TLSSocket } from "node:tls";
 import type { ConnectionOptions } from "node:tls";
 import fc from "fast-check";
 import { describe, expect, test } from "vitest";
 import { systemClock } from "../../src/clock/index.ts";
 import { loadPosix } from "../../src/posix/index.ts";
-import type { Fd } from "../../src/posix/index.ts";
 import { Tunnel } from "../../src/tls/tunnel.ts";
 import type { TlsParty, TunnelEnd, TunnelSettings } from "../../src/tls/tunnel.ts";
 import { newSelfSigned } from "../support/certificates.ts";
+import { openConnection, openNonblockingPipe } from "./connections.ts";
 
 const posix = loadPosix();
 const certificate = newSelfSigned({ subject: "localhost", names: ["dns:localhost"] });
@@ -66,7 +66,7 @@ async function open(
   options: ConnectionOptions = {},
   meanwhile: Meanwhile = async () => undefined,
 ): Promise<Scene> {
-  const { fd, plain } = await connection();
+  const { fd, plain } = await openConnection(posix);
   const sockets: TLSSocket[] = [];
   const tunnel = new Tunnel({
     ...SETTINGS,
@@ -88,38 +88,13 @@ async function open(
   const handshake = await tunnel.handshake();
   if (handshake.kind === "failed") throw new Error(handshake.end.message);
   for (const socket of sockets) await meanwhile(socket, peer);
-  const [toTunnel, fromProgram] = nonblockingPipe();
-  const [toProgram, fromTunnel] = nonblockingPipe();
+  const [toTunnel, fromProgram] = openNonblockingPipe(posix);
+  const [toProgram, fromTunnel] = openNonblockingPipe(posix);
   tunnel.relay({ read: toTunnel, write: fromTunnel });
   const stdin = new Socket({ fd: toProgram, readable: true, writable: false });
   const stdout = new Socket({ fd: fromProgram, readable: false, writable: true });
   stdout.on("error", () => undefined);
   return { tunnel, plain, peer, stdin, stdout, end: () => tunnel.ended };
-}
-
-function nonblockingPipe(): readonly [Fd, Fd] {
-  const pipe = posix.pipe();
-  for (const fd of pipe) posix.setNonblocking(fd, true);
-  return pipe;
-}
-
-/** A TCP connection: our end as a descriptor, the peer's as a socket that keeps its half open. */
-async function connection(): Promise<{ fd: Fd; plain: Socket }> {
-  const listener = posix.socket("inet", "stream");
-  posix.bind(listener, { family: "inet", bytes: Buffer.from([127, 0, 0, 1]), port: 0, scope: 0 });
-  posix.listen(listener, 1);
-  const address = posix.getsockname(listener);
-  const plain = netConnect({
-    port: "port" in address ? address.port : 0,
-    host: "127.0.0.1",
-    allowHalfOpen: true,
-  });
-  await new Promise((resolve) => plain.once("connect", resolve));
-  const [accepted] = posix.accept(listener, 1);
-  posix.close(listener);
-  if (accepted === undefined) throw new Error("no connection");
-  posix.setNonblocking(accepted.fd, true);
-  return { fd: accepted.fd, plain };
 }
 
 /** All that a stream brings; it is not destroyed by that. */
@@ -251,7 +226,7 @@ test("a record that makes no sense ends the tunnel, and is told", async () => {
 });
 
 test("a handshake that does not come is given up", async () => {
-  const { fd, plain } = await connection();
+  const { fd, plain } = await openConnection(posix);
   const network = { read: fd, write: fd };
   const options = { ...SETTINGS, handshakeTimeoutMs: 20, posix, clock: systemClock, party: PARTY };
   const tunnel = new Tunnel({ ...options, network });
@@ -263,7 +238,7 @@ test("a handshake that does not come is given up", async () => {
 });
 
 test("a connection that ends before the handshake fails", async () => {
-  const { fd, plain } = await connection();
+  const { fd, plain } = await openConnection(posix);
   const network = { read: fd, write: fd };
   const tunnel = new Tunnel({ ...SETTINGS, posix, clock: systemClock, party: PARTY, network });
   plain.end();
