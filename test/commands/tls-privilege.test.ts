@@ -24,7 +24,7 @@ import {
   visit,
 } from "../tls/processes.ts";
 import { dial } from "../ucspi/dial.ts";
-import { announced } from "../ucspi/servers.ts";
+import { announced, startServer } from "../ucspi/servers.ts";
 
 const UID = "31337";
 const GID = "31338";
@@ -83,6 +83,29 @@ describe.skipIf(!isRoot)("an engine with TLS_UID and TLS_GID (needs root)", () =
     const said = restOf(socket);
     socket.write(`${engine}\n`);
     expect(await said).toMatch(/Permission denied\n$/);
+  });
+});
+
+describe.skipIf(!isRoot)("s6-tlsd-io for a single connection (needs root)", () => {
+  test.each([
+    ["TLS_UID and TLS_GID", { TLS_UID: UID, TLS_GID: GID }, GID],
+    ["TLS_UID alone", { TLS_UID: UID }, "0"],
+  ])("has read the key when it takes on %s, and gives up all else", async (_, variables, gid) => {
+    await using scene = await newScene({ way: "exec" });
+    const { serverEnvironment } = makeCertificates(scene.directory);
+    const engine = "read engine < /proc/$$/task/$$/children";
+    const look = "grep -hE '^(Uid|Gid|Groups|CapEff):' /proc/$engine/task/*/status | sort -u";
+    const program = ["s6-tlsd", "sh", "-c", `${engine}; ${look}`];
+    const env = { ...serverEnvironment, ...variables };
+    const { port } = await startServer(scene, "", program, { env });
+    const said = await restOf(await visit(port));
+    expect(said.replaceAll(/[\t ]+/g, " ").split("\n")).toEqual([
+      expect.stringMatching(/^CapEff: 0+$/),
+      ["Gid:", gid, gid, gid, gid].join(" "),
+      "Groups: ",
+      ["Uid:", UID, UID, UID, UID].join(" "),
+      "",
+    ]);
   });
 });
 
