@@ -2,6 +2,7 @@
 
 import { copyFileSync, mkdirSync, writeFileSync } from "node:fs";
 import { dirname, join } from "node:path";
+import type { Duplex } from "node:stream";
 import { connect } from "node:tls";
 import type { ConnectionOptions } from "node:tls";
 import { describe, expect, test } from "vitest";
@@ -117,6 +118,20 @@ describe("a function behind TLS", () => {
     socket.on("data", (chunk: Buffer) => chunks.push(chunk));
     await new Promise((resolve) => socket.once("close", resolve));
     expect(Buffer.concat(chunks).toString()).toBe("answer");
+  });
+
+  test("loses its TLS before the socket below it when the server is closed", async () => {
+    await using scene = await newScene();
+    const pki = makeCertificates(scene.directory);
+    let handed: (stream: Duplex) => void = () => undefined;
+    const serving = new Promise<Duplex>((resolve) => (handed = resolve));
+    await using server = await serve({ tls: filesOf(pki), serve: ({ stream }) => handed(stream) });
+    const asking = ask(server.port, pki);
+    const stream = await serving;
+    const closing = server.close();
+    expect(stream.destroyed).toBe(true);
+    await closing;
+    expect(await asking).toBe("");
   });
 
   test("is served with a new certificate from the next connection on", async () => {
