@@ -6,9 +6,8 @@
 
 import type { Environment } from "../chain/index.ts";
 import type { Clock } from "../clock/index.ts";
-import type { Posix } from "../posix/index.ts";
 import type { EngineConfiguration } from "./engine/messages.ts";
-import type { MaterialFiles } from "./material-files.ts";
+import type { MaterialFiles, MaterialPosix } from "./material-files.ts";
 import { MaterialSource } from "./material-source.ts";
 
 /** The variables that name files, but for those of SNI. */
@@ -19,7 +18,7 @@ const SNI_VARIABLES = ["KEYFILE:", "CERTFILE:"];
 const SOURCES_MAX = 64;
 
 export interface ConfigurationsOptions {
-  readonly posix: Posix;
+  readonly posix: MaterialPosix;
   readonly clock: Clock;
   /** Read what the variables name; throws TlsMaterialError. */
   load(variables: Environment, files: MaterialFiles): EngineConfiguration;

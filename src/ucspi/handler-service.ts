@@ -70,17 +70,21 @@ function serveOne(
   stream.on("close", () => serving.end(DONE));
   // What goes wrong with a connection ends it, and "close" tells; handlers may listen as well.
   stream.on("error", ignore);
+  // TLS first: Node does not bear it that the socket below goes before it.
+  const layers: Socket[] = [stream];
   serving.begin(pid, (signal) => {
-    if (signal === SIGTERM || signal === SIGKILL) stream.destroy();
+    if (signal !== SIGTERM && signal !== SIGKILL) return;
+    for (const layer of layers) layer.destroy();
   });
   if (options.acceptor === undefined) {
     handle(new HandledConnection(stream, connection), handler, options);
     return;
   }
-  options.acceptor.accept(stream, (accepted) => {
+  const secured = options.acceptor.accept(stream, (accepted) => {
     if (accepted.kind === "failed") options.refused(connection, accepted.why);
     else handle(new HandledConnection(accepted.stream, connection, accepted), handler, options);
   });
+  layers.unshift(secured);
 }
 
 function handle(view: HandledConnection, handler: Handler, options: HandlerOptions): void {

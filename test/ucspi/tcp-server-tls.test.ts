@@ -1,7 +1,8 @@
 /** The TCP server with TLS, as those who import it see it. */
 
 import { copyFileSync, mkdirSync, writeFileSync } from "node:fs";
-import { dirname } from "node:path";
+import { dirname, join } from "node:path";
+import type { Duplex } from "node:stream";
 import { connect } from "node:tls";
 import type { ConnectionOptions } from "node:tls";
 import { describe, expect, test } from "vitest";
@@ -9,7 +10,7 @@ import { TcpServer } from "../../src/index.ts";
 import type { Handler, TcpConnection, TcpServerOptions } from "../../src/index.ts";
 import { makeCertificates } from "../support/certificates.ts";
 import type { TestCertificates } from "../support/certificates.ts";
-import { BIN, newScene } from "../support/scene.ts";
+import { BIN, newScene, ROOT } from "../support/scene.ts";
 import type { Scene } from "../support/scene.ts";
 import { dial } from "./dial.ts";
 
@@ -119,6 +120,20 @@ describe("a function behind TLS", () => {
     expect(Buffer.concat(chunks).toString()).toBe("answer");
   });
 
+  test("loses its TLS before the socket below it when the server is closed", async () => {
+    await using scene = await newScene();
+    const pki = makeCertificates(scene.directory);
+    let handed: (stream: Duplex) => void = () => undefined;
+    const serving = new Promise<Duplex>((resolve) => (handed = resolve));
+    await using server = await serve({ tls: filesOf(pki), serve: ({ stream }) => handed(stream) });
+    const asking = ask(server.port, pki);
+    const stream = await serving;
+    const closing = server.close();
+    expect(stream.destroyed).toBe(true);
+    await closing;
+    expect(await asking).toBe("");
+  });
+
   test("is served with a new certificate from the next connection on", async () => {
     await using scene = await newScene();
     const pki = makeCertificates(scene.path("old"));
@@ -171,6 +186,40 @@ test("a server whose key cannot be used does not start", async () => {
   const tls = { certificate: pki.serverEnvironment.CERTFILE, key: pki.caFile };
   const server = new TcpServer({ listen: LOOPBACK, tls, serve: ({ stream }) => void stream.end() });
   await expect(server.start()).rejects.toThrow(/unable to use KEYFILE/);
+});
+
+describe("a process whose server has been closed ends", () => {
+  const SERVER = `
+    import { connect } from "node:tls";
+    import { TcpServer } from ${JSON.stringify(join(ROOT, "dist/lib/index.js"))};
+    const [mode, certificate, key] = process.argv.slice(1);
+    const server = new TcpServer({
+      listen: { host: "127.0.0.1", port: 0 },
+      tls: { certificate, key },
+      serve: mode.includes("chain") ? ["cat"] : ({ stream }) => stream.pipe(stream),
+    });
+    const [{ port }] = await server.start();
+    if (mode.includes("unused")) await server.close();
+    else {
+      const socket = connect({ port, host: "127.0.0.1", rejectUnauthorized: false });
+      socket.on("data", (chunk) => process.stdout.write(chunk));
+      socket.on("close", () => server.close());
+      socket.end("echo");
+    }
+  `;
+
+  test.each([
+    ["a function", "echo"],
+    ["a chain", "echo"],
+    ["a function, unused", ""],
+    ["a chain, unused", ""],
+  ])("when it served by %s", async (mode, output) => {
+    await using scene = await newScene();
+    const { certificate, key } = filesOf(makeCertificates(scene.directory));
+    const words = ["--input-type=module", "-e", SERVER, mode, certificate, key];
+    const run = await scene.execute(process.execPath, words).finished(); // and so has its engine
+    run.exits(0).stdoutIs(output).stderrIs("");
+  });
 });
 
 function writeRule(scene: Scene, path: string): void {
