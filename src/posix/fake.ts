@@ -16,7 +16,7 @@ import {
   OpenFile,
   type FakeSocket,
 } from "./fake-file.ts";
-import { SystemError } from "./posix.ts";
+import { SystemError, WRITEV_BUFFERS_MAX } from "./posix.ts";
 import type {
   Accepted,
   Account,
@@ -339,18 +339,12 @@ export class FakePosix implements Posix {
 
   write(fd: Fd, bytes: Uint8Array): number | undefined {
     this.#mayFail("write");
-    const opened = this.#file(fd, "write");
-    if (opened.outgoing !== undefined)
-      return this.#put(opened, opened.outgoing, bytes, [], "write");
-    if (opened.mode === "read" || opened.file === undefined) throw systemError("EBADF", "write");
-    const { content } = opened.file;
-    const start = opened.isAppending ? content.length : opened.offset;
-    const grown = new Uint8Array(Math.max(content.length, start + bytes.length));
-    grown.set(content);
-    grown.set(bytes, start);
-    opened.file.change(grown);
-    opened.offset = start + bytes.length;
-    return bytes.length;
+    return this.#write(fd, bytes, "write");
+  }
+
+  writev(fd: Fd, buffers: readonly Uint8Array[]): number | undefined {
+    this.#mayFail("writev");
+    return this.#write(fd, Buffer.concat(buffers.slice(0, WRITEV_BUFFERS_MAX)), "writev");
   }
 
   peek(fd: Fd, into: Uint8Array): number | undefined {
@@ -794,6 +788,21 @@ export class FakePosix implements Posix {
     if (incoming.writers <= 0 && socket?.type !== "datagram") return 0;
     if (!opened.isNonblocking) throw blocksForEver(syscall, -1);
     return undefined;
+  }
+
+  #write(fd: Fd, bytes: Uint8Array, syscall: string): number | undefined {
+    const opened = this.#file(fd, syscall);
+    if (opened.outgoing !== undefined)
+      return this.#put(opened, opened.outgoing, bytes, [], syscall);
+    if (opened.mode === "read" || opened.file === undefined) throw systemError("EBADF", syscall);
+    const { content } = opened.file;
+    const start = opened.isAppending ? content.length : opened.offset;
+    const grown = new Uint8Array(Math.max(content.length, start + bytes.length));
+    grown.set(content);
+    grown.set(bytes, start);
+    opened.file.change(grown);
+    opened.offset = start + bytes.length;
+    return bytes.length;
   }
 
   #put(

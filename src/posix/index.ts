@@ -1,5 +1,5 @@
 export { decodeBytes, encodeBytes, joinBlock, splitBlock } from "./bytes.ts";
-export { errnoOf, SystemError } from "./posix.ts";
+export { errnoOf, SystemError, WRITEV_BUFFERS_MAX } from "./posix.ts";
 export type {
   Accepted,
   Account,
@@ -25,5 +25,5 @@ export type {
   Watch,
 } from "./posix.ts";
 export { loadPosix } from "./native.ts";
-export { writeFully } from "./write.ts";
+export { afterBytes, writeFully } from "./write.ts";
 export { packageRoot } from "./package-root.ts";

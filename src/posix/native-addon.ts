@@ -66,6 +66,7 @@ export interface Addon {
   close(fd: number): void;
   read(fd: number, into: Uint8Array): number | undefined;
   write(fd: number, bytes: Uint8Array): number | undefined;
+  writev(fd: number, buffers: readonly Uint8Array[]): number | undefined;
   peek(fd: number, into: Uint8Array): number | undefined;
   pipe(ends: Int32Array): void;
   dup2(fd: number, target: number, closeOnExec: boolean): void;

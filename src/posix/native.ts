@@ -223,6 +223,10 @@ class NativePosix implements Posix {
     return this.#addon.write(fd, bytes);
   }
 
+  writev(fd: Fd, buffers: readonly Uint8Array[]): number | undefined {
+    return this.#addon.writev(fd, buffers);
+  }
+
   peek(fd: Fd, into: Uint8Array): number | undefined {
     return this.#addon.peek(fd, into);
   }

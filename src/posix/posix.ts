@@ -173,6 +173,9 @@ export interface ReceivedMessage {
   readonly from?: SocketAddress;
 }
 
+/** How many buffers one `writev` looks at; more than that are for the next one. */
+export const WRITEV_BUFFERS_MAX = 64;
+
 export type OpenMode = "read" | "write" | "readwrite";
 
 /** The calls themselves. An implementation holds no state but its watches. */
@@ -249,6 +252,11 @@ export interface Posix {
   read(fd: Fd, into: Uint8Array): number | undefined;
   /** write(2) (send with MSG_NOSIGNAL on sockets); undefined when it would block. */
   write(fd: Fd, bytes: Uint8Array): number | undefined;
+  /**
+   * writev(2) (sendmsg with MSG_NOSIGNAL on sockets): some of these bytes, one buffer after the other,
+   * of the first WRITEV_BUFFERS_MAX buffers at most; undefined when it would block.
+   */
+  writev(fd: Fd, buffers: readonly Uint8Array[]): number | undefined;
   /**
    * recv(2) with MSG_PEEK and MSG_DONTWAIT: what has come over a socket, left there to be read again.
    * Undefined when nothing has, on a blocking socket too; 0 at end of file; ENOTSOCK for all others.

@@ -10,3 +10,14 @@ export function writeFully(posix: Posix, fd: Fd, bytes: Uint8Array): void {
     else rest = rest.subarray(written);
   }
 }
+
+/** What is left of these buffers once the first `count` of their bytes have been written. */
+export function afterBytes(buffers: readonly Uint8Array[], count: number): Uint8Array[] {
+  let skipped = 0;
+  for (const [at, buffer] of buffers.entries()) {
+    const isPast = skipped + buffer.length > count;
+    if (isPast) return [buffer.subarray(count - skipped), ...buffers.slice(at + 1)];
+    skipped += buffer.length;
+  }
+  return [];
+}

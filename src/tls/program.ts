@@ -1,10 +1,11 @@
 /** The cleartext side of a tunnel: the pipe a program writes to, and the one it reads from. */
 
-import { SystemError } from "../posix/index.ts";
+import { afterBytes, SystemError, WRITEV_BUFFERS_MAX } from "../posix/index.ts";
 import type { Posix, Readiness, Watch } from "../posix/index.ts";
 import type { Ends } from "./wire.ts";
 
-const BUFFER_BYTES = 65_536;
+/** What a pipe has room for (pipe(7)). */
+const PIPE_BYTES = 65_536;
 
 /** Buffers that are not in use, for all tunnels: only those that just move data hold one. */
 const SPARE: Buffer[] = [];
@@ -19,6 +20,8 @@ export interface ProgramEvents {
   closed(): void;
   /** The program has closed its input. */
   stoppedReading(): void;
+  /** The program does not read as fast as it is given: it is to get no more until `hasRoom`. */
+  isFull(): void;
   /** What had to wait has been written: there is room for more. */
   hasRoom(): void;
   /** The program has got everything that it wanted, and has been shown the end. */
@@ -36,7 +39,10 @@ export class Program {
   #isEnding = false;
   /** What the program wrote last is on its way. */
   #isTaking = false;
-  #pending: Uint8Array | undefined;
+  /** What the program has not got yet: of this turn of the event loop, or because it does not read. */
+  #waiting: Uint8Array[] = [];
+  #waitingBytes = 0;
+  #waitsFor: "nothing" | "endOfTurn" | "room" = "nothing";
 
   /** `read` is what the program writes to. Both are nonblocking, and its own from now on. */
   constructor(posix: Posix, ends: Ends, events: ProgramEvents) {
@@ -52,27 +58,38 @@ export class Program {
     this.#input.update({ hangup: true });
   }
 
-  /** Give the program bytes; false when it is to get no more until `hasRoom`. */
-  deliver(bytes: Uint8Array): boolean {
-    if (!this.#isInputOpen) return true;
-    const left = this.#write(bytes);
-    if (left === undefined) return true;
-    this.#pending = left;
-    this.#input.update({ writable: true });
-    return false;
+  /**
+   * Give the program bytes. What is decrypted in one turn of the event loop, a record at a time, leaves
+   * with one system call at its end, and wakes the program once; or as soon as it fills the pipe.
+   */
+  deliver(bytes: Uint8Array): void {
+    if (!this.#isInputOpen) return;
+    this.#waiting.push(bytes);
+    this.#waitingBytes += bytes.length;
+    if (this.#waitsFor === "room") return;
+    if (this.#waitingBytes >= PIPE_BYTES || this.#waiting.length >= WRITEV_BUFFERS_MAX) {
+      this.#flush();
+    } else if (this.#waitsFor === "nothing") {
+      this.#waitsFor = "endOfTurn";
+      queueMicrotask(() => {
+        if (this.#waitsFor === "endOfTurn") this.#flush();
+      });
+    }
   }
 
   /** Show the program the end of its input, once it has got everything. */
   endDelivery(): void {
     this.#isEnding = true;
-    if (this.#pending === undefined) this.#endNow();
+    if (this.#waiting.length === 0) this.#endNow();
   }
 
   /** Show the program the end of its input, whatever it has not got yet. */
   closeInput(): void {
     if (!this.#isInputOpen) return;
+    if (this.#waitsFor === "endOfTurn") this.#writeWaiting();
     this.#isInputOpen = false;
-    this.#pending = undefined;
+    this.#waitsFor = "nothing";
+    this.#waiting = [];
     this.#input.close();
     this.#posix.close(this.#ends.write);
   }
@@ -90,7 +107,7 @@ export class Program {
       this.#output.update({}); // until it is taken; mostly it is before there is more
       return;
     }
-    const buffer = SPARE.pop() ?? Buffer.allocUnsafeSlow(BUFFER_BYTES);
+    const buffer = SPARE.pop() ?? Buffer.allocUnsafeSlow(PIPE_BYTES);
     const count = this.#attempt(() => this.#posix.read(this.#ends.read, buffer));
     if (count === undefined || count === "failed" || count === 0) {
       giveBack(buffer);
@@ -112,29 +129,33 @@ export class Program {
   }
 
   #ready({ hangup }: Readiness): void {
-    if (hangup) {
+    if (hangup) this.#inputLost();
+    else this.#flush();
+  }
+
+  #flush(): void {
+    if (!this.#writeWaiting()) {
       this.#inputLost();
       return;
     }
-    const left = this.#pending === undefined ? undefined : this.#write(this.#pending);
-    if (!this.#isInputOpen) return;
-    this.#pending = left;
-    if (left !== undefined) return;
-    this.#input.update({ hangup: true });
-    if (this.#isEnding) this.#endNow();
-    else this.#events.hasRoom();
+    const wasFull = this.#waitsFor === "room";
+    const isFull = this.#waiting.length > 0;
+    this.#waitsFor = isFull ? "room" : "nothing";
+    this.#input.update(isFull ? { writable: true } : { hangup: true });
+    if (isFull && !wasFull) this.#events.isFull();
+    else if (!isFull && this.#isEnding) this.#endNow();
+    else if (!isFull && wasFull) this.#events.hasRoom();
   }
 
-  /** What could not be written yet. */
-  #write(bytes: Uint8Array): Uint8Array | undefined {
-    const count = this.#attempt(() => this.#posix.write(this.#ends.write, bytes));
-    if (count === "failed") {
-      this.#inputLost();
-      return undefined;
-    }
-    if (count === undefined) return bytes;
+  /** Write what there is room for; false when nobody will read it. */
+  #writeWaiting(): boolean {
+    const count = this.#attempt(() => this.#posix.writev(this.#ends.write, this.#waiting));
+    if (count === "failed") return false;
+    if (count === undefined) return true;
     this.#events.moved();
-    return count < bytes.length ? bytes.subarray(count) : undefined;
+    this.#waiting = afterBytes(this.#waiting, count);
+    this.#waitingBytes -= count;
+    return true;
   }
 
   #inputLost(): void {

@@ -132,6 +132,7 @@ export class Tunnel {
       arrived: (bytes, taken) => this.#socket.write(bytes, taken),
       closed: () => this.#programClosed(),
       stoppedReading: () => this.#programStoppedReading(),
+      isFull: () => this.#socket.pause(),
       hasRoom: () => this.#socket.resume(),
       delivered: () => this.#delivered(),
     });
@@ -146,7 +147,7 @@ export class Tunnel {
     program.start();
     if (this.#isSendDone) program.closeOutput();
     this.#socket.on("data", (bytes: Buffer) => {
-      if (this.#receiving === "open" && !program.deliver(bytes)) this.#socket.pause();
+      if (this.#receiving === "open") program.deliver(bytes);
     });
     // A peer that has nothing to say may have ended already.
     if (this.#socket.readableEnded) program.endDelivery();

@@ -6,17 +6,15 @@
  */
 
 import { Duplex } from "node:stream";
-import { SystemError } from "../posix/index.ts";
+import { afterBytes, SystemError } from "../posix/index.ts";
 import type { Fd, Posix, Readiness, Watch } from "../posix/index.ts";
 import { RecordCounter } from "./records.ts";
 
+/** What is read at a time. With less, or with more than stays in a cache, throughput goes down. */
 const BUFFER_BYTES = 65_536;
 
 /** What is read lands here, for all connections: one that is silent has no buffer of its own. */
 let input = Buffer.allocUnsafeSlow(BUFFER_BYTES);
-
-/** Records that are written together are put together here, and leave with one system call. */
-const OUTPUT = Buffer.allocUnsafeSlow(2 * BUFFER_BYTES);
 
 /** A way in and a way out, which may be the same descriptor. */
 export interface Ends {
@@ -43,7 +41,8 @@ export class Wire extends Duplex {
   readonly #readWatch: Watch;
   readonly #writeWatch: Watch;
   #isReading = false;
-  #pending: Uint8Array | undefined;
+  /** What is being written. */
+  #pending: readonly Uint8Array[] = [];
   #written: Callback | undefined;
   #isWriteSideOpen = true;
 
@@ -83,13 +82,14 @@ export class Wire extends Duplex {
   }
 
   override _write(chunk: Uint8Array, _encoding: BufferEncoding, written: Callback): void {
-    this.#send(chunk, written);
+    this.#send([chunk], written);
   }
 
   override _writev(chunks: readonly { readonly chunk: Uint8Array }[], written: Callback): void {
-    this.#send(joined(chunks), written);
-    // What has to wait must not wait where the next records go.
-    if (this.#pending !== undefined) this.#pending = Buffer.from(this.#pending);
+    this.#send(
+      chunks.map(({ chunk }) => chunk),
+      written,
+    );
   }
 
   override _final(done: Callback): void {
@@ -110,13 +110,13 @@ export class Wire extends Duplex {
 
   #ready({ readable, writable, hangup }: Readiness): void {
     if (this.#isReading && (readable || hangup)) this.#receive();
-    if (this.#pending !== undefined && (writable || hangup)) this.#flush();
+    if (this.#pending.length > 0 && (writable || hangup)) this.#flush();
   }
 
   #wait(): void {
     if (this.destroyed) return;
     const readable = this.#isReading;
-    const writable = this.#pending !== undefined;
+    const writable = this.#pending.length > 0;
     if (this.#readWatch === this.#writeWatch) this.#readWatch.update({ readable, writable });
     else {
       this.#readWatch.update({ readable });
@@ -161,16 +161,15 @@ export class Wire extends Duplex {
     this.#wait();
   }
 
-  #send(bytes: Uint8Array, written: Callback): void {
+  #send(bytes: readonly Uint8Array[], written: Callback): void {
     this.#pending = bytes;
     this.#written = written;
     this.#flush();
   }
 
   #flush(): void {
-    while (this.#pending !== undefined && this.#isWriteSideOpen) {
-      const bytes = this.#pending;
-      const count = this.#attempt(() => this.#posix.write(this.#ends.write, bytes));
+    while (this.#pending.length > 0 && this.#isWriteSideOpen) {
+      const count = this.#attempt(() => this.#posix.writev(this.#ends.write, this.#pending));
       if (count === undefined) {
         this.#wait();
         return;
@@ -180,10 +179,10 @@ export class Wire extends Duplex {
         this.#events.writeFailed(count);
       } else {
         this.#events.moved();
-        this.#pending = count === bytes.length ? undefined : bytes.subarray(count);
+        this.#pending = afterBytes(this.#pending, count);
       }
     }
-    this.#pending = undefined;
+    this.#pending = [];
     const written = this.#written;
     this.#written = undefined;
     this.#wait();
@@ -198,15 +197,4 @@ export class Wire extends Duplex {
       throw error;
     }
   }
-}
-
-function joined(chunks: readonly { readonly chunk: Uint8Array }[]): Uint8Array {
-  const total = chunks.reduce((sum, { chunk }) => sum + chunk.length, 0);
-  const bytes = total > OUTPUT.length ? Buffer.allocUnsafeSlow(total) : OUTPUT.subarray(0, total);
-  let at = 0;
-  for (const { chunk } of chunks) {
-    bytes.set(chunk, at);
-    at += chunk.length;
-  }
-  return bytes;
 }

@@ -91,7 +91,26 @@ describe("reading and writing", () => {
     const [one, other] = posix.socketPair("stream");
     posix.close(other);
     expect(codeOf(() => posix.write(one, bytes("x")))).toBe("EPIPE");
+    expect(codeOf(() => posix.writev(one, [bytes("x")]))).toBe("EPIPE");
     posix.close(one);
+  });
+
+  test("of several buffers takes nothing but bytes", () => {
+    const [reader, writer] = posix.pipe();
+    const others: unknown[] = [
+      [bytes("x"), "y"],
+      [new Float64Array(1)],
+      [undefined],
+      "z",
+      undefined,
+    ];
+    for (const buffers of others) {
+      expect(() => posix.writev(writer, buffers as Uint8Array[])).toThrow(TypeError);
+    }
+    posix.setNonblocking(reader, true);
+    expect(posix.read(reader, new Uint8Array(1))).toBeUndefined();
+    posix.close(reader);
+    posix.close(writer);
   });
 
   test("nothing at all is allowed", () => {
@@ -107,6 +126,7 @@ describe("reading and writing", () => {
       () => posix.close(CLOSED),
       () => posix.read(CLOSED, new Uint8Array(1)),
       () => posix.write(CLOSED, new Uint8Array(1)),
+      () => posix.writev(CLOSED, [new Uint8Array(1)]),
       () => posix.dup(CLOSED),
       () => posix.dup2(CLOSED, 200),
       () => posix.setCloseOnExec(CLOSED, true),

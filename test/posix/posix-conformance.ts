@@ -1,6 +1,7 @@
 /** What callers may rely on, whichever kernel they talk to: the real one or the fake. */
 import { describe, expect, test } from "vitest";
 
+import { WRITEV_BUFFERS_MAX } from "../../src/posix/posix.ts";
 import type { Posix, SocketAddress } from "../../src/posix/posix.ts";
 import { codeOf } from "./program.ts";
 
@@ -30,6 +31,23 @@ export function posixConformance(kernel: string, posix: Posix, folder: string): 
       expect(posix.waitReady(writer, { writable: true }, 0)).toBeUndefined();
       posix.close(reader);
       expect(codeOf(() => posix.write(writer, BYTES))).toBe("EPIPE");
+      posix.close(writer);
+    });
+
+    test("buffers are written one after the other, as far as there is room", () => {
+      const [reader, writer] = posix.pipe();
+      posix.setNonblocking(writer, true);
+      const into = new Uint8Array(64);
+      expect(posix.writev(writer, [BYTES, new Uint8Array(0), BYTES.subarray(4)])).toBe(16);
+      expect(posix.read(reader, into)).toBe(16);
+      expect(Buffer.from(into.subarray(0, 16)).toString()).toBe("some bytes bytes");
+      expect(posix.writev(writer, [])).toBe(0);
+      const many = Array.from({ length: WRITEV_BUFFERS_MAX + 1 }, () => Uint8Array.of(1));
+      expect(posix.writev(writer, many)).toBe(WRITEV_BUFFERS_MAX);
+      expect(posix.writev(writer, [BYTES, new Uint8Array(1_000_000)])).toBeLessThan(1_000_000);
+      expect(posix.writev(writer, [BYTES])).toBeUndefined();
+      posix.close(reader);
+      expect(codeOf(() => posix.writev(writer, [BYTES]))).toBe("EPIPE");
       posix.close(writer);
     });
 

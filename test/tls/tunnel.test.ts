@@ -137,6 +137,16 @@ test("a record that makes no sense ends the tunnel, and is told", async () => {
   expect(await scene.end()).toMatchObject({ exitCode: 98 });
 });
 
+test("what came in one piece with a record that makes no sense still arrives", async () => {
+  const scene = await open();
+  scene.plain.cork();
+  scene.peer.write("last words");
+  scene.plain.write(Buffer.from([23, 3, 3, 0, 40, ...Buffer.alloc(40, 0x55)]));
+  scene.plain.uncork();
+  expect(await read(scene.stdin)).toBe("last words");
+  expect(await scene.end()).toMatchObject({ exitCode: 98 });
+});
+
 test("a handshake that does not come is given up", async () => {
   const { fd, plain } = await openConnection(posix);
   const network = { read: fd, write: fd };

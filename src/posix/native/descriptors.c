@@ -8,6 +8,7 @@
 #include <sched.h>
 #include <sys/socket.h>
 #include <sys/syscall.h>
+#include <sys/uio.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -16,6 +17,9 @@ enum { ACCESS_MASK = 3, OPTIONS_SHIFT = 2 };
 static const int OPEN_OPTIONS[] = {O_NONBLOCK, O_CREAT,     O_EXCL,    O_TRUNC,
                                    O_APPEND,   O_DIRECTORY, O_NOFOLLOW};
 static const int ACCESS_MODES[] = {O_RDONLY, O_WRONLY, O_RDWR, O_RDWR};
+
+/* WRITEV_BUFFERS_MAX of posix.ts */
+enum { VECTORS_MAX = 64 };
 
 /* open(path, flags, mode) */
 static napi_value method_open(napi_env env, napi_callback_info info) {
@@ -68,6 +72,36 @@ static napi_value method_write(napi_env env, napi_callback_info info) {
   RETRY(outcome, send(fd, bytes.data, bytes.length, MSG_NOSIGNAL));
   if (outcome < 0 && errno == ENOTSOCK) RETRY(outcome, write(fd, bytes.data, bytes.length));
   return transferred(env, "write", outcome);
+}
+
+/* The vectors of an array of Uint8Arrays, of VECTORS_MAX at most; how many. */
+static size_t vectors_argument(struct call *call, size_t index, struct iovec *vectors) {
+  uint32_t length = 0;
+  if (napi_get_array_length(call->env, call->argv[index], &length) != napi_ok)
+    refuse_call(call, "not an array");
+  if (length > VECTORS_MAX) length = VECTORS_MAX;
+  for (uint32_t i = 0; i < length && !call->invalid; i++) {
+    struct call element = {.env = call->env, .argc = 1};
+    napi_get_element(call->env, call->argv[index], i, &element.argv[0]);
+    struct bytes bytes = bytes_argument(&element, 0);
+    vectors[i] = (struct iovec){.iov_base = bytes.data, .iov_len = bytes.length};
+    call->invalid = element.invalid;
+  }
+  return length;
+}
+
+/* writev(fd, buffers) */
+static napi_value method_writev(napi_env env, napi_callback_info info) {
+  struct call call = begin_call(env, info);
+  int fd = int_argument(&call, 0);
+  struct iovec vectors[VECTORS_MAX];
+  size_t count = vectors_argument(&call, 1, vectors);
+  if (call.invalid) return NULL;
+  struct msghdr message = {.msg_iov = vectors, .msg_iovlen = count};
+  ssize_t outcome;
+  RETRY(outcome, sendmsg(fd, &message, MSG_NOSIGNAL));
+  if (outcome < 0 && errno == ENOTSOCK) RETRY(outcome, writev(fd, vectors, (int)count));
+  return transferred(env, "writev", outcome);
 }
 
 /* peek(fd, into): sockets only; never waits and takes nothing */
@@ -211,6 +245,7 @@ const struct method descriptor_methods[] = {
     {"close", method_close},
     {"read", method_read},
     {"write", method_write},
+    {"writev", method_writev},
     {"peek", method_peek},
     {"pipe", method_pipe},
     {"dup2", method_dup2},
