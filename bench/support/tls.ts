@@ -24,6 +24,9 @@ const PROGRAMS = {
   stay: `char b; return write(1, "hello\\n", 6) != 6 || read(0, &b, 1) != 0;`,
 } as const;
 
+/** What the certificate of the servers is about. */
+export type KeyType = "p256" | "rsa2048";
+
 type ProgramName = keyof typeof PROGRAMS;
 type Words = readonly (string | number)[];
 
@@ -33,11 +36,15 @@ export class Kit {
   readonly #folder = mkdtempSync(join(tmpdir(), "ucspi-bench-"));
 
   /** Where there is no compiler, or no OpenSSL for it, `use` is not called, and a row says so. */
-  static async with(bench: Bench, use: (kit: Kit) => Promise<Row[]>): Promise<Row[]> {
+  static async with(
+    bench: Bench,
+    use: (kit: Kit) => Promise<Row[]>,
+    key: KeyType = "p256",
+  ): Promise<Row[]> {
     const kit = new Kit(bench);
     try {
       if (!kit.#compile()) return [row("all of it: there is no cc, or no OpenSSL for it")];
-      kit.#makeCertificate();
+      kit.#makeCertificate(key);
       return await use(kit);
     } finally {
       rmSync(kit.#folder, { recursive: true });
@@ -80,6 +87,12 @@ export class Kit {
       words: [process.execPath, "--expose-gc", handler],
       variables: this.#variables(),
     };
+  }
+
+  /** The same without us: nothing but node:tls. */
+  bareHandler(): Subject {
+    const handler = join(this.#root, "bench", "support", "bare-handler.mjs");
+    return { name: "node:tls", words: [process.execPath, handler], variables: this.#variables() };
   }
 
   stunnelTo(backend: number): Subject[] {
@@ -143,8 +156,8 @@ export class Kit {
     );
   }
 
-  #makeCertificate(): void {
-    const words = ["-t", "p256", "server", this.#folder, "localhost"];
+  #makeCertificate(key: KeyType): void {
+    const words = ["-t", key, "server", this.#folder, "localhost"];
     if (!isDone(join(this.#root, "bin", "ucspi-cert"), words)) throw new Error("no certificate");
   }
 }
