@@ -61,8 +61,17 @@ function processesOf({ process: server }: Running): number[] {
   const engines = children
     .split(" ")
     .map(Number)
-    .filter((child) => child > 0 && readlinkSync(`/proc/${child}/exe`) === process.execPath);
+    .filter((child) => child > 0 && executableOf(child) === process.execPath);
   return [pid, ...engines];
+}
+
+/** Undefined for a program that ends just now. */
+function executableOf(pid: number): string | undefined {
+  try {
+    return readlinkSync(`/proc/${pid}/exe`);
+  } catch {
+    return undefined;
+  }
 }
 
 function residentBytes(pids: readonly number[]): number {
