@@ -10,6 +10,7 @@ import { TlsMaterialError } from "../../src/tls/index.ts";
 import type { MaterialFiles } from "../../src/tls/index.ts";
 import { newScene } from "../support/scene.ts";
 import type { Scene } from "../support/scene.ts";
+import { configurationOf } from "./sample-configuration.ts";
 
 /** Configurations of which each says what is in the file that KEYFILE names, and the loads so far. */
 function newConfigurations({ hasNames = false } = {}) {
@@ -30,40 +31,16 @@ function newConfigurations({ hasNames = false } = {}) {
     load(variables, files) {
       const path = variables.get("KEYFILE") ?? "";
       loads.push(path);
-      return configurationOf(path, files);
+      return loadFrom(path, files);
     },
   });
   return { configurations, loads, warnings, clock };
 }
 
-function configurationOf(path: string, files: MaterialFiles): EngineConfiguration {
+function loadFrom(path: string, files: MaterialFiles): EngineConfiguration {
   const text = files.read(path).toString();
   if (text === "broken") throw new TlsMaterialError(96, "it is broken");
-  return {
-    speaker: text,
-    settings: {
-      handshakeTimeoutMs: undefined,
-      idleTimeoutMs: undefined,
-      tellsTimeout: false,
-      sendsCloseNotify: false,
-      enforcesCloseNotify: false,
-      closesBothWays: false,
-    },
-    party: {
-      role: "client",
-      material: {
-        pair: undefined,
-        anchors: [],
-        serverName: undefined,
-        verifiesCertificate: false,
-        verifiesName: false,
-        minVersion: "TLSv1.2",
-        maxVersion: "TLSv1.3",
-        ciphers: undefined,
-        alpn: [],
-      },
-    },
-  };
+  return configurationOf(text);
 }
 
 function naming(scene: Scene, file: string, ...others: readonly string[]): Environment {

@@ -12,7 +12,8 @@ import {
   parseReply,
   parseRequest,
 } from "../../../src/tls/engine/messages.ts";
-import type { EngineConfiguration, Reply, Request } from "../../../src/tls/engine/messages.ts";
+import type { Reply, Request } from "../../../src/tls/engine/messages.ts";
+import { configurationOf } from "../sample-configuration.ts";
 
 const posix = loadPosix();
 
@@ -81,34 +82,6 @@ function newClient() {
     for (const { socket } of engines) posix.close(socket);
   }
   return { client, engines, engine, buried, [Symbol.dispose]: dispose };
-}
-
-function configurationOf(speaker: string): EngineConfiguration {
-  return {
-    speaker,
-    settings: {
-      handshakeTimeoutMs: undefined,
-      idleTimeoutMs: undefined,
-      tellsTimeout: false,
-      sendsCloseNotify: false,
-      enforcesCloseNotify: false,
-      closesBothWays: false,
-    },
-    party: {
-      role: "client",
-      material: {
-        pair: undefined,
-        anchors: [],
-        serverName: undefined,
-        verifiesCertificate: false,
-        verifiesName: false,
-        minVersion: "TLSv1.2",
-        maxVersion: "TLSv1.3",
-        ciphers: undefined,
-        alpn: [],
-      },
-    },
-  };
 }
 
 const CONFIGURATION = configurationOf("test");
