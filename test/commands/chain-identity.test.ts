@@ -2,7 +2,7 @@
 
 import { readFileSync } from "node:fs";
 import { describe, expect } from "vitest";
-import { bothWays, isRoot } from "../support/scene.ts";
+import { bothWays, withoutOthers } from "../support/scene.ts";
 import type { SceneMaker } from "../support/scene.ts";
 
 const NUMBERS = 'printf "%s %s %s\\n" "${UID-none}" "${GID-none}" "${GIDLIST-none}"';
@@ -113,7 +113,7 @@ bothWays("an account that is unknown or nonsense runs nothing", async (scenes) =
   }
 });
 
-describe.runIf(isRoot)("as root", () => {
+describe.skipIf(withoutOthers !== "")(`as root${withoutOthers}`, () => {
   bothWays("s6-applyuidgid changes what it is told to", async (scenes) => {
     expect(await identity(scenes, "s6-applyuidgid -u 5 -g 6 -G 8,7")).toBe("5 6 6 7 8");
     expect(await identity(scenes, "s6-applyuidgid -G 7,9")).toBe("0 0 0 7 9");

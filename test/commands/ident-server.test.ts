@@ -6,7 +6,7 @@ import type { AddressInfo } from "node:net";
 import { describe, expect, test } from "vitest";
 import { EXIT } from "../../src/chain/index.ts";
 import { connectAs, identAddress } from "../support/ident.ts";
-import { bothWays, isRoot, newScene } from "../support/scene.ts";
+import { bothWays, newScene, withoutOthers } from "../support/scene.ts";
 import { ask, dial } from "../ucspi/dial.ts";
 import { startServer } from "../ucspi/servers.ts";
 
@@ -80,18 +80,21 @@ describe("a client that asks about a connection of its own", () => {
     }
   });
 
-  test.skipIf(!isRoot)("of another user is told that one (skipped unless root)", async () => {
-    await using scene = await newScene();
-    await using other = await target();
-    const { port } = await startServer(scene, "", ["s6-setuidgid", "nobody", NAME]);
-    for (const [id, name] of [
-      [1, "daemon"],
-      [54_321, "54321"],
-    ] as const) {
-      const { local, remote } = await connectAs(scene, id, other);
-      expect(await ask(port, `${local},${remote}\n`)).toContain(`USERID : UNIX : ${name}\r\n`);
-    }
-  });
+  test.skipIf(withoutOthers !== "")(
+    `of another user is told that one${withoutOthers}`,
+    async () => {
+      await using scene = await newScene();
+      await using other = await target();
+      const { port } = await startServer(scene, "", ["s6-setuidgid", "nobody", NAME]);
+      for (const [id, name] of [
+        [1, "daemon"],
+        [54_321, "54321"],
+      ] as const) {
+        const { local, remote } = await connectAs(scene, id, other);
+        expect(await ask(port, `${local},${remote}\n`)).toContain(`USERID : UNIX : ${name}\r\n`);
+      }
+    },
+  );
 });
 
 describe("a client that asks about something else", () => {

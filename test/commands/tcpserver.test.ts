@@ -1,6 +1,6 @@
 import { describe, expect, test } from "vitest";
 import { EXIT } from "../../src/chain/index.ts";
-import { BIN, bothWays, isAlive, isRoot, newScene, peer } from "../support/scene.ts";
+import { BIN, bothWays, isAlive, newScene, peer, withoutOthers } from "../support/scene.ts";
 import { ask, dial } from "../ucspi/dial.ts";
 import { logOf, startServer } from "../ucspi/servers.ts";
 
@@ -466,7 +466,7 @@ describe("several addresses", () => {
   });
 });
 
-describe.skipIf(!isRoot)(`identity${isRoot ? "" : " (skipped: not root)"}`, () => {
+describe.skipIf(withoutOthers !== "")(`identity${withoutOthers}`, () => {
   const who = ["sh", "-c", "id -u; id -g; id -G; echo ${UID-unset} ${GID-unset} ${GIDLIST-unset}"];
 
   bothWays("-u, -g and -G are those of server and program", async (newScene) => {

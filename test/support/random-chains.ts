@@ -2,7 +2,7 @@
 
 import fc from "fast-check";
 import { expect } from "vitest";
-import { isRoot, newScene } from "./scene.ts";
+import { newScene, withoutOthers } from "./scene.ts";
 import type { Way } from "./scene.ts";
 
 const envdirOptions = fc.subarray(["-n", "-f", "-L", "-I"]);
@@ -27,7 +27,7 @@ const link = fc.oneof(
     ["s6-envuidgid", "no-such-account"],
   ),
   fc.constantFrom(["s6-applyuidgid", "-z"], ["s6-applyuidgid", "-U"], ["s6-connlimit"]),
-  isRoot
+  withoutOthers === ""
     ? fc.constantFrom(["s6-applyuidgid", "-g", "6"], ["s6-setuidgid", "nobody"])
     : fc.constant(["s6-setuidgid", ""]),
 );

@@ -11,7 +11,7 @@ import { spawn } from "node:child_process";
 import type { ChildProcess } from "node:child_process";
 import { once } from "node:events";
 import { accessSync, constants, existsSync, mkdirSync, mkdtempSync, readFileSync } from "node:fs";
-import { chmodSync, rmSync, writeFileSync } from "node:fs";
+import { chmodSync, rmSync, statSync, writeFileSync } from "node:fs";
 import { createServer } from "node:net";
 import { tmpdir } from "node:os";
 import { dirname, join, resolve } from "node:path";
@@ -72,6 +72,21 @@ export function bothWays(
 
 /** May the tests do what only root may? For `test.skipIf(!isRoot)`. */
 export const isRoot = process.getuid?.() === 0;
+
+/**
+ * May other users, whom a test becomes, run our commands? For `test.skipIf(withoutOthers !== "")` and for
+ * its title. Root's own home, for one, is closed to them.
+ */
+export const withoutOthers = !isRoot
+  ? " (skipped: not root)"
+  : isOpenToAll(ROOT)
+    ? ""
+    : " (skipped: the checkout is in a directory that is closed to others)";
+
+function isOpenToAll(directory: string): boolean {
+  const isOpen = (statSync(directory).mode & 0o001) !== 0;
+  return isOpen && (directory === "/" || isOpenToAll(dirname(directory)));
+}
 
 /** A program of somebody else that a test talks to. */
 export interface Peer {
