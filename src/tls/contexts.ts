@@ -6,7 +6,7 @@
  * here asks for the `verdict` once it is secure, and lets nothing through before.
  */
 
-import { createHash, constants, hkdfSync, randomBytes } from "node:crypto";
+import { createHash, constants, randomBytes } from "node:crypto";
 import { isIP } from "node:net";
 import type { Duplex } from "node:stream";
 import { checkServerIdentity, connect, createSecureContext, TLSSocket } from "node:tls";
@@ -53,7 +53,7 @@ export class ServerContexts {
     this.#clock = clock;
     checkCiphers(material);
     this.#epoch = this.#currentEpoch();
-    this.#contexts = tableOf(material, this.#epoch);
+    this.#contexts = tableOf(material);
   }
 
   /** Start the handshake with a client; `secure` and `error` of the socket tell how it ends. */
@@ -92,7 +92,7 @@ export class ServerContexts {
   #currentContexts(): ContextTable {
     const epoch = this.#currentEpoch();
     if (epoch !== this.#epoch) {
-      this.#contexts = tableOf(this.#material, epoch);
+      this.#contexts = tableOf(this.#material);
       this.#epoch = epoch;
     }
     return this.#contexts;
@@ -165,8 +165,8 @@ interface SessionOptions {
   readonly ticketKeys?: Buffer;
 }
 
-function tableOf(material: ServerMaterial, epoch: bigint): ContextTable {
-  const sessions = sessionOptions(material, epoch);
+function tableOf(material: ServerMaterial): ContextTable {
+  const sessions = sessionOptions(material);
   const { sniLevel, defaultPair, namedPairs } = material;
   const initial = contextOf(material, defaultPair, sessions);
   const named = namedPairs.map(
@@ -177,18 +177,14 @@ function tableOf(material: ServerMaterial, epoch: bigint): ContextTable {
 
 /**
  * A session stands for the verification of its client's certificate, so it must not outlive a change of
- * whom we trust: the anchors are part of what the keys are derived from.
+ * whom we trust: that takes other contexts, with keys of their own.
  */
-function sessionOptions(material: ServerMaterial, epoch: bigint): SessionOptions {
-  const { clientCertificate, anchors, ticketSeed } = material;
+function sessionOptions({ clientCertificate, anchors }: ServerMaterial): SessionOptions {
   const policy = createHash("sha256")
     .update(JSON.stringify([clientCertificate, anchors]))
     .digest("hex");
-  const ticketKeys =
-    ticketSeed === undefined
-      ? randomBytes(TICKET_KEYS_BYTES)
-      : Buffer.from(hkdfSync("sha256", ticketSeed, "", `${policy} ${epoch}`, TICKET_KEYS_BYTES));
-  return { sessionIdContext: policy.slice(0, SESSION_ID_CONTEXT_LENGTH), ticketKeys };
+  const sessionIdContext = policy.slice(0, SESSION_ID_CONTEXT_LENGTH);
+  return { sessionIdContext, ticketKeys: randomBytes(TICKET_KEYS_BYTES) };
 }
 
 function contextOf(

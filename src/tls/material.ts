@@ -39,11 +39,6 @@ export interface ServerMaterial extends TlsPolicy {
   readonly clientCertificate: ClientCertificate;
   /** In PEM. None where no client certificate is asked for. */
   readonly anchors: readonly string[];
-  /**
-   * A secret that the keys of session tickets are made of, so that several processes can resume each
-   * other's sessions; undefined: keys of this process alone.
-   */
-  readonly ticketSeed: string | undefined;
 }
 
 /** A pair for a name, as in `KEYFILE:name`. */
@@ -66,10 +61,7 @@ export interface ClientMaterial extends TlsPolicy {
 type PolicyOptions = Pick<TlsdIoOptions, "versions" | "ciphers" | "alpn">;
 
 export type ServerMaterialOptions = PolicyOptions &
-  Pick<TlsdIoOptions, "clientCertificate"> & {
-    readonly sniLevel: SniLevel;
-    readonly ticketSeed?: string | undefined;
-  };
+  Pick<TlsdIoOptions, "clientCertificate"> & { readonly sniLevel: SniLevel };
 
 export type ClientMaterialOptions = PolicyOptions &
   Pick<TlscIoOptions, "sendsCertificate" | "serverName" | "verifiesCertificate" | "verifiesName">;
@@ -87,7 +79,7 @@ export function loadServerMaterial(
   options: ServerMaterialOptions,
   files: MaterialFiles,
 ): ServerMaterial {
-  const { sniLevel, clientCertificate, ticketSeed } = options;
+  const { sniLevel, clientCertificate } = options;
   const namedPairs = sniLevel === 0 ? [] : loadNamedPairs(variables, files);
   if (sniLevel === 2 && namedPairs.length === 0) {
     throw new UnsetVariable(96, "no suitable keypairs found in the environment");
@@ -99,7 +91,6 @@ export function loadServerMaterial(
     namedPairs,
     clientCertificate,
     anchors: clientCertificate === "none" ? [] : requireAnchors(variables, files, "server"),
-    ticketSeed,
   };
 }
 

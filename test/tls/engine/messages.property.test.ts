@@ -157,7 +157,6 @@ test("a configuration travels in parts that fit, in order", () => {
         namedPairs: [],
         clientCertificate: "none",
         anchors: [],
-        ticketSeed: undefined,
         minVersion: "TLSv1.2",
         maxVersion: "TLSv1.3",
         ciphers: undefined,
