@@ -1,5 +1,6 @@
 /** The secret behind pseudonyms, from a file: its bytes, less one newline at the end. */
 
+import { readHead } from "../posix/index.ts";
 import type { Posix } from "../posix/index.ts";
 
 /** Less could be found out by trying; more is not a secret but another file. */
@@ -16,18 +17,4 @@ export function readSecret(posix: Posix, path: string): Uint8Array {
     throw new RangeError(`a secret has ${SECRET_BYTES_MIN} to ${SECRET_BYTES_MAX} bytes`);
   }
   return secret;
-}
-
-function readHead(posix: Posix, path: string, bytesMax: number): Uint8Array {
-  const fd = posix.open(path, "read");
-  try {
-    const bytes = new Uint8Array(bytesMax);
-    let used = 0;
-    for (let count: number | undefined = -1; count !== 0 && used < bytesMax; used += count) {
-      count = posix.read(fd, bytes.subarray(used)) ?? 0;
-    }
-    return bytes.subarray(0, used);
-  } finally {
-    posix.close(fd);
-  }
 }

@@ -26,4 +26,5 @@ export type {
 } from "./posix.ts";
 export { loadPosix } from "./native.ts";
 export { afterBytes, writeFully } from "./write.ts";
+export { readHead } from "./read-head.ts";
 export { packageRoot } from "./package-root.ts";

@@ -1,7 +1,7 @@
 /** The time zone that the variable TZ stands for, as libc reads it (tzset(3)). */
 
-import { errnoOf } from "../../posix/index.ts";
-import type { Fd, Posix } from "../../posix/index.ts";
+import { errnoOf, readHead } from "../../posix/index.ts";
+import type { Posix } from "../../posix/index.ts";
 import { parseTzif, TZIF_BYTES_MAX } from "./tzif.ts";
 import { parseZoneRule } from "./zone-rule.ts";
 import { UTC_ZONE } from "./zone.ts";
@@ -28,24 +28,9 @@ export function loadZone(posix: Posix, tz: string | undefined): Zone {
 /** The zone in a file; undefined when it cannot be read or is not one. */
 function readZone(posix: Posix, path: string): Zone | undefined {
   try {
-    const fd = posix.open(path, "read", { nonblocking: true });
-    try {
-      return parseTzif(readAll(posix, fd));
-    } finally {
-      posix.close(fd);
-    }
+    return parseTzif(readHead(posix, path, TZIF_BYTES_MAX, { nonblocking: true }));
   } catch (error) {
     if (errnoOf(error) === undefined) throw error;
     return undefined;
-  }
-}
-
-/** As much as a zone may have. */
-function readAll(posix: Posix, fd: Fd): Uint8Array {
-  const bytes = new Uint8Array(TZIF_BYTES_MAX);
-  for (let used = 0; ;) {
-    const count = posix.read(fd, bytes.subarray(used)) ?? 0;
-    used += count;
-    if (count === 0) return bytes.subarray(0, used);
   }
 }
