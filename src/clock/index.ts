@@ -13,3 +13,4 @@ export {
   unpackTai64n,
 } from "./tai64n.ts";
 export type { Tai64n } from "./tai64n.ts";
+export { waitReady } from "./wait-ready.ts";

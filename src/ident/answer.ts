@@ -20,7 +20,7 @@ const OPERATING_SYSTEM_CHARACTERS_MAX = 64;
 const OPERATING_SYSTEM = /^[!-9;-~]+(?: ?, ?[!-9;-~]+)?$/;
 
 /** A control byte of ASCII ends or disturbs a line; all others may be in a user. */
-const CONTROL = /[\0-\x1f\x7f]/; // oxlint-disable-line no-control-regex -- that is what it looks for
+const CONTROL = /[^\P{Cc}\x80-\x9f]/u;
 
 /** May this be sent as a user? It has 1 to 511 bytes, and none of them is a control byte. */
 export function isIdentUser(user: string): boolean {

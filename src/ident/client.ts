@@ -4,10 +4,10 @@
  * looks the connection up by both addresses.
  */
 
+import { waitReady } from "../clock/index.ts";
 import { toSocketAddress } from "../net/index.ts";
 import { errnoOf } from "../posix/index.ts";
 import { formatIdentRequest, IDENT_REPLY_BYTES_MAX, readIdentReply } from "./reply.ts";
-import { waitReady } from "./wait-ready.ts";
 
 import type { Deadline } from "../clock/index.ts";
 import type { Endpoint } from "../net/index.ts";

@@ -3,10 +3,9 @@
  * the next is looked at, and ends when the client does, goes silent, or has asked enough.
  */
 
-import { deadlineAfter } from "../clock/index.ts";
+import { deadlineAfter, waitReady } from "../clock/index.ts";
 import { errnoOf, SystemError } from "../posix/index.ts";
 import { IDENT_QUERY_BYTES_MAX, readIdentQuery } from "./query.ts";
-import { waitReady } from "./wait-ready.ts";
 
 import type { Clock, Deadline } from "../clock/index.ts";
 import type { Fd, Posix } from "../posix/index.ts";

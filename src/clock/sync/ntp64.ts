@@ -4,11 +4,12 @@
  * so that the years 1968 to 2104 can be told.
  */
 
+import { NS_PER_SECOND } from "../index.ts";
+
 export const NTP64_BYTES = 8;
 
 /** Seconds from 1900-01-01 to 1970-01-01. */
 const UNIX_EPOCH_NTP = 2_208_988_800n;
-const NS_PER_SECOND = 1_000_000_000n;
 const FIRST_NS = ((1n << 31n) - UNIX_EPOCH_NTP) * NS_PER_SECOND;
 const END_NS = ((3n << 31n) - UNIX_EPOCH_NTP) * NS_PER_SECOND;
 

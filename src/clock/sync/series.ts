@@ -8,7 +8,7 @@ import { toSocketAddress } from "../../net/index.ts";
 import type { Endpoint } from "../../net/index.ts";
 import { errnoOf } from "../../posix/index.ts";
 import type { Fd, Posix } from "../../posix/index.ts";
-import { deadlineAfter, taiFromUnix } from "../index.ts";
+import { deadlineAfter, taiFromUnix, waitReady } from "../index.ts";
 import type { Clock, Deadline, Tai } from "../index.ts";
 import { OffsetInterval } from "./interval.ts";
 import type { Exchange } from "./interval.ts";
@@ -180,7 +180,7 @@ async function exchangeOnce<Reply>({
   try {
     const sent = now(clock);
     posix.sendMessage(fd, request, []);
-    while (await waitReadable(posix, fd, deadline)) {
+    while (await waitReady(posix, fd, { readable: true }, deadline)) {
       const message = posix.receiveMessage(fd, datagram);
       const returned = now(clock);
       if (message === undefined) continue;
@@ -216,24 +216,6 @@ function now(clock: Clock): Tai {
 function earlier(one: Deadline | undefined, other: Deadline | undefined): Deadline | undefined {
   if (one === undefined || other === undefined) return one ?? other;
   return one.atMs < other.atMs ? one : other;
-}
-
-/** Resolves to false when the deadline has passed first. */
-async function waitReadable(
-  posix: Posix,
-  fd: Fd,
-  deadline: Deadline | undefined,
-): Promise<boolean> {
-  if (deadline?.hasPassed() === true) return false;
-  return await new Promise((resolve) => {
-    const watch = posix.watch(fd, { readable: true }, () => end(true));
-    const timer = deadline?.setTimer(() => end(false));
-    function end(isReadable: boolean): void {
-      timer?.cancel();
-      watch.close();
-      resolve(isReadable);
-    }
-  });
 }
 
 /** Until the pause is over, or the deadline has passed. */
