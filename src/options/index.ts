@@ -1,6 +1,7 @@
 export { parseOptions, UsageError } from "./parse.ts";
 export type { Builtin, OptionFamily, OptionGrammar, ParsedOptions } from "./parse.ts";
-export { choice, flag, fold, InvalidArgument, list, value, withLongNames } from "./table.ts";
+export { choice, flag, fold, InvalidArgument, list, optionWords, value } from "./table.ts";
+export { withLongNames } from "./table.ts";
 export type { OptionForm, OptionsOf, OptionSpec, OptionTable } from "./table.ts";
 export { formatForm, formatSynopsis } from "./usage.ts";
 export {

@@ -93,6 +93,11 @@ export function fold<T>(initial: T, forms: readonly OptionForm<T>[]): OptionSpec
   return { initial, forms };
 }
 
+/** An option in a command line that is made: none where there is nothing to say. */
+export function optionWords(letter: string, argument: string | number | undefined): string[] {
+  return argument === undefined ? [] : [letter, String(argument)];
+}
+
 /** The same option for a command that knows its forms by long names too, given by their letters. */
 export function withLongNames<T>(
   option: OptionSpec<T>,

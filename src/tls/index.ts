@@ -40,15 +40,12 @@ export {
   TLSC_IO_OPTIONS,
   TLSC_OPTIONS,
   TLSCLIENT_TLS_OPTIONS,
-  tlscIoWords,
-  tlscWords,
   TLSD_IO_OPTIONS,
   TLSD_OPTIONS,
-  tlsdIoWords,
-  tlsdWords,
   TLSSERVER_TLS_OPTIONS,
   UCSPITLSD_OPTIONS,
 } from "./options.ts";
+export { tlscIoWords, tlscWords, tlsdIoWords, tlsdWords } from "./option-words.ts";
 export type {
   CertificateRules,
   ClientCertificate,

@@ -11,7 +11,8 @@ import type { MaterialFiles } from "./material-files.ts";
 import { loadClientMaterial, loadServerMaterial, pairsOf, validityWarnings } from "./material.ts";
 import { networkOf } from "./network.ts";
 import type { EndNumbers } from "./network.ts";
-import { DEFAULT_HANDSHAKE_TIMEOUT_MS, tlscIoWords, tlsdIoWords } from "./options.ts";
+import { tlscIoWords, tlsdIoWords } from "./option-words.ts";
+import { DEFAULT_HANDSHAKE_TIMEOUT_MS } from "./options.ts";
 import type {
   CertificateRules,
   EngineChannel,

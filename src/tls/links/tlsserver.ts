@@ -9,6 +9,7 @@ import {
   flag,
   fold,
   InvalidArgument,
+  optionWords,
   text,
   unsigned,
   UsageError,
@@ -276,9 +277,9 @@ function serverWords(options: Options): string[] {
   return [
     ...(verbosity === undefined ? [] : [verbosity === 0 ? "-q" : "-v"]),
     ...(announces ? ["-1"] : []),
-    ...optional("-c", maxConnections),
-    ...optional("-C", maxPerAddress),
-    ...optional("-b", backlog),
+    ...optionWords("-c", maxConnections),
+    ...optionWords("-C", maxPerAddress),
+    ...optionWords("-b", backlog),
     ...also.map(({ address, port }) => `--also=${formatEndpoint(formatIp(address), port)}`),
     ...(drain === undefined ? [] : [`--drain=${drain}`]),
     ...(localAddress ? ["--local-address"] : []),
@@ -306,9 +307,9 @@ function gateWords(options: Options): string[] {
     ...(options.hostsFile ? ["-h"] : []),
     ...(options.asksIdent ? ["-r"] : []),
     ...(options.isParanoid ? ["-p"] : []),
-    ...optional("-l", options.localHost),
-    ...optional("-t", options.timeoutMs),
-    ...(rulesDirectory === undefined ? optional("-x", rulesFile) : ["-i", rulesDirectory]),
+    ...optionWords("-l", options.localHost),
+    ...optionWords("-t", options.timeoutMs),
+    ...(rulesDirectory === undefined ? optionWords("-x", rulesFile) : ["-i", rulesDirectory]),
     ...(options.hardTimeout ? ["--hard-timeout"] : []),
     ...(options.requiresName ? ["--require-name"] : []),
     ...(options.mapsIp4 ? ["--unmap"] : []),
@@ -342,9 +343,9 @@ function checkCertificateRules({ rulesDirectory, rulesFile, clientCertificate }:
 function identityWords({ fromVariables, uid, gid, groups }: ProgramIdentity): string[] {
   if (fromVariables) return ["-Uz"];
   return [
-    ...optional("-G", groups?.join(",")),
-    ...optional("-g", gid === 0 ? undefined : gid),
-    ...optional("-u", uid === 0 ? undefined : uid),
+    ...optionWords("-G", groups?.join(",")),
+    ...optionWords("-g", gid === 0 ? undefined : gid),
+    ...optionWords("-u", uid === 0 ? undefined : uid),
   ];
 }
 
@@ -354,10 +355,6 @@ function verbosityWords({ verbosity }: Options): string[] {
 
 function refusalsWords(refusals: Options["refusals"]): string[] {
   return refusals === undefined ? [] : [`--refusals=${refusals}`];
-}
-
-function optional(letter: string, argument: string | number | undefined): string[] {
-  return argument === undefined ? [] : [letter, String(argument)];
 }
 
 function atLeastOne(argument: string): number {

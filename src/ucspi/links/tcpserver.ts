@@ -3,7 +3,15 @@
 import { defineLink, goOn } from "../../chain/index.ts";
 import type { LinkContext } from "../../chain/index.ts";
 import { formatIp, parseGidList } from "../../net/index.ts";
-import { choice, flag, fold, InvalidArgument, unsigned, value } from "../../options/index.ts";
+import {
+  choice,
+  flag,
+  fold,
+  InvalidArgument,
+  optionWords,
+  unsigned,
+  value,
+} from "../../options/index.ts";
 import type { OptionsOf } from "../../options/index.ts";
 import { ALSO, DRAIN, LOCAL_ADDRESS, REFUSALS, formatEndpoint } from "../index.ts";
 
@@ -109,7 +117,7 @@ export const tcpserver = defineLink({
 function binderWords({ reusesAddress, backlog, also }: Options): string[] {
   return [
     ...(reusesAddress ? [] : ["-D"]),
-    ...optional("-b", backlog),
+    ...optionWords("-b", backlog),
     ...also.map(({ address, port }) => `--also=${formatEndpoint(formatIp(address), port)}`),
   ];
 }
@@ -118,9 +126,9 @@ function identityWords(identity: IdentityWords, applyuidgid: string): string[] {
   const { fromEnvironment, uid, gid, groups } = identity;
   const words = [
     ...(fromEnvironment ? ["-Uz"] : []),
-    ...optional("-u", uid),
-    ...optional("-g", gid),
-    ...optional("-G", groups?.join(",")),
+    ...optionWords("-u", uid),
+    ...optionWords("-g", gid),
+    ...optionWords("-G", groups?.join(",")),
   ];
   return words.length === 0 ? [] : [applyuidgid, ...words, "--"];
 }
@@ -130,16 +138,12 @@ function serverWords(options: Options): string[] {
   return [
     ...(verbosity === undefined ? [] : [`-v${verbosity}`]),
     ...(announces ? ["-1"] : []),
-    ...optional("-c", maxConnections),
-    ...optional("-C", maxPerAddress),
+    ...optionWords("-c", maxConnections),
+    ...optionWords("-C", maxPerAddress),
     ...(options.drain === undefined ? [] : [`--drain=${options.drain}`]),
     ...(options.localAddress ? ["--local-address"] : []),
     ...(options.refusals === undefined ? [] : [`--refusals=${options.refusals}`]),
   ];
-}
-
-function optional(letter: string, argument: string | number | undefined): string[] {
-  return argument === undefined ? [] : [letter, String(argument)];
 }
 
 function atLeastOne(text: string): number {
