@@ -42,11 +42,15 @@ export type Accepted =
   /** The connection has been closed. */
   | { readonly kind: "failed"; readonly why: string };
 
+/** What was read, and what is made of it, which holds nothing that would show in JSON. */
+interface Loaded {
+  readonly material: ServerMaterial;
+  readonly contexts: ServerContexts;
+}
+
 export class TlsAcceptor {
   readonly #options: AcceptorOptions;
-  readonly #source: MaterialSource<ServerMaterial>;
-  #material: ServerMaterial;
-  #contexts: ServerContexts;
+  readonly #source: MaterialSource<Loaded>;
 
   /** Reads the files. Throws TlsMaterialError. */
   constructor(options: AcceptorOptions) {
@@ -57,19 +61,17 @@ export class TlsAcceptor {
       clock,
       load: (files) => {
         const material = loadServerMaterial(materialVariables(tls), materialOptions(tls), files);
-        new ServerContexts(material, clock); // throws for what OpenSSL will not use
+        const contexts = new ServerContexts(material, clock);
         for (const text of validityWarnings(pairsOf(material), posix.realtimeNs())) warn(text);
-        return material;
+        return { material, contexts };
       },
       onBroken: ({ message }) => warn(`${message}; the files read before stay in use`),
     });
-    this.#material = this.#source.current();
-    this.#contexts = new ServerContexts(this.#material, clock);
   }
 
   /** Do the handshake on a connection, whose owner the socket of TLS becomes; `done` is called once. */
   accept(connection: Socket, done: (accepted: Accepted) => void): TLSSocket {
-    const contexts = this.#currentContexts();
+    const { contexts } = this.#source.current();
     const stream = contexts.accept(connection);
     let isDone = false;
     const timer = this.#limit(() => fail("handshake timed out"));
@@ -122,15 +124,6 @@ export class TlsAcceptor {
       case "error":
         return verdict.why;
     }
-  }
-
-  #currentContexts(): ServerContexts {
-    const material = this.#source.current();
-    if (material !== this.#material) {
-      this.#material = material;
-      this.#contexts = new ServerContexts(material, this.#options.clock);
-    }
-    return this.#contexts;
   }
 
   #limit(expired: () => void): { cancel(): void } | undefined {

@@ -52,7 +52,7 @@ export async function secureByChild(
     return end(await exitCodeOf(child, context));
   }
   if (child.pidfd >= 0) posix.close(child.pidfd);
-  const secured = withEnvironment(launch, [...cleaning(launch, plan), ...edits]);
+  const secured = withEnvironment(launch, [...privateEdits(launch.environment, plan), ...edits]);
   // Of this connection, not what the environment says of another.
   const peer = peerOf((name) => edits.find((edit) => edit.name === name)?.value);
   const verdict = admitPeer(peer, plan, context);
@@ -88,7 +88,7 @@ export async function offerByChild(
     [numbers.read, pipes.program.read],
     [numbers.write, pipes.program.write],
   ]);
-  const edits = [...cleaning(launch, plan), ...controlEdits(numbers)];
+  const edits = [...privateEdits(launch.environment, plan), ...controlEdits(numbers)];
   return goOn({ ...withEnvironment(offered, edits), argv: program });
 }
 
@@ -198,8 +198,4 @@ async function exitCodeOf(child: Child, { posix, signals }: LinkContext): Promis
     new Children(posix, signals).watch(child, resolve);
   });
   return status.kind === "killed" ? 128 + status.signal : Math.min(status.exitCode, 128);
-}
-
-function cleaning({ environment }: Launch, { keepsVariables }: Plan): EnvironmentEdit[] {
-  return keepsVariables ? [] : privateEdits(environment);
 }

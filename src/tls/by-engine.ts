@@ -27,6 +27,7 @@ import { TUNNEL_EXIT } from "./tunnel.ts";
 import { openPipes, orClose } from "./pipes.ts";
 import { controlEdits, controlNumbers, tellDecision } from "./ucspi-tls.ts";
 import { engineIdentity, privateEdits } from "./variables.ts";
+import { fdsOf } from "./wire.ts";
 import type { Ends } from "./wire.ts";
 
 /** Everything that is needed to open tunnels for one environment. */
@@ -76,7 +77,7 @@ export async function secureByEngine(
     tunnel.abort();
     return end(verdict.exitCode);
   }
-  const edits = [...edited(launch.environment, plan), ...tlsEdits(facts), ...verdict.edits];
+  const edits = [...privateEdits(launch.environment, plan), ...tlsEdits(facts), ...verdict.edits];
   const argv = verdict.argv ?? program;
   const secured = { ...withEnvironment(launch, edits), argv };
   return goOn(attach(secured, tunnel, plan, posix));
@@ -102,7 +103,7 @@ export function offerByEngine(
       [numbers.read, pipes.read],
       [numbers.write, pipes.write],
     ]),
-    [...edited(launch.environment, plan), ...controlEdits(numbers)],
+    [...privateEdits(launch.environment, plan), ...controlEdits(numbers)],
   );
   const mine = [control, pipes.read, pipes.write];
   const companion = companionOf(tunnel, mine, posix, (pid) => {
@@ -201,15 +202,4 @@ function copyOf({ read, write }: Ends, posix: Posix): Ends {
   const copy = posix.dup(read);
   if (write === read) return { read: copy, write: copy };
   return { read: copy, write: orClose(posix, [copy], () => posix.dup(write)) };
-}
-
-function fdsOf({ read, write }: Ends): Fd[] {
-  return read === write ? [read] : [read, write];
-}
-
-function edited(
-  environment: Environment,
-  { keepsVariables }: Plan,
-): ReturnType<typeof privateEdits> {
-  return keepsVariables ? [] : privateEdits(environment);
 }

@@ -5,7 +5,6 @@
 
 /** The tags that certificates are made of; context-specific ones are written in place. */
 export const DER_TAG = {
-  boolean: 0x01,
   oid: 0x06,
   octetString: 0x04,
   sequence: 0x30,

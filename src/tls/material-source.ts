@@ -19,7 +19,7 @@ const RECHECK_MS = 1000;
 export interface MaterialSourceOptions<M> {
   readonly posix: MaterialPosix;
   readonly clock: Pick<Clock, "monotonicMs">;
-  /** Read it, through these files alone. Throws TlsMaterialError. The result is plain JSON data. */
+  /** Read it, through these files alone. Throws TlsMaterialError. Results that are the same in JSON are the same. */
   readonly load: (files: MaterialFiles) => M;
   /** Told once of each broken state of the files that replaces one in use. */
   readonly onBroken: (error: TlsMaterialError) => void;

@@ -10,6 +10,7 @@ import { tlsEdits } from "./facts.ts";
 import type { TlsFacts } from "./facts.ts";
 import { Tunnel, TUNNEL_EXIT } from "./tunnel.ts";
 import type { TunnelEnd, TunnelOptions } from "./tunnel.ts";
+import { fdsOf } from "./wire.ts";
 import type { Ends } from "./wire.ts";
 
 /** Where a program of UCSPI-TLS decides, and what it will read and write then. */
@@ -161,7 +162,6 @@ export function tell(posix: Posix, fd: Fd, facts: TlsFacts): void {
   }
 }
 
-function closeEnds(posix: Posix, { read, write }: Ends): void {
-  posix.close(read);
-  if (write !== read) posix.close(write);
+function closeEnds(posix: Posix, ends: Ends): void {
+  for (const fd of fdsOf(ends)) posix.close(fd);
 }

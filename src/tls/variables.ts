@@ -12,7 +12,11 @@ const PRIVATE_PREFIXES = ["CERTFILE:", "KEYFILE:"];
  * Take out what tells a program where the keys are (networking.md, section 13.3): done unless the user
  * wants the variables kept, which is what the C suite documents and release 2.8 gets backwards.
  */
-export function privateEdits(environment: Environment): EnvironmentEdit[] {
+export function privateEdits(
+  environment: Environment,
+  { keepsVariables }: { readonly keepsVariables: boolean },
+): EnvironmentEdit[] {
+  if (keepsVariables) return [];
   const prefixed = PRIVATE_PREFIXES.flatMap((prefix) => environment.namesStartingWith(prefix));
   const names = [...PRIVATE, ...prefixed].filter((name) => environment.get(name) !== undefined);
   return names.map((name) => ({ name, value: undefined }));

@@ -22,6 +22,11 @@ export interface Ends {
   readonly write: Fd;
 }
 
+/** Its descriptors, each once. */
+export function fdsOf({ read, write }: Ends): Fd[] {
+  return read === write ? [read] : [read, write];
+}
+
 export interface WireEvents {
   /** Bytes went in or out. */
   moved(): void;

@@ -54,8 +54,7 @@ function common<Table extends OptionTable>(
   return {
     reach: "identity",
     preview(launch, words, context) {
-      const { keepsVariables } = planFor(words, context);
-      const edits = keepsVariables ? [] : privateEdits(launch.environment);
+      const edits = privateEdits(launch.environment, planFor(words, context));
       return goOn({ ...withEnvironment(launch, edits), argv: words.program });
     },
     prepare: (launch, words, context) => prepareEngine(launch, planFor(words, context), context),

@@ -115,8 +115,8 @@ export class TcpServer {
    * Bind, listen and begin to accept. Throws SystemError when a socket cannot be had (EADDRINUSE),
    * RangeError for a host that is no IP address, a descriptor that does not listen and a chain of no
    * words, Error for a chain that cannot work (a link has reported why) and for certificates and keys
-   * that cannot be used, the signal's reason, and TypeError when it was closed before it had started. A server starts
-   * once.
+   * that cannot be used, the signal's reason, and TypeError when it was closed before it had started. A
+   * server starts once.
    */
   async start(): Promise<readonly Endpoint[]> {
     const { signal, serve, tls } = this.#options;

@@ -7,6 +7,7 @@ import type { Child, Fd, Posix } from "../../posix/index.ts";
 import type { TlsFacts } from "../facts.ts";
 import { TUNNEL_EXIT } from "../tunnel.ts";
 import type { Control } from "../session.ts";
+import { fdsOf } from "../wire.ts";
 import type { Ends } from "../wire.ts";
 import { Channel } from "./channel.ts";
 import { configurationParts, formatMessage, parseReply } from "./messages.ts";
@@ -226,8 +227,7 @@ class Tunnel implements RemoteTunnel {
   }
 }
 
-function descriptorsOf({ read, write }: Ends, control?: Control): Fd[] {
-  const network = read === write ? [read] : [read, write];
-  if (control === undefined) return network;
-  return [...network, control.socket, control.local.read, control.local.write];
+function descriptorsOf(network: Ends, control?: Control): Fd[] {
+  if (control === undefined) return fdsOf(network);
+  return [...fdsOf(network), control.socket, control.local.read, control.local.write];
 }
