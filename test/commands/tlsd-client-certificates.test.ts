@@ -183,6 +183,18 @@ describe.concurrent("certificates of clients", () => {
     await process.line(/ end pid \d+ exitcode 111 /);
   });
 
+  bothWays("names that cannot be read admit nobody, though a rule admits all", async (newScene) => {
+    await using scene = await newScene({ files: rulesOf("@") });
+    const { root, serverEnvironment: env } = makeCertificates(scene.directory);
+    const names = (...texts: string[]) => pairOf(root.issue({ subject: "", names: texts }));
+    const program = ["s6-tlsd", "-y", "--rules-directory=rules", ...ROLE];
+    const { port, process } = await startServer(scene, "-v", program, { env });
+    expect(await askTls(port, "", names("dns:a.example.com"))).toBe("@\n");
+    expect(await askTls(port, "", names("dns:a.example.com", "email:two words"))).toBe("");
+    await process.line(/ client's certificate: its alternative names cannot be read$/);
+    await process.line(/ end pid \d+ exitcode 111 /);
+  });
+
   bothWays("a certificate of TLS around is not one of TLS inside", async (newScene) => {
     await using scene = await newScene({
       files: { "rules/clientcert/subject:CN=client/allow": "" },

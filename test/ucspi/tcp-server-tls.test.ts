@@ -104,6 +104,30 @@ describe("a function behind TLS", () => {
     expect(await ask(server.port, pki)).not.toBe("welcome");
   });
 
+  test("is not called for a client whose names cannot be read, where there are rules", async () => {
+    await using scene = await newScene();
+    const pki = makeCertificates(scene.directory);
+    writeRule(scene, "rules/clientcert/@/allow");
+    const refusals: string[] = [];
+    await using server = await serve({
+      tls: {
+        ...filesOf(pki),
+        clientCertificate: "required",
+        authorities: { file: pki.caFile },
+        rules: { directory: scene.path("rules") },
+      },
+      serve: ({ stream }) => void stream.end("welcome"),
+      onRefused: ({ reason }) => refusals.push(reason),
+    });
+    const named = (name: string): ConnectionOptions => {
+      const { pem, keyPem } = pki.root.issue({ subject: "", names: [name] });
+      return { cert: pem, key: keyPem };
+    };
+    expect(await ask(server.port, pki, named("email:me@example.com"))).toBe("welcome");
+    expect(await ask(server.port, pki, named("email:two words"))).not.toBe("welcome");
+    expect(refusals).toEqual(["its alternative names cannot be read"]);
+  });
+
   test("gets the end of what the client says, and may still answer", async () => {
     await using scene = await newScene();
     const pki = makeCertificates(scene.directory);
