@@ -19,20 +19,13 @@ import {
 import type { OptionsOf } from "../../options/index.ts";
 import { PROXY_SERVER_OPTIONS } from "../../proxy/index.ts";
 import {
-  ACCESS_OPTIONS,
-  ALSO,
-  DRAIN,
-  formatEndpoint,
-  LOCAL_ADDRESS,
-  REFUSALS,
-} from "../../ucspi/index.ts";
-import {
   ENGINE_USER,
   engineUserEdits,
   HOSTS_FILE,
   tlsdWords,
   TLSSERVER_TLS_OPTIONS,
-} from "../index.ts";
+} from "../../tls/index.ts";
+import { ACCESS_OPTIONS, ALSO, DRAIN, formatEndpoint, LOCAL_ADDRESS, REFUSALS } from "../index.ts";
 
 const NAME = "s6-tlsserver";
 

@@ -5,14 +5,14 @@ import type { LinkContext } from "../../chain/index.ts";
 import { formatIp, IP4_ANY, IP6_ANY, isSameIp } from "../../net/index.ts";
 import { choice, flag, UsageError, withLongNames } from "../../options/index.ts";
 import type { OptionsOf } from "../../options/index.ts";
-import { CLIENT_OPTIONS, literalAddresses } from "../../ucspi/index.ts";
 import {
   ENGINE_USER,
   engineUserEdits,
   HOSTS_FILE,
   TLSCLIENT_TLS_OPTIONS,
   tlscWords,
-} from "../index.ts";
+} from "../../tls/index.ts";
+import { CLIENT_OPTIONS, literalAddresses } from "../index.ts";
 
 const OPTIONS = {
   verbosity: choice(undefined, [
