@@ -1,7 +1,7 @@
 /** What a program gets, and in how many pieces, with a kernel in memory. */
 
 import { expect, test } from "vitest";
-import { FakePosix } from "../../../src/posix/fake.ts";
+import { FakePosix } from "../../support/posix/fake-posix.ts";
 import type { Fd } from "../../../src/posix/index.ts";
 import { Program } from "../../../src/tls/tunnel/program.ts";
 

@@ -6,7 +6,7 @@
  */
 import { constants } from "node:os";
 
-import { splitBlock } from "./bytes.ts";
+import { splitBlock } from "../../../src/posix/bytes.ts";
 import { FakeChild } from "./fake-child.ts";
 import {
   Channel,
@@ -16,7 +16,7 @@ import {
   OpenFile,
   type FakeSocket,
 } from "./fake-file.ts";
-import { SystemError, WRITEV_BUFFERS_MAX } from "./posix.ts";
+import { SystemError, WRITEV_BUFFERS_MAX } from "../../../src/posix/posix.ts";
 import type {
   Accepted,
   Account,
@@ -38,7 +38,7 @@ import type {
   Uid,
   WaitStatus,
   Watch,
-} from "./posix.ts";
+} from "../../../src/posix/posix.ts";
 
 const RIGHTS_MAX = 253;
 const OWN_PID = 100 as Pid;

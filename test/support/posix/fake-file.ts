@@ -1,8 +1,15 @@
 /**
  * What the descriptors of FakePosix refer to: files in memory, channels of bytes between two ends,
- * and the open file descriptions that processes share. No errno is thrown here; see fake.ts.
+ * and the open file descriptions that processes share. No errno is thrown here; see fake-posix.ts.
  */
-import type { Fd, FileVersion, OpenMode, Pid, Readiness, SocketAddress } from "./posix.ts";
+import type {
+  Fd,
+  FileVersion,
+  OpenMode,
+  Pid,
+  Readiness,
+  SocketAddress,
+} from "../../../src/posix/posix.ts";
 
 const S_IFREG = 0o100000;
 const S_IFIFO = 0o010000;

@@ -1,7 +1,7 @@
 /** A child that FakePosix spawned: tests look at what it was born with, and act its part. */
-import { splitBlock } from "./bytes.ts";
+import { splitBlock } from "../../../src/posix/bytes.ts";
 import type { FdTable } from "./fake-file.ts";
-import type { Pid, SpawnRequest, WaitStatus } from "./posix.ts";
+import type { Pid, SpawnRequest, WaitStatus } from "../../../src/posix/posix.ts";
 
 export class FakeChild {
   readonly pid: Pid;
