@@ -20,5 +20,5 @@ export type {
   TcpServerOptions,
   TcpServerSystem,
 } from "./tcp-server.ts";
-export type { Handler, TcpConnection } from "./handler-service.ts";
+export type { Handler, TcpConnection } from "./serving/handler-service.ts";
 export { ALSO, DRAIN, LOCAL_ADDRESS, REFUSALS } from "./shared-options.ts";

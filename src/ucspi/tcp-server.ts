@@ -13,11 +13,11 @@ import type { Endpoint } from "../net/index.ts";
 import { decodeBytes } from "../posix/index.ts";
 import type { Fd, Posix, SystemError, WaitStatus } from "../posix/index.ts";
 import type { TlsAcceptor, TlsOptions } from "../tls/index.ts";
-import { childService } from "./child-service.ts";
-import type { Connection, Service } from "./connection.ts";
-import { ConnectionServer } from "./connection-server.ts";
-import { handlerService } from "./handler-service.ts";
-import type { Handler, TcpConnection } from "./handler-service.ts";
+import { childService } from "./serving/child-service.ts";
+import type { Connection, Service } from "./serving/connection.ts";
+import { ConnectionServer } from "./serving/connection-server.ts";
+import { handlerService } from "./serving/handler-service.ts";
+import type { Handler, TcpConnection } from "./serving/handler-service.ts";
 import { tcpPreview } from "./serve.ts";
 
 /** Where to listen: an address and a port (0: any free one), or a listening socket somebody has made. */

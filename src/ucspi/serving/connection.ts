@@ -1,8 +1,8 @@
 /** One accepted connection, as the server knows it before anyone serves it. */
 
-import type { ServedConnection } from "../chain/index.ts";
-import type { EnvironmentEdit, Endpoint } from "../net/index.ts";
-import type { Fd, WaitStatus } from "../posix/index.ts";
+import type { ServedConnection } from "../../chain/index.ts";
+import type { EnvironmentEdit, Endpoint } from "../../net/index.ts";
+import type { Fd, WaitStatus } from "../../posix/index.ts";
 
 export interface Connection {
   /** The accepted socket, blocking and close-on-exec; whoever serves it closes it. */
