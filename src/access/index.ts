@@ -20,6 +20,8 @@ export { certificateKey, parseCertificateFact } from "./client-certificate.ts";
 export type { AlternativeName, CertificateFact, ClientCertificate } from "./client-certificate.ts";
 export type { LocalPeer } from "./keys.ts";
 export type { Allowed, CertificateRules, Failed, RuleResult, Rules, Verdict } from "./rules.ts";
+export { admitCertificate, openCertificateRules } from "./certificate-admission.ts";
+export type { CertificateAdmission } from "./certificate-admission.ts";
 export { compileDirectory } from "./cdb-from-directory.ts";
 export type { CompileOptions } from "./cdb-from-directory.ts";
 export { unpackCdb } from "./directory-from-cdb.ts";
