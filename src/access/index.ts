@@ -31,6 +31,8 @@ export type {
   Rules,
   Verdict,
 } from "./lookup/rules.ts";
+export { admitCertificate, openCertificateRules } from "./certificate-admission.ts";
+export type { CertificateAdmission } from "./certificate-admission.ts";
 export { compileDirectory } from "./directory/to-cdb.ts";
 export type { CompileOptions } from "./directory/to-cdb.ts";
 export { unpackCdb } from "./directory/from-cdb.ts";

@@ -3,7 +3,7 @@
  * access rules and limits.
  */
 
-import { CdbRules, DirectoryRules } from "../access/index.ts";
+import { admitCertificate, CdbRules, DirectoryRules } from "../access/index.ts";
 import type { CertificateRules, Rules, Verdict } from "../access/index.ts";
 import { Environment } from "../chain/index.ts";
 import type { Chains, Launch, LinkContext, Report, Signals } from "../chain/index.ts";
@@ -283,11 +283,12 @@ export class TcpServer {
   async #openAcceptor(tls: NonNullable<TcpServerOptions["tls"]>): Promise<TlsAcceptor> {
     const { posix, clock } = this.#system;
     const { TlsAcceptor } = await import("../tls/index.ts");
+    const rules = tls.rules && openCertificateRules(tls.rules, posix);
     return new TlsAcceptor({
       posix,
       clock,
       tls,
-      rules: tls.rules && openCertificateRules(tls.rules, posix),
+      admit: rules && ((peer) => admitCertificate(rules, peer)),
       warn: (text) => this.#options.onError?.(new Error(text)),
     });
   }

@@ -1,7 +1,10 @@
 /** s6-tlsd: a program behind TLS, for the client on descriptors 0 and 1 (networking.md, section 15). */
 
+import { admitCertificate, openCertificateRules } from "../../access/index.ts";
 import { defineLink } from "../../chain/index.ts";
-import { securing, serverPlan, TLSD_OPTIONS } from "../index.ts";
+import type { Posix } from "../../posix/index.ts";
+import { ruledServerPlan, securing, TLSD_OPTIONS } from "../index.ts";
+import type { AdmitPeer, CertificateRules } from "../index.ts";
 
 const NAME = "s6-tlsd";
 
@@ -12,5 +15,12 @@ export const tlsd = defineLink({
   options: TLSD_OPTIONS,
   operands: [],
   program: "required",
-  ...securing<typeof TLSD_OPTIONS>((options, context) => serverPlan(NAME, options, context)),
+  ...securing<typeof TLSD_OPTIONS>((options, context) =>
+    ruledServerPlan(NAME, options, context, openRules),
+  ),
 });
+
+function openRules(source: CertificateRules, posix: Posix): AdmitPeer {
+  const rules = openCertificateRules(source, posix);
+  return (peer) => admitCertificate(rules, peer);
+}
