@@ -160,7 +160,7 @@ class ChildService {
       .with(tcpPeerEdits(remote, number))
       .with(admission?.edits ?? []);
     const descriptors = new Map<number, Source>(this.#inherited).set(0, fd).set(1, fd);
-    const argv = admission?.argv ?? this.#launch.argv;
+    const argv = admission?.words ?? this.#launch.argv;
     return { ...this.#launch, argv, environment, descriptors, connection: serving };
   }
 
