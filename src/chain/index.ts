@@ -4,7 +4,8 @@ export { Chains } from "./chains.ts";
 export type { ChainResult, ChainsOptions, LinkFinder, Stage } from "./chains.ts";
 export { Environment } from "./environment.ts";
 export { execFailureCode, EXIT } from "./exit.ts";
-export { initialLaunch } from "./inherit.ts";
+export { initialLaunch, originOf } from "./inherit.ts";
+export type { Origin } from "./inherit.ts";
 export {
   descriptorAt,
   withCompanion,

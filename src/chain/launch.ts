@@ -39,6 +39,8 @@ export interface Launch {
   readonly limits: ReadonlyMap<Resource, Limit>;
   /** The link to name when the kernel refuses the limits. */
   readonly limitsChangedBy?: string;
+  /** What was ignored and blocked when this process was born (bit N - 1 for signal N): programs get it back. */
+  readonly signals?: { readonly ignored: bigint; readonly blocked: bigint };
   /** Accumulated over the chain; `changedBy` is the link to name when the kernel refuses. */
   readonly identity?: Identity & { readonly changedBy: string };
   readonly session?: Session;

@@ -4,15 +4,17 @@
  */
 
 import { readFileSync } from "node:fs";
+import { resolve } from "node:path";
 import {
   become,
   Environment,
   EXIT,
   initialLaunch,
+  originOf,
   parseLink,
   reportUsage,
 } from "../chain/index.ts";
-import type { Launch, Link, Report } from "../chain/index.ts";
+import type { Launch, Link, Origin, Report } from "../chain/index.ts";
 import { systemClock } from "../clock/index.ts";
 import { parseOptions, UsageError } from "../options/index.ts";
 import { encodeBytes, loadPosix, splitBlock, SystemError, writeFully } from "../posix/index.ts";
@@ -26,8 +28,8 @@ import { openChains, processSignals, reporter } from "./system.ts";
 
 /** Run the command `name`, one of those in `directory`, with the words of this process, and end the process. */
 export async function main(name: string, directory: string): Promise<never> {
-  keepDebuggerOut();
   const posix = loadOrDie(name);
+  keepDebuggerOut(posix);
   const words = processWords().slice(2);
   const code = await runCommand(posix, { name, directory, words });
   process.exit(code);
@@ -35,8 +37,8 @@ export async function main(name: string, directory: string): Promise<never> {
 
 /** The multi-call entry: `ucspi NAME WORD...` */
 export async function multicall(directory: string): Promise<never> {
-  keepDebuggerOut();
   const posix = loadOrDie("ucspi");
+  keepDebuggerOut(posix);
   const [name, ...words] = processWords().slice(2);
   if (name !== undefined && !name.startsWith("-")) {
     process.exit(await runCommand(posix, { name, directory, words }));
@@ -48,12 +50,27 @@ export async function multicall(directory: string): Promise<never> {
   process.exit(isAsked ? EXIT.ok : EXIT.usage);
 }
 
+/** The number on all processors that Node runs on. */
+const SIGUSR1 = 10;
+
 /**
  * SIGUSR1 makes Node open a debugger's port, through which any user of the machine could run code in a
- * server. It ends the process instead, as it does in C.
+ * server. It ends the process instead, as it does in C. A port that has been opened by now is closed, and
+ * so is one that a signal of a moment ago still opens. Newer versions of Node have an option against it,
+ * which native launchers give.
  */
-function keepDebuggerOut(): void {
-  process.once("SIGUSR1", () => process.kill(process.pid, "SIGUSR1"));
+function keepDebuggerOut(posix: Posix): void {
+  if (process.execArgv.includes("--disable-sigusr1")) return;
+  posix.defaultSignal(SIGUSR1);
+  closeDebugger();
+  setImmediate(closeDebugger).unref();
+}
+
+/** `process._debugEnd` does the same as node:inspector's close, which takes 2 ms to load. */
+function closeDebugger(): void {
+  const { _debugEnd: close } = process as { readonly _debugEnd?: () => void };
+  if (close === undefined) process.getBuiltinModule("node:inspector").close();
+  else close.call(process);
 }
 
 /** A command that was asked for: its name, the folder of launchers that it is in, and its words. */
@@ -70,10 +87,11 @@ async function runCommand(posix: Posix, { name, directory, words }: Call): Promi
     report("ucspi", "fatal", `no such command: ${name}`);
     return EXIT.usage;
   }
-  const context = commandContext(posix, directory, report);
+  const origin = originOf(process.pid, process.ppid, processVariables());
+  const context = commandContext({ posix, directory, report, origin });
   try {
     const prepared = isLink(definition)
-      ? prepareLink(definition, words, context)
+      ? prepareLink(definition, words, origin, context)
       : prepareCommand(definition, words, context);
     return await runPrepared(prepared, definition, context);
   } catch (error) {
@@ -105,11 +123,16 @@ async function runPrepared(
   return EXIT.ok;
 }
 
-function prepareLink(link: Link, words: readonly string[], context: CommandContext): Prepared {
+function prepareLink(
+  link: Link,
+  words: readonly string[],
+  origin: Origin,
+  context: CommandContext,
+): Prepared {
   const { builtin, words: parsed } = parseLink(link, words);
   function begin(): Launch {
     const argv = [link.name, ...words];
-    return initialLaunch(context.posix, process.ppid, processVariables(), argv);
+    return initialLaunch(context.posix, origin, argv);
   }
   return {
     builtin,
@@ -146,16 +169,26 @@ function withoutExplain(launch: Launch): Launch {
   return { ...launch, argv: launch.argv.toSpliced(at, 1) };
 }
 
-function commandContext(posix: Posix, directory: string, report: Report): CommandContext {
+/** What the context of a command is made from. */
+interface Surroundings {
+  readonly posix: Posix;
+  readonly report: Report;
+  readonly origin: Origin;
+  /** Of the script that runs; its native launcher may be somewhere else. */
+  readonly directory: string;
+}
+
+function commandContext({ posix, report, origin, directory }: Surroundings): CommandContext {
+  const launchers = resolve(origin.notes?.folder || directory);
   return {
     posix,
     report,
     clock: systemClock,
     signals: processSignals,
-    chains: openChains(directory, process.env["UCSPI_CHAIN"] !== "exec"),
+    chains: openChains(launchers, process.env["UCSPI_CHAIN"] !== "exec"),
     isBecoming: true,
     get environment() {
-      return Environment.of(processVariables());
+      return Environment.of(origin.variables);
     },
     readInput: (mostBytes) => readInput(posix, mostBytes),
     print: (text) => print(posix, text),

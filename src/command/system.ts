@@ -24,7 +24,7 @@ export function defaultSystem(): System {
   return {
     posix,
     clock: systemClock,
-    chains: openChains(join(packageRoot(), "bin"), true),
+    chains: openChains(join(packageRoot(), "dist", "bin"), true),
     signals: processSignals,
     report: reporter(posix),
     variables: process.env,
@@ -33,7 +33,7 @@ export function defaultSystem(): System {
 
 /** The chains of the launchers in `directory`. */
 export function openChains(directory: string, fuses: boolean): Chains {
-  return new Chains({ finder: launcherFinder(directory), fuses });
+  return new Chains({ finder: launcherFinder(directory, packageRoot()), fuses });
 }
 
 export const processSignals: Signals = {

@@ -58,6 +58,7 @@ NAPI_MODULE_INIT() {
   napi_add_async_cleanup_hook(env, on_environment_end, ending, &ending->hook);
   add_methods(env, exports, module_methods);
   add_methods(env, exports, process_methods);
+  add_methods(env, exports, signal_methods);
   add_methods(env, exports, spawn_methods);
   add_methods(env, exports, identity_methods);
   add_methods(env, exports, descriptor_methods);

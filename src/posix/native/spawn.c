@@ -219,8 +219,8 @@ IN_CHILD static bool prepare_child(struct birth *birth) {
 
 IN_CHILD static int child_main(void *argument) {
   struct birth *birth = argument;
-  default_dispositions(); /* the handlers of Node and libuv must never run here */
-  set_mask(0, NULL);
+  program_dispositions(); /* the handlers of Node and libuv must never run here */
+  program_mask();
   if (prepare_child(birth)) went_well(birth, "execve", -try_files(birth->program));
   raw1(SYS_exit_group, 127);
   return 127;
