@@ -189,4 +189,11 @@ export class FakeProcesses extends FakeSockets {
     this.mayFail("chdir");
     this.directory = directory;
   }
+
+  chdirTo(fd: Fd): void {
+    this.mayFail("chdirTo");
+    const { file } = this.opened(fd, "fchdir");
+    if (file?.kind !== "directory") throw systemError("ENOTDIR", "fchdir");
+    this.directory = this.tree.pathOf(file);
+  }
 }
