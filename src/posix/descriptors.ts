@@ -25,7 +25,7 @@ export interface OpenOptions {
 
 /** Calls on descriptors. */
 export interface Descriptors {
-  /** openat(2), close-on-exec. */
+  /** openat(2), close-on-exec; a terminal never becomes the controlling one. */
   open(path: string, mode: OpenMode, options?: OpenOptions): Fd;
   close(fd: Fd): void;
   /** read(2); undefined when it would block, 0 at end of file. */

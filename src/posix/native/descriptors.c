@@ -28,7 +28,7 @@ static napi_value method_open(napi_env env, napi_callback_info info) {
   int wanted = int_argument(&call, 1), mode = int_argument(&call, 2);
   int directory = directory_argument(&call, 3);
   if (call.invalid) return NULL;
-  int flags = ACCESS_MODES[wanted & ACCESS_MASK] | O_CLOEXEC;
+  int flags = ACCESS_MODES[wanted & ACCESS_MASK] | O_CLOEXEC | O_NOCTTY;
   for (size_t i = 0; i < sizeof OPEN_OPTIONS / sizeof OPEN_OPTIONS[0]; i++)
     if (wanted & (1 << (i + OPTIONS_SHIFT))) flags |= OPEN_OPTIONS[i];
   int fd;
