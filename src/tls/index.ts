@@ -59,7 +59,7 @@ export {
 } from "./options.ts";
 export { tlscIoWords, tlscWords, tlsdIoWords, tlsdWords } from "./option-words.ts";
 export type {
-  CertificateRules,
+  CertificateRulesSource,
   ClientCertificate,
   EngineChannel,
   SniChoice,

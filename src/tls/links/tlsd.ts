@@ -1,10 +1,10 @@
 /** s6-tlsd: a program behind TLS, for the client on descriptors 0 and 1 (networking.md, section 15). */
 
-import { admitCertificate, openCertificateRules } from "../../access/index.ts";
+import { decide, openRules } from "../../access/index.ts";
 import { defineLink } from "../../chain/index.ts";
 import type { Posix } from "../../posix/index.ts";
 import { ruledServerPlan, securing, TLSD_OPTIONS } from "../index.ts";
-import type { AdmitPeer, CertificateRules } from "../index.ts";
+import type { AdmitPeer, CertificateRulesSource } from "../index.ts";
 
 const NAME = "s6-tlsd";
 
@@ -16,11 +16,11 @@ export const tlsd = defineLink({
   operands: [],
   program: "required",
   ...securing<typeof TLSD_OPTIONS>((options, context) =>
-    ruledServerPlan(NAME, options, context, openRules),
+    ruledServerPlan(NAME, options, context, openPeerRules),
   ),
 });
 
-function openRules(source: CertificateRules, posix: Posix): AdmitPeer {
-  const rules = openCertificateRules(source, posix);
-  return (peer) => admitCertificate(rules, peer);
+function openPeerRules(source: CertificateRulesSource, posix: Posix): AdmitPeer {
+  const rules = openRules(source, posix);
+  return (peer) => decide(rules.checkClientCertificate(peer), posix);
 }

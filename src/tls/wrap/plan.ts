@@ -21,7 +21,7 @@ import type { EndNumbers } from "../tunnel/network.ts";
 import { tlscIoWords, tlsdIoWords } from "../option-words.ts";
 import { DEFAULT_HANDSHAKE_TIMEOUT_MS } from "../options.ts";
 import type {
-  CertificateRules,
+  CertificateRulesSource,
   EngineChannel,
   TLSC_OPTIONS,
   TLSD_OPTIONS,
@@ -53,7 +53,7 @@ export interface Plan {
 }
 
 /** Rules about certificates by where they are kept. Nothing is read before the first decision. */
-export type OpenPeerRules = (source: CertificateRules, posix: Posix) => AdmitPeer;
+export type OpenPeerRules = (source: CertificateRulesSource, posix: Posix) => AdmitPeer;
 
 /** s6-ucspitlsd, which knows no rules. */
 export function serverPlan(

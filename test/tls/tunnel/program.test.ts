@@ -2,7 +2,7 @@
 
 import fc from "fast-check";
 import { expect, test } from "vitest";
-import { FakePosix } from "../../../src/posix/fake.ts";
+import { FakePosix } from "../../support/posix/fake-posix.ts";
 import type { Fd } from "../../../src/posix/index.ts";
 import { Program } from "../../../src/tls/tunnel/program.ts";
 import type { Ends } from "../../../src/tls/tunnel/wire.ts";
