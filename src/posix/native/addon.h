@@ -37,7 +37,6 @@ struct instance {
   /* watch.c */
   struct uv_poll_s *poll;
   int epoll_fd;
-  unsigned watching;
   double *events;
   napi_ref events_owner;
   napi_ref dispatch;
