@@ -6,6 +6,7 @@ export { execFailureCode, EXIT } from "./exit.ts";
 export { initialLaunch } from "./inherit.ts";
 export {
   abandon,
+  descriptorAt,
   withCompanion,
   withDescriptors,
   withEnvironment,
