@@ -1,12 +1,14 @@
 export { become } from "./become.ts";
-export { Children } from "./children.ts";
 export { Chains } from "./chains.ts";
 export type { ChainResult, ChainsOptions, LinkFinder, Stage } from "./chains.ts";
 export { Environment } from "./environment.ts";
 export { execFailureCode, EXIT } from "./exit.ts";
 export { initialLaunch, originOf } from "./inherit.ts";
 export type { Origin } from "./inherit.ts";
+export { parseOomScore, withOwnSettings } from "./own-settings.ts";
+export type { OomScore } from "./own-settings.ts";
 export {
+  abandon,
   descriptorAt,
   withCompanion,
   withDescriptors,
@@ -29,5 +31,13 @@ export type {
 export { isOwnDescriptor } from "./own-descriptors.ts";
 export { candidateFiles } from "./search.ts";
 export { Spawner } from "./spawn.ts";
-export type { Failed, Spawned, SpawnerOptions, SpawnResult } from "./spawn.ts";
+export type {
+  Ended,
+  Failed,
+  Fate,
+  Prepared,
+  Spawned,
+  SpawnerOptions,
+  SpawnResult,
+} from "./spawn.ts";
 export { isUsageError, reportUsage } from "./usage.ts";

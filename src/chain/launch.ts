@@ -41,9 +41,25 @@ export interface Launch {
   readonly limitsChangedBy?: string;
   /** What was ignored and blocked when this process was born (bit N - 1 for signal N): programs get it back. */
   readonly signals?: { readonly ignored: bigint; readonly blocked: bigint };
+  /**
+   * What the launcher was told to give this process, and no program: a limit of the heap, in MiB, and what the
+   * kernel adds to its score when memory runs out, with what it added before.
+   */
+  readonly launcher?: {
+    readonly heapMb?: string;
+    readonly oomScore?: { readonly value: number; readonly original: number };
+  };
   /** Accumulated over the chain; `changedBy` is the link to name when the kernel refuses. */
   readonly identity?: Identity & { readonly changedBy: string };
   readonly session?: Session;
+  /**
+   * Where the process begins: a path, or an open directory. It is entered before the identity changes,
+   * with the rights of whoever makes the process, as `cd` before `s6-setuidgid` does. A link that sets
+   * it has the reach `identity`, so that behind `s6-setuidgid` it runs with the new rights.
+   */
+  readonly directory?: string | Fd;
+  /** The permission bits that files it makes will not have. */
+  readonly umask?: number;
   /** What lives beside the process, in the order of the links that asked for it. */
   readonly companions?: readonly Companion[];
   /** Set by a server of ours, for the links that run in it. */

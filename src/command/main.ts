@@ -3,7 +3,7 @@
  * definition, hands it the world, and turns what comes back into an exit code.
  */
 
-import { readFileSync } from "node:fs";
+import { readFileSync, writeFileSync } from "node:fs";
 import { resolve } from "node:path";
 import {
   become,
@@ -12,12 +12,21 @@ import {
   initialLaunch,
   originOf,
   parseLink,
+  parseOomScore,
   reportUsage,
+  withOwnSettings,
 } from "../chain/index.ts";
-import type { Launch, Link, Origin, Report } from "../chain/index.ts";
+import type { Launch, Link, OomScore, Origin, Report } from "../chain/index.ts";
 import { systemClock } from "../clock/index.ts";
 import { parseOptions, UsageError } from "../options/index.ts";
-import { encodeBytes, loadPosix, splitBlock, SystemError, writeFully } from "../posix/index.ts";
+import {
+  encodeBytes,
+  errnoOf,
+  loadPosix,
+  splitBlock,
+  SystemError,
+  writeFully,
+} from "../posix/index.ts";
 import type { Fd, Posix } from "../posix/index.ts";
 import { definitionSynopsis, isLink } from "./command.ts";
 import type { Command, CommandContext, Definition } from "./command.ts";
@@ -90,12 +99,31 @@ async function runCommand(posix: Posix, { name, directory, words }: Call): Promi
   const origin = originOf(process.pid, process.ppid, processVariables());
   const context = commandContext({ posix, directory, report, origin });
   try {
+    const oomScore = takeOomScore(origin.variables);
     const prepared = isLink(definition)
-      ? prepareLink(definition, words, origin, context)
+      ? prepareLink(definition, words, { ...origin, oomScore }, context)
       : prepareCommand(definition, words, context);
     return await runPrepared(prepared, definition, context);
   } catch (error) {
     return reportFailure(report, definition, error);
+  }
+}
+
+const OOM_SCORE_FILE = "/proc/self/oom_score_adj";
+
+/** Have the kernel add to this process's score, when memory runs out, what its launcher was told. */
+function takeOomScore(variables: readonly string[]): OomScore | undefined {
+  try {
+    const current = (): number => Number(readFileSync(OOM_SCORE_FILE, "latin1"));
+    const score = parseOomScore(variables, current);
+    if (score !== undefined && current() !== score.value) {
+      writeFileSync(OOM_SCORE_FILE, String(score.value));
+    }
+    return score;
+  } catch (error) {
+    const code = errnoOf(error);
+    if (code === undefined) throw error;
+    throw new Fatal(EXIT.system, `unable to write ${OOM_SCORE_FILE}: ${code}`, { cause: error });
   }
 }
 
@@ -126,13 +154,13 @@ async function runPrepared(
 function prepareLink(
   link: Link,
   words: readonly string[],
-  origin: Origin,
+  origin: Origin & { readonly oomScore: OomScore | undefined },
   context: CommandContext,
 ): Prepared {
   const { builtin, words: parsed } = parseLink(link, words);
   function begin(): Launch {
     const argv = [link.name, ...words];
-    return initialLaunch(context.posix, origin, argv);
+    return withOwnSettings(initialLaunch(context.posix, origin, argv), origin.oomScore);
   }
   return {
     builtin,
