@@ -243,7 +243,9 @@ async function makeBin() {
     mkdirSync(folder, { recursive: true });
     for (const name of names) symlinkSync(join("..", "dist", "bin", name), join(folder, name));
   } else {
-    const { fillLauncherFolder } = await importBuilt(join(source, "command", "launcher-folder.ts"));
+    const { fillLauncherFolder } = await importBuilt(
+      join(source, "command", "commands", "folder", "launcher-folder.ts"),
+    );
     const settings = { node: process.execPath, nodeVersion: process.version };
     fillLauncherFolder(folder, native, names, settings);
   }

@@ -6,7 +6,7 @@ import { candidateFiles } from "../chain/index.ts";
 import type { LinkFinder } from "../chain/index.ts";
 import { errnoOf } from "../posix/index.ts";
 import { isLink } from "./command.ts";
-import { rootOfLauncher } from "./launcher-folder.ts";
+import { rootOfLauncher } from "./launcher-settings.ts";
 import { isCommandName, loadDefinition } from "./registry.ts";
 
 /**

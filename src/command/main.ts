@@ -32,7 +32,7 @@ import { definitionSynopsis, isLink } from "./command.ts";
 import type { Command, CommandContext, Definition } from "./command.ts";
 import { Fatal } from "./fatal.ts";
 import { packageVersion } from "./package.ts";
-import { loadDefinition } from "./registry.ts";
+import { isCommandName, loadDefinition } from "./registry.ts";
 import { openChains, processSignals, reporter } from "./system.ts";
 
 /** Run the command `name`, one of those in `directory`, with the words of this process, and end the process. */
@@ -44,13 +44,15 @@ export async function main(name: string, directory: string): Promise<never> {
   process.exit(code);
 }
 
-/** The multi-call entry: `ucspi NAME WORD...` */
+/** The multi-call entry: `ucspi NAME WORD...`; `ucspi link` is short for `ucspi ucspi-link`. */
 export async function multicall(directory: string): Promise<never> {
   const posix = loadOrDie("ucspi");
   keepDebuggerOut(posix);
   const [name, ...words] = processWords().slice(2);
   if (name !== undefined && !name.startsWith("-")) {
-    process.exit(await runCommand(posix, { name, directory, words }));
+    const command = isCommandName(name) ? name : `ucspi-${name}`;
+    const isShort = isCommandName(command);
+    process.exit(await runCommand(posix, { name: isShort ? command : name, directory, words }));
   }
   const { describeCommands } = await import("./overview.ts");
   const isAsked = name === "--help" || name === "--version";
@@ -215,6 +217,7 @@ function commandContext({ posix, report, origin, directory }: Surroundings): Com
     signals: processSignals,
     chains: openChains(launchers, process.env["UCSPI_CHAIN"] !== "exec"),
     isBecoming: true,
+    node: { file: process.execPath, version: process.version, processor: process.arch },
     get environment() {
       return Environment.of(origin.variables);
     },

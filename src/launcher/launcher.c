@@ -41,7 +41,7 @@ enum {
 };
 
 /*
- * What whoever makes a folder of launchers knows (src/command/launcher-folder.ts), lines of `name=value`
+ * What whoever makes a folder of launchers knows (src/command/commands/folder/launcher-folder.ts), lines of `name=value`
  * behind the first: `root`, where the package is, if not above the launcher's own folder; `node`, a Node;
  * `version`, by which that file is recognised; `option`, what this Node is to be given.
  */
