@@ -6,6 +6,7 @@ export { Environment } from "./environment.ts";
 export { execFailureCode, EXIT } from "./exit.ts";
 export { initialLaunch } from "./inherit.ts";
 export {
+  abandon,
   withCompanion,
   withDescriptors,
   withEnvironment,
@@ -27,5 +28,5 @@ export type {
 export { isOwnDescriptor } from "./own-descriptors.ts";
 export { candidateFiles } from "./search.ts";
 export { Spawner } from "./spawn.ts";
-export type { Failed, Spawned, SpawnerOptions, SpawnResult } from "./spawn.ts";
+export type { Ended, Failed, Prepared, Spawned, SpawnerOptions, SpawnResult } from "./spawn.ts";
 export { isUsageError, reportUsage } from "./usage.ts";

@@ -39,23 +39,16 @@ export interface Ended {
 }
 
 /** A child, or the exit code that the chain would have ended with. */
-export type SpawnResult =
-  | Spawned
-  | Ended
-  /** The caller lost interest while a link was waiting. */
-  | { readonly kind: "abandoned" }
-  | Failed;
+export type SpawnResult = Spawned | Ended | Failed;
 
-/**
- * The system could not make a process at all (EAGAIN, ENOMEM, EMFILE): nobody's fault. The links have
- * run: whoever does not call `again` has to `abandon` what they have set up.
- */
+/** The system could not make a process at all (EAGAIN, ENOMEM, EMFILE): nobody's fault. */
 export interface Failed {
   readonly kind: "failed";
   readonly error: SystemError;
-  again(): SpawnResult;
-  abandon(): void;
 }
+
+/** A launch whose links have run: what is left of it is to be executed. */
+export type Prepared = Extract<ChainResult, { readonly kind: "program" }>;
 
 /** Marshalled argv and candidate files, remembered by the array of words and PATH. */
 interface Program {
@@ -93,24 +86,24 @@ export class Spawner {
     return error === undefined ? undefined : this.#judge(error, asked, by);
   }
 
-  /** Run the links at the head of the launch and spawn what is left, unless `isAbandoned` by then. */
-  spawn(
-    launch: Launch,
-    isAbandoned: () => boolean = () => false,
-  ): SpawnResult | Promise<SpawnResult> {
-    const result = this.#context.chains.runForChild(launch, this.#server, this.#context);
+  /** Run the links at the head of the launch and spawn what is left. */
+  spawn(launch: Launch): SpawnResult | Promise<SpawnResult> {
+    const result = this.prepare(launch);
     return result instanceof Promise
-      ? result.then((later) => this.#create(later, isAbandoned))
-      : this.#create(result, isAbandoned);
+      ? result.then((later) => this.#finish(later))
+      : this.#finish(result);
   }
 
-  #create(result: ChainResult, isAbandoned: () => boolean): SpawnResult {
-    if (result.kind === "ended") return result;
-    const { launch, by, path } = result;
-    if (isAbandoned()) {
-      abandon(launch);
-      return { kind: "abandoned" };
-    }
+  /**
+   * Run the links at the head of the launch. Whoever then makes no process of what comes of it has to
+   * `abandon` its launch.
+   */
+  prepare(launch: Launch): Prepared | Ended | Promise<Prepared | Ended> {
+    return this.#context.chains.runForChild(launch, this.#server, this.#context);
+  }
+
+  /** Create the process, or try again to. Without a child what the links have set up stays. */
+  create({ launch, by, path }: Prepared): SpawnResult {
     const { companions = [] } = launch;
     try {
       const child = this.#createChild(launch, this.#program(launch.argv, path));
@@ -119,17 +112,15 @@ export class Spawner {
     } catch (error) {
       if (!(error instanceof SystemError)) throw error;
       const judged = this.#judge(error, launch, by);
-      if (judged instanceof SystemError) {
-        return {
-          kind: "failed",
-          error,
-          again: () => this.#create(result, isAbandoned),
-          abandon: () => abandon(launch),
-        };
-      }
-      abandon(launch);
-      return judged;
+      return judged instanceof SystemError ? { kind: "failed", error: judged } : judged;
     }
+  }
+
+  #finish(result: Prepared | Ended): SpawnResult {
+    if (result.kind === "ended") return result;
+    const created = this.create(result);
+    if (created.kind !== "child") abandon(result.launch);
+    return created;
   }
 
   #createChild(original: Launch, program: Program): Child {

@@ -14,11 +14,13 @@ import { decodeBytes } from "../posix/index.ts";
 import type { Fd, Posix, SystemError, WaitStatus } from "../posix/index.ts";
 import type { TlsAcceptor, TlsOptions } from "../tls/index.ts";
 import { childService } from "./serving/child-service.ts";
-import type { Connection, Service } from "./serving/connection.ts";
+import type { Service } from "./serving/connection.ts";
 import { ConnectionServer } from "./serving/connection-server.ts";
 import { handlerService } from "./serving/handler-service.ts";
 import type { Handler, TcpConnection } from "./serving/handler-service.ts";
-import { tcpPreview } from "./serve.ts";
+import { previewLaunch } from "./serving/protocol.ts";
+import { TCP } from "./serving/tcp.ts";
+import type { AcceptedTcp } from "./serving/tcp.ts";
 
 /** Where to listen: an address and a port (0: any free one), or a listening socket somebody has made. */
 export type ListenTarget =
@@ -89,7 +91,7 @@ export class TcpServer {
   readonly #options: TcpServerOptions;
   readonly #system: TcpServerSystem;
   #state: State = "new";
-  #server: ConnectionServer | undefined;
+  #server: ConnectionServer<Endpoint, Endpoint> | undefined;
   #acceptor: TlsAcceptor | undefined;
   #chain: Launch | undefined;
   #opened: Fd[] = [];
@@ -168,7 +170,7 @@ export class TcpServer {
     return this.#state === "stopped";
   }
 
-  #stopListening(): ConnectionServer | undefined {
+  #stopListening(): ConnectionServer<Endpoint, Endpoint> | undefined {
     this.#state = "stopped";
     this.#server?.stop();
     for (const fd of this.#opened.splice(0)) this.#system.posix.close(fd);
@@ -212,7 +214,7 @@ export class TcpServer {
     return endpoint;
   }
 
-  #createServer(listeners: readonly Fd[]): ConnectionServer {
+  #createServer(listeners: readonly Fd[]): ConnectionServer<Endpoint, Endpoint> {
     const options = this.#options;
     const { posix, clock } = this.#system;
     const isChain = typeof options.serve !== "function";
@@ -221,36 +223,41 @@ export class TcpServer {
     return new ConnectionServer({
       posix,
       clock,
+      protocol: TCP,
       listeners,
       maxConnections,
-      maxPerAddress: options.maxPerAddress ?? maxConnections,
+      maxPerKey: options.maxPerAddress ?? maxConnections,
       asksLocalAddress: options.localAddress ?? false,
       service: this.#guard(this.#service()),
       events: {
-        ended: ({ remote }, _pid, status) => options.onEnd?.(remote, status),
-        rejected: ({ remote }, count) =>
+        ended: ({ peer }, _pid, status) => options.onEnd?.(peer, status),
+        rejected: ({ peer: remote }, count) =>
           options.onRefused?.({ remote, reason: `${count} connections from this address` }),
         dropped: (_, why) => options.onError?.(new Error(`Unable to ${why}`)),
         acceptFailed: (error: SystemError) => options.onError?.(error),
+        faulted(error) {
+          if (options.onError === undefined) throw error;
+          options.onError(error);
+        },
       },
     });
   }
 
-  #service(): Service {
+  #service(): Service<Endpoint, Endpoint> {
     const { serve, allowHalfOpen = false } = this.#options;
     if (typeof serve === "function") {
       return handlerService(serve, {
-        posix: this.#system.posix,
         allowHalfOpen,
         acceptor: this.#acceptor,
-        refused: ({ remote }, reason) => this.#options.onRefused?.({ remote, reason }),
+        refused: ({ peer: remote }, reason) => this.#options.onRefused?.({ remote, reason }),
         failed: (error, connection) => this.#options.onError?.(error, connection),
       });
     }
     const context: LinkContext = { ...this.#system, isBecoming: false };
     return childService("ucspi", this.#chain ?? this.#launch(serve, []), context, {
+      protocol: TCP,
       goesAhead: true,
-      struggles: (text) => this.#options.onError?.(new Error(text)),
+      shortage: (text) => this.#options.onError?.(new Error(text)),
     });
   }
 
@@ -297,26 +304,22 @@ export class TcpServer {
     const context: LinkContext = { ...this.#system, isBecoming: false };
     const { tls } = this.#options;
     this.#chain = tls === undefined ? this.#launch(words, []) : await this.#behindTls(tls, words);
-    const launch = tcpPreview(this.#chain, this.#chain.argv);
+    const launch = previewLaunch(TCP, this.#chain, this.#chain.argv);
     const exitCode = await this.#system.chains.prepare(launch, context);
     if (exitCode !== undefined) throw new Error(`The chain would end with exit code ${exitCode}`);
   }
 
   /** Put the rules in front of a service. */
-  #guard(service: Service): Service {
+  #guard(service: Service<Endpoint, Endpoint>): Service<Endpoint, Endpoint> {
     const { rules: option, onRefused } = this.#options;
     if (option === undefined) return service;
-    const { posix } = this.#system;
-    const rules = openRules(option, posix);
-    return (connection, serving) => {
-      const verdict = rules.checkIp(connection.remote.address);
-      if (verdict.kind === "allow") {
-        service(admitted(connection, verdict), serving);
-        return;
-      }
-      posix.close(connection.fd);
-      serving.refuse();
-      onRefused?.({ remote: connection.remote, reason: reasonOf(verdict) });
+    const rules = openRules(option, this.#system.posix);
+    return (connection, life) => {
+      const { peer: remote } = connection;
+      const verdict = rules.checkIp(remote.address);
+      if (verdict.kind === "allow") return service(admitted(connection, verdict), life);
+      onRefused?.({ remote, reason: reasonOf(verdict) });
+      return undefined;
     };
   }
 }
@@ -339,7 +342,7 @@ function rulesWords(rules: CertificateRulesOption | undefined): string[] {
   throw new TypeError("The certificate rules of a chain are a directory or a CDB file");
 }
 
-function admitted(connection: Connection, verdict: Verdict & { kind: "allow" }): Connection {
+function admitted(connection: AcceptedTcp, verdict: Verdict & { kind: "allow" }): AcceptedTcp {
   const { rule, edits, exec } = verdict;
   const argv = exec === undefined ? undefined : ["execlineb", "-c", decodeBytes(exec)];
   return { ...connection, admission: { rule, edits, argv } };

@@ -63,7 +63,7 @@ const LINKS = [
 /** The marks of the links that ran in the server, and the words that were executed. */
 async function spawn(world: World, words: readonly string[]): Promise<[string, string]> {
   const spawner = new Spawner("server", world.context);
-  const result = await spawner.spawn(launchOf(words, ["PATH=here"]), () => false);
+  const result = await spawner.spawn(launchOf(words, ["PATH=here"]));
   if (result.kind !== "child") return [result.kind, ""];
   const [child] = world.posix.children;
   const variables = splitBlock(child?.request.environmentExtra ?? new Uint8Array(0));
@@ -123,7 +123,7 @@ describe("a link that fails for a child", () => {
   ])("%s ends its chain with %i and not the server", async (name, exitCode, text) => {
     const world = serverWorld();
     const spawner = new Spawner("server", world.context);
-    const result = await spawner.spawn(launchOf([name, "prog"], ["PATH=here"]), () => false);
+    const result = await spawner.spawn(launchOf([name, "prog"], ["PATH=here"]));
     expect(result).toEqual({ kind: "ended", exitCode });
     expect(world.said).toEqual([text]);
   });
@@ -140,6 +140,6 @@ test("what the child could not do is told by the link that asked for it", async 
   };
   const spawner = new Spawner("server", world.context);
   const launch = launchOf(["drop", "anywhere", "prog"], ["PATH=here"]);
-  expect(await spawner.spawn(launch, () => false)).toEqual({ kind: "ended", exitCode: 111 });
+  expect(await spawner.spawn(launch)).toEqual({ kind: "ended", exitCode: 111 });
   expect(world.said).toEqual(["drop: fatal: unable to setuid: Operation not permitted"]);
 });

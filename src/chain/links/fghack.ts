@@ -40,7 +40,7 @@ export const fghack = defineLink({
       context.report(NAME, "fatal", `unable to spawn ${word}: ${result.error.message}`);
       return end(EXIT.system);
     }
-    if (result.kind !== "child") return end(result.kind === "ended" ? result.exitCode : EXIT.bug);
+    if (result.kind === "ended") return end(result.exitCode);
     return end(await outlast(result.child, { reader, word }, context));
   },
 });
@@ -49,7 +49,7 @@ async function spawn(launch: Launch, writer: Fd, context: LinkContext): Promise<
   const taken = new Set(launch.descriptors.keys());
   const writers = freeNumbers(context.posix, taken).map((fd): [number, Fd] => [fd, writer]);
   const spawner = new Spawner(NAME, { ...context, isBecoming: false });
-  return spawner.spawn(withDescriptors(launch, writers), () => false);
+  return spawner.spawn(withDescriptors(launch, writers));
 }
 
 /** Numbers above 2 that the program would find closed. */
