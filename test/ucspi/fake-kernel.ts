@@ -60,6 +60,7 @@ export class FakeKernel {
   /** The errno names that watching a child, watching a listener, and signalling a pid fail with. */
   childWatchFailure: string | undefined;
   listenerWatchFailure: string | undefined;
+  shutdownFailure: string | undefined;
   readonly killFailures = new Map<number, string>();
   /** Where sockets that were accepted are bound, or the errno name of the failure to tell. */
   sockname: SocketAddress | string | undefined;
@@ -139,7 +140,7 @@ export class FakeKernel {
       kill: (pid, signal) => this.#kill(pid, signal),
       reap: (pid) => this.#reap(pid),
       setNoDelay: (fd) => this.#setNoDelay(fd),
-      shutdown: (fd) => void this.shutDown.push(fd),
+      shutdown: (fd) => this.#shutdown(fd),
       socket: () => {
         throw failure(this.socketFailure, "socket");
       },
@@ -192,6 +193,11 @@ export class FakeKernel {
     const pidfd = this.#newFd();
     this.#pidfds.set(pidfd, pid);
     return { pid, pidfd };
+  }
+
+  #shutdown(fd: Fd): void {
+    if (this.shutdownFailure !== undefined) throw failure(this.shutdownFailure, "shutdown");
+    this.shutDown.push(fd);
   }
 
   #kill(pid: number, signal: number): void {

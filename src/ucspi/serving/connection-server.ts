@@ -113,7 +113,7 @@ export class ConnectionServer<Peer, Local> {
 
   /** Send a signal to all who serve a connection; SIGTERM and SIGKILL end one that nobody serves yet. */
   signal(number: number): void {
-    for (const connection of [...this.#live]) connection.signal(number);
+    for (const connection of this.#live) connection.signal(number);
   }
 
   /** Resolves once no connection is alive. */

@@ -1,7 +1,7 @@
 import { describe, expect, test } from "vitest";
 import { FakeClock } from "../../../src/clock/fake.ts";
 import type { Endpoint } from "../../../src/net/index.ts";
-import type { Fd } from "../../../src/posix/index.ts";
+import type { Fd, WaitStatus } from "../../../src/posix/index.ts";
 import { ConnectionServer } from "../../../src/ucspi/serving/connection-server.ts";
 import type { ConnectionServerOptions } from "../../../src/ucspi/serving/connection-server.ts";
 import { TCP } from "../../../src/ucspi/serving/tcp.ts";
@@ -101,6 +101,29 @@ test("ending twice, or dropping what has ended, counts once", () => {
   first.end();
   expect(server.connections).toBe(1);
   expect(log).toEqual(["dropped 192.0.2.1 spawn"]);
+});
+
+test("how a process has ended is told when its tunnels are over, whatever is said meanwhile", () => {
+  const statuses: WaitStatus[] = [];
+  const { guests, come } = serve({
+    service: (connection, life) => {
+      const arrival = Object.assign(new Guest(connection, life), { awaitTunnels: () => undefined });
+      guests.push(arrival);
+      return arrival;
+    },
+    events: {
+      ended: (_connection, _pid, status) => statuses.push(status),
+      faulted: (error) => expect(error).toBeUndefined(),
+    },
+  });
+  come("192.0.2.1");
+  const { life } = guest(guests, 0);
+  guest(guests, 0).serve(100);
+  life.ended({ kind: "exited", exitCode: 3 });
+  life.ended({ kind: "exited", exitCode: 4 });
+  expect(statuses).toEqual([]);
+  life.tunnelsEnded();
+  expect(statuses).toEqual([{ kind: "exited", exitCode: 3 }]);
 });
 
 describe("the limit for one address", () => {
@@ -283,4 +306,144 @@ test("clients for whom a proxy speaks are counted by their own addresses as well
   expect(server.connections).toBe(3);
   come("192.0.2.1", "203.0.113.7");
   expect(guests.slice(4).map(({ connection }) => connection.number)).toEqual([3, 0]);
+});
+
+describe("a fault in the handling of one connection", () => {
+  test("of a service that throws drops it, and the rest of the batch is served", () => {
+    const served: string[] = [];
+    const { kernel, log, server, come } = serve({
+      service(connection, life) {
+        if (connection.key === "192.0.2.2") throw new TypeError("a bug");
+        served.push(connection.key);
+        return new Guest(connection, life);
+      },
+    });
+    const [first = -1, second = -1, third = -1] = come("192.0.2.1", "192.0.2.2", "192.0.2.3");
+    expect(served).toEqual(["192.0.2.1", "192.0.2.3"]);
+    expect(log).toEqual(["dropped 192.0.2.2 TypeError: a bug"]);
+    expect([first, second, third].map((fd) => kernel.open.has(fd))).toEqual([true, false, true]);
+    expect(server.connections).toBe(2);
+  });
+
+  test("of a protocol that throws closes it, and the rest of the batch is served", () => {
+    const { kernel, guests, log, server, come } = serve({
+      protocol: {
+        ...TCP,
+        key(peer) {
+          const key = TCP.key(peer);
+          if (key === "192.0.2.2") throw new TypeError("a bug");
+          return key;
+        },
+      },
+    });
+    const [, second = -1] = come("192.0.2.1", "192.0.2.2", "192.0.2.3");
+    expect(guests).toHaveLength(2);
+    expect(log).toEqual(["faulted TypeError: a bug"]);
+    expect(kernel.open.has(second)).toBe(false);
+    expect(server.connections).toBe(2);
+  });
+
+  test("of those who are told of events is told, and changes nothing", () => {
+    const faults: unknown[] = [];
+    const bug = (): never => {
+      throw new TypeError("a bug");
+    };
+    const { kernel, guests, server, come } = serve({
+      maxConnections: 3,
+      maxPerKey: 1,
+      events: {
+        accepted: bug,
+        ended: bug,
+        rejected: bug,
+        dropped: bug,
+        full: bug,
+        acceptFailed: bug,
+        faulted: (error) => faults.push(String(error)),
+      },
+    });
+    come("192.0.2.1", "192.0.2.1", "192.0.2.2", "192.0.2.3");
+    expect(server.connections).toBe(3);
+    for (const arrival of guests) arrival.serve(100);
+    guest(guests, 0).end();
+    guest(guests, 1).life.failed("serve");
+    kernel.acceptFailure = "EMFILE";
+    come("192.0.2.4");
+    expect(server.connections).toBe(1);
+    // Accepted three times, and one each of: rejected, full, ended, room, dropped, failed to accept.
+    expect(faults).toEqual(Array.from({ length: 9 }, () => "TypeError: a bug"));
+  });
+
+  test("of the very function that is told of faults becomes an error of the process", async () => {
+    const uncaught: unknown[] = [];
+    const catcher = (error: unknown): void => void uncaught.push(error);
+    const others = process.listeners("uncaughtException");
+    process.removeAllListeners("uncaughtException").on("uncaughtException", catcher);
+    try {
+      const { guests, come } = serve({
+        events: {
+          accepted: () => {
+            throw new TypeError("a bug");
+          },
+          faulted: (error) => {
+            throw error;
+          },
+        },
+      });
+      come("192.0.2.1", "192.0.2.2");
+      for (const arrival of guests) arrival.serve(100);
+      await new Promise((resolve) => setImmediate(resolve));
+      expect(uncaught.map(String)).toEqual(["TypeError: a bug", "TypeError: a bug"]);
+    } finally {
+      process.removeAllListeners("uncaughtException");
+      for (const listener of others) process.on("uncaughtException", listener);
+    }
+  });
+});
+
+describe("a connection whose own address cannot be asked for", () => {
+  test.each(["ENOTCONN", "ECONNRESET", "EINVAL"])(
+    "because it was reset (%s) is closed without a word",
+    (code) => {
+      const { kernel, log, server, come } = serve({ asksLocalAddress: true });
+      kernel.sockname = code;
+      const [client = -1] = come("192.0.2.1");
+      expect(log).toEqual([]);
+      expect(server.connections).toBe(0);
+      expect(kernel.open.has(client)).toBe(false);
+    },
+  );
+
+  test.each(["ENOMEM", "ENOBUFS"])(
+    "for want of memory (%s) is closed, and that is told",
+    (code) => {
+      const { kernel, log, server, come } = serve({ asksLocalAddress: true });
+      kernel.sockname = code;
+      const fds = come("192.0.2.1", "192.0.2.2");
+      expect(log).toEqual([`accept failed ${code}`, `accept failed ${code}`]);
+      expect(server.connections).toBe(0);
+      expect(fds.some((fd) => kernel.open.has(fd))).toBe(false);
+    },
+  );
+});
+
+describe("the listeners of a server", () => {
+  test("are watched once, however often one is named", () => {
+    const kernel = new FakeKernel();
+    const fd = kernel.listener();
+    serve({ posix: kernel.posix, listeners: [fd, fd] });
+    expect(kernel.watches).toBe(1);
+  });
+
+  test("are none of them watched when one cannot be", () => {
+    const kernel = new FakeKernel();
+    const listeners = [kernel.listener(), kernel.listener("::1", 7001)];
+    const { posix } = kernel;
+    const { watch } = posix;
+    posix.watch = (fd, interest, ready) => {
+      if (fd === listeners[1]) kernel.listenerWatchFailure = "ENOSPC";
+      return watch(fd, interest, ready);
+    };
+    expect(() => serve({ posix, listeners })).toThrow("strerror of ENOSPC");
+    expect(kernel.watches).toBe(0);
+  });
 });

@@ -72,7 +72,8 @@ function links() {
       throw new TypeError("a bug");
     },
   });
-  return { gates, tunnels, list: [gate, tunnel, broken] };
+  const refusing: Link = defineLink({ ...LINK, name: "refusing", run: () => end(3) });
+  return { gates, tunnels, list: [gate, tunnel, broken, refusing] };
 }
 
 function launchOf(argv: readonly string[]): Launch {
@@ -186,15 +187,32 @@ describe("a launch whose client left while a link waited", () => {
   });
 });
 
-test("a refusal behind a tunnel abandons the tunnel, and tells the exit code", async () => {
-  const { gates, tunnels, log, connect, expectRest } = await serve("tunnel gate cat");
+test("a client that has gone before a signal ends its connection is no fault", async () => {
+  const { kernel, gates, log, server, connect, expectRest } = await serve("gate cat");
   connect();
-  gates[0]?.(end(3));
+  kernel.shutdownFailure = "ENOTCONN";
+  server.signal(SIGTERM);
+  gates[0]?.();
   await settled();
-  expect(tunnels[0]?.calls).toEqual(["release", "abort"]);
-  expect(log).toEqual(["accepted 0", "ended 0 3"]);
+  expect(log).toEqual(["accepted 0", "ended 0 signal 15"]);
   expectRest();
 });
+
+test.each([
+  ["at once", "tunnel refusing cat"],
+  ["after it has waited", "tunnel gate cat"],
+])(
+  "a link that refuses %s abandons the tunnel before it, and tells its exit code",
+  async (_, chain) => {
+    const { gates, tunnels, log, connect, expectRest } = await serve(chain);
+    connect();
+    gates[0]?.(end(3));
+    await settled();
+    expect(tunnels[0]?.calls).toEqual(["release", "abort"]);
+    expect(log).toEqual(["accepted 0", "ended 0 3"]);
+    expectRest();
+  },
+);
 
 describe("a signal for a connection", () => {
   test("ends one that waits for a process, and what its links have set up, at once", async () => {
