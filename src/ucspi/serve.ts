@@ -66,7 +66,7 @@ export async function serveTcp(
     service: childService(NAME, served, context, {
       protocol: TCP,
       // A log of every connection says "accept" only of programs that could be executed.
-      goesAhead: options.verbosity < 2,
+      awaitsExec: options.verbosity >= 2,
       shortage: (text) => say(1, "warning", text),
     }),
     events: logEvents(options, context),

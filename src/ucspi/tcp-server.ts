@@ -3,14 +3,13 @@
  * access rules and limits.
  */
 
-import { CdbRules, DirectoryRules } from "../access/index.ts";
-import type { CertificateRules, Rules, Verdict } from "../access/index.ts";
+import { decide, openRules } from "../access/index.ts";
+import type { CertificateRules, Rules, RulesSource } from "../access/index.ts";
 import { Environment } from "../chain/index.ts";
 import type { Chains, Launch, LinkContext, Report, Signals } from "../chain/index.ts";
 import type { Clock } from "../clock/index.ts";
 import { fromSocketAddress, parseIp, toSocketAddress } from "../net/index.ts";
 import type { Endpoint } from "../net/index.ts";
-import { decodeBytes } from "../posix/index.ts";
 import type { Fd, Posix, SystemError, WaitStatus } from "../posix/index.ts";
 import type { TlsAcceptor, TlsOptions } from "../tls/index.ts";
 import { childService } from "./serving/child-service.ts";
@@ -20,18 +19,16 @@ import { handlerService } from "./serving/handler-service.ts";
 import type { Handler, TcpConnection } from "./serving/handler-service.ts";
 import { previewLaunch } from "./serving/protocol.ts";
 import { TCP } from "./serving/tcp.ts";
-import type { AcceptedTcp } from "./serving/tcp.ts";
 
 /** Where to listen: an address and a port (0: any free one), or a listening socket somebody has made. */
 export type ListenTarget =
   { readonly host: string; readonly port: number } | { readonly fd: number };
 
 /** Rules for the certificates of clients. */
-export type CertificateRulesOption =
-  { readonly directory: string } | { readonly cdb: string } | CertificateRules;
+export type CertificateRulesOption = RulesSource | CertificateRules;
 
 /** The rules of an access-controlled server: a directory, a CDB file, or any other implementation. */
-export type RulesOption = { readonly directory: string } | { readonly cdb: string } | Rules;
+export type RulesOption = RulesSource | Rules;
 
 export interface TcpServerOptions {
   readonly listen: ListenTarget | readonly ListenTarget[];
@@ -256,7 +253,7 @@ export class TcpServer {
     const context: LinkContext = { ...this.#system, isBecoming: false };
     return childService("ucspi", this.#chain ?? this.#launch(serve, []), context, {
       protocol: TCP,
-      goesAhead: true,
+      awaitsExec: false,
       shortage: (text) => this.#options.onError?.(new Error(text)),
     });
   }
@@ -290,11 +287,12 @@ export class TcpServer {
   async #openAcceptor(tls: NonNullable<TcpServerOptions["tls"]>): Promise<TlsAcceptor> {
     const { posix, clock } = this.#system;
     const { TlsAcceptor } = await import("../tls/index.ts");
+    const rules = tls.rules && openRules(tls.rules, posix);
     return new TlsAcceptor({
       posix,
       clock,
       tls,
-      rules: tls.rules && openCertificateRules(tls.rules, posix),
+      admit: rules && ((peer) => decide(rules.checkClientCertificate(peer), posix)),
       warn: (text) => this.#options.onError?.(new Error(text)),
     });
   }
@@ -313,25 +311,16 @@ export class TcpServer {
   #guard(service: Service<Endpoint, Endpoint>): Service<Endpoint, Endpoint> {
     const { rules: option, onRefused } = this.#options;
     if (option === undefined) return service;
-    const rules = openRules(option, this.#system.posix);
+    const { posix } = this.#system;
+    const rules: Rules = openRules(option, posix);
     return (connection, life) => {
       const { peer: remote } = connection;
-      const verdict = rules.checkIp(remote.address);
-      if (verdict.kind === "allow") return service(admitted(connection, verdict), life);
-      onRefused?.({ remote, reason: reasonOf(verdict) });
+      const admission = decide(rules.checkIp(remote.address), posix);
+      if (admission.kind === "admit") return service({ ...connection, admission }, life);
+      onRefused?.({ remote, reason: admission.reason });
       return undefined;
     };
   }
-}
-
-function openRules(option: RulesOption, posix: Posix): Rules {
-  if ("directory" in option) return new DirectoryRules(posix, option.directory);
-  return "cdb" in option ? new CdbRules(posix, option.cdb) : option;
-}
-
-function openCertificateRules(option: CertificateRulesOption, posix: Posix): CertificateRules {
-  if ("directory" in option) return new DirectoryRules(posix, option.directory);
-  return "cdb" in option ? new CdbRules(posix, option.cdb) : option;
 }
 
 /** The same rules as options of s6-tlsd. */
@@ -340,21 +329,4 @@ function rulesWords(rules: CertificateRulesOption | undefined): string[] {
   if ("directory" in rules) return [`--rules-directory=${rules.directory}`];
   if ("cdb" in rules) return [`--rules-file=${rules.cdb}`];
   throw new TypeError("The certificate rules of a chain are a directory or a CDB file");
-}
-
-function admitted(connection: AcceptedTcp, verdict: Verdict & { kind: "allow" }): AcceptedTcp {
-  const { rule, edits, exec } = verdict;
-  const argv = exec === undefined ? undefined : ["execlineb", "-c", decodeBytes(exec)];
-  return { ...connection, admission: { rule, edits, argv } };
-}
-
-function reasonOf(verdict: Exclude<Verdict, { kind: "allow" }>): string {
-  switch (verdict.kind) {
-    case "deny":
-      return `rule ${verdict.rule}`;
-    case "notFound":
-      return "no rule matches";
-    case "error":
-      return verdict.why;
-  }
 }

@@ -61,7 +61,7 @@ class UnixServer implements Disposable {
       asksLocalAddress: false,
       service: childService("server", launch, context, {
         protocol: UNIX,
-        goesAhead: true,
+        awaitsExec: false,
         shortage: (text) => this.log.push(text),
       }),
       events: {

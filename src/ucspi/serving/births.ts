@@ -3,23 +3,25 @@
  * to its end. All that the core knows about making processes is here.
  */
 
-import { Children, EXIT, Spawner } from "../../chain/index.ts";
-import type {
-  Companion,
-  Launch,
-  LinkContext,
-  Prepared,
-  Spawned,
-  SpawnerOptions,
-} from "../../chain/index.ts";
+import { Spawner } from "../../chain/index.ts";
+import type { Companion, Ended, Launch, LinkContext, Prepared } from "../../chain/index.ts";
+import { Children } from "../../host/index.ts";
 import { SystemError } from "../../posix/index.ts";
-import type { Child, Fd, Pid, Posix, WaitStatus } from "../../posix/index.ts";
+import type { Pid, WaitStatus } from "../../posix/index.ts";
 
-/** What is told of a process from its creation on. */
+export interface BirthsOptions {
+  /**
+   * Tell that a program was executed when it was, which costs each process a pipe. Otherwise it is taken
+   * for granted, until a failure is told.
+   */
+  readonly awaitsExec: boolean;
+}
+
+/** What is told of a process, in this order. */
 export interface BirthEvents {
   created(process: BornProcess): void;
   begun(): void;
-  /** Its program could not be executed, and the server has to say so. */
+  /** Its program could not be executed, and the server has to say so: in place of `ended`. */
   failed(error: SystemError): void;
   ended(status: WaitStatus): void;
 }
@@ -31,67 +33,38 @@ export interface BornProcess {
   readonly tunnels: readonly Companion[];
 }
 
-/** Links have ended the chain, or one of them answers for a step of the child that failed. */
-export interface ChainEnd {
-  readonly kind: "ended";
-  readonly exitCode: number;
-}
-
-const NO_PIDFD = -1 as Fd;
-
 export class Births {
-  readonly #posix: Posix;
   readonly #spawner: Spawner;
-  readonly #children: Children;
+  readonly #awaitsExec: boolean;
 
-  constructor(server: string, context: LinkContext, options: SpawnerOptions) {
-    this.#posix = context.posix;
-    this.#spawner = new Spawner(server, context, options);
-    this.#children = new Children(context.posix, context.signals);
+  /** `server` is the command that speaks when a program cannot be executed. */
+  constructor(server: string, context: LinkContext, { awaitsExec }: BirthsOptions) {
+    const children = new Children(context);
+    this.#spawner = new Spawner(server, context, { children, tellsExec: awaitsExec });
+    this.#awaitsExec = awaitsExec;
   }
 
   /** Run the links at the head of the launch. */
-  prepare(launch: Launch): Prepared | ChainEnd | Promise<Prepared | ChainEnd> {
+  prepare(launch: Launch): Prepared | Ended | Promise<Prepared | Ended> {
     return this.#spawner.prepare(launch);
   }
 
   /**
-   * Ask for a process. What there is to tell of one that was created is told to `events`, some of it
-   * before this returns; without one the answer is why.
+   * Ask for a process. One that is created is told to `events` at once, what becomes of it later. Returns
+   * why there is none.
    */
-  create(prepared: Prepared, events: BirthEvents): ChainEnd | SystemError | undefined {
+  create(prepared: Prepared, events: BirthEvents): SystemError | undefined {
     const result = this.#spawner.create(prepared);
-    if (result.kind === "ended") return result;
     if (result.kind === "failed") return result.error;
-    this.#follow(result, events);
+    events.created({ pid: result.child.pid, tunnels: result.companions });
+    if (!this.#awaitsExec) events.begun();
+    this.#spawner.follow(result, {
+      executed: () => events.begun(),
+      ended(end) {
+        if (end instanceof SystemError) events.failed(end);
+        else events.ended(end);
+      },
+    });
     return undefined;
   }
-
-  #follow(spawned: Spawned, events: BirthEvents): void {
-    const { child, companions } = spawned;
-    events.created({ pid: child.pid, tunnels: companions });
-    events.begun();
-    this.#watch(child, (status) => {
-      const failure = mayHaveFailed(status) ? this.#spawner.failureOf(spawned) : undefined;
-      if (failure === undefined) events.ended(status);
-      else if (failure instanceof SystemError) events.failed(failure);
-      else events.ended({ kind: "exited", exitCode: failure.exitCode });
-    });
-  }
-
-  /** Where the event loop has no room for another descriptor, the signals of children tell as well. */
-  #watch(child: Child, ended: (status: WaitStatus) => void): void {
-    try {
-      this.#children.watch(child, ended);
-    } catch (error) {
-      if (!(error instanceof SystemError)) throw error;
-      this.#posix.close(child.pidfd);
-      this.#children.watch({ pid: child.pid, pidfd: NO_PIDFD }, ended);
-    }
-  }
-}
-
-/** The exit code of a child that went ahead and could not execute its program. */
-function mayHaveFailed(status: WaitStatus): boolean {
-  return status.kind === "exited" && status.exitCode === EXIT.notFound;
 }

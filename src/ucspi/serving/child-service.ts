@@ -6,34 +6,31 @@
 import { abandon } from "../../chain/index.ts";
 import type {
   Companion,
+  Ended,
   Environment,
   Launch,
   LinkContext,
   Prepared,
   Source,
-  SpawnerOptions,
 } from "../../chain/index.ts";
 import type { Clock, Timer } from "../../clock/index.ts";
 import { SystemError } from "../../posix/index.ts";
 import type { Pid, Posix, WaitStatus } from "../../posix/index.ts";
 import { Births } from "./births.ts";
-import type { BirthEvents, BornProcess, ChainEnd } from "./births.ts";
+import type { BirthEvents, BirthsOptions, BornProcess } from "./births.ts";
 import type { Connection, Life, Service, Work } from "./connection.ts";
 import type { Protocol } from "./protocol.ts";
 import { isPassing, retryDelayMs } from "./retry.ts";
 
 const SIGKILL = 9;
 
-export interface ChildServiceOptions<Peer, Local> extends SpawnerOptions {
+export interface ChildServiceOptions<Peer, Local> extends BirthsOptions {
   readonly protocol: Protocol<Peer, Local>;
   /** Told when processes cannot be made for the moment, once until one is made: "unable to ..., retrying". */
   shortage(text: string): void;
 }
 
-/**
- * The service that runs `launch` (its argv is the chain) for each connection. One that goes ahead is
- * faster, and learns only when a child has ended that its program could not be executed.
- */
+/** The service that runs `launch` (its argv is the chain) for each connection. */
 export function childService<Peer, Local>(
   server: string,
   launch: Launch,
@@ -80,7 +77,7 @@ class ConnectionProcesses<Peer, Local> {
       .with(this.#options.protocol.peerEdits(peer, number))
       .with(admission?.edits ?? []);
     const descriptors = new Map<number, Source>(this.#inherited).set(0, fd).set(1, fd);
-    const argv = admission?.argv ?? this.#launch.argv;
+    const argv = admission?.words ?? this.#launch.argv;
     return { ...this.#launch, argv, environment, descriptors, connection: life };
   }
 
@@ -153,10 +150,8 @@ class ChildWork<Peer, Local> implements Work, BirthEvents {
 
   create(): void {
     if (this.#prepared === undefined) return;
-    const failure = this.#processes.births.create(this.#prepared, this);
-    if (failure === undefined) return;
-    if (failure instanceof SystemError) this.#refused(failure);
-    else this.#life.ended(exited(failure));
+    const refusal = this.#processes.births.create(this.#prepared, this);
+    if (refusal !== undefined) this.#refused(refusal);
   }
 
   abandon(): void {
@@ -218,7 +213,7 @@ class ChildWork<Peer, Local> implements Work, BirthEvents {
     return this.#process?.tunnels ?? [];
   }
 
-  #settle(result: Prepared | ChainEnd): void {
+  #settle(result: Prepared | Ended): void {
     if (result.kind === "ended") {
       this.#life.ended(exited(result));
       return;
@@ -236,7 +231,7 @@ class ChildWork<Peer, Local> implements Work, BirthEvents {
   }
 }
 
-function exited({ exitCode }: ChainEnd): WaitStatus {
+function exited({ exitCode }: Ended): WaitStatus {
   return { kind: "exited", exitCode };
 }
 

@@ -1,7 +1,7 @@
 /** One accepted connection, and the two sides of serving it: who serves it, and who keeps account. */
 
+import type { Admitted } from "../../access/index.ts";
 import type { ServedConnection } from "../../chain/index.ts";
-import type { EnvironmentEdit } from "../../net/index.ts";
 import type { Fd, Pid, WaitStatus } from "../../posix/index.ts";
 
 /** A connection as the server knows it before anyone serves it. */
@@ -15,15 +15,8 @@ export interface Connection<Peer, Local> {
   readonly key: string;
   /** How many connections of that key were alive before this one. */
   readonly number: number;
-  /** The decision of the rule that admitted it, where the server itself has asked rules. */
-  readonly admission?: Admission;
-}
-
-export interface Admission {
-  readonly rule: string;
-  readonly edits: readonly EnvironmentEdit[];
-  /** The words to run in place of the chain's. */
-  readonly argv: readonly string[] | undefined;
+  /** The decision to serve it, where the server itself has asked rules. */
+  readonly admission?: Admitted;
 }
 
 /**

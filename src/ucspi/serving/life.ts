@@ -101,8 +101,6 @@ const drop = to("over", "closeSocket", "tellDropped", "free");
 const giveUp = to("over", "abandon", "closeSocket", "tellDropped", "free");
 const lose = to("over", "abortTunnels", "tellDropped", "free");
 const refuse = to("over", "closeSocket", "tellAccepted", "free", "tellEnded");
-/** A step of the child failed, which one of its links answers for: an exit code without a process. */
-const blame = to("over", "abandon", "closeSocket", "tellAccepted", "free", "tellEnded");
 const leave = to(
   "over",
   "cancelRetry",
@@ -136,7 +134,7 @@ export const LIFE = {
   },
   creating: {
     start: ignore,   refused: ignore,   prepared: ignore,  failed: giveUp,  shortage: delay,   created: born,
-    begun: ignore,   ended: blame,      tunnelsEnded: ignore, retryDue: ignore, terminate: cancel, signal: ignore,
+    begun: ignore,   ended: ignore,     tunnelsEnded: ignore, retryDue: ignore, terminate: cancel, signal: ignore,
   },
   delayed: {
     start: ignore,   refused: ignore,   prepared: ignore,  failed: ignore,  shortage: ignore,  created: ignore,

@@ -12,9 +12,9 @@ const LONGEST_MS = 1600;
 /** So often that a connection waits for some six seconds in all. */
 const RETRIES_MAX = 6;
 
-/** Is there any use in asking again? A program that cannot be executed stays so. */
-export function isPassing({ code, syscall }: Pick<SystemError, "code" | "syscall">): boolean {
-  return PASSING.has(code) && syscall !== "execve";
+/** Is there any use in asking again? */
+export function isPassing({ code }: SystemError): boolean {
+  return PASSING.has(code);
 }
 
 /** How long to wait after so many retries; undefined: there have been enough. */

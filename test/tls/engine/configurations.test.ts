@@ -2,7 +2,7 @@
 
 import { describe, expect, test } from "vitest";
 import { Environment } from "../../../src/chain/index.ts";
-import { FakeClock } from "../../../src/clock/fake.ts";
+import { FakeClock } from "../../support/fake-clock.ts";
 import { loadPosix } from "../../../src/posix/index.ts";
 import { Configurations } from "../../../src/tls/engine/configurations.ts";
 import type { EngineConfiguration } from "../../../src/tls/engine/messages.ts";

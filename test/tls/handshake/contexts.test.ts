@@ -2,7 +2,7 @@ import { once } from "node:events";
 import { Duplex } from "node:stream";
 import type { TLSSocket } from "node:tls";
 import { describe, expect, test } from "vitest";
-import { FakeClock } from "../../../src/clock/fake.ts";
+import { FakeClock } from "../../support/fake-clock.ts";
 import { ClientContexts, ServerContexts } from "../../../src/tls/handshake/contexts.ts";
 import { describeTlsError, tlsEdits } from "../../../src/tls/index.ts";
 import type { ClientMaterial, KeyPair, ServerMaterial } from "../../../src/tls/index.ts";

@@ -1,6 +1,6 @@
 import { renameSync, rmSync, utimesSync } from "node:fs";
 import { describe, expect, test } from "vitest";
-import { FakeClock } from "../../../src/clock/fake.ts";
+import { FakeClock } from "../../support/fake-clock.ts";
 import { loadPosix } from "../../../src/posix/index.ts";
 import {
   loadClientMaterial,

@@ -3,7 +3,7 @@
 import type { Socket } from "node:net";
 import fc from "fast-check";
 import { expect } from "vitest";
-import { FakeClock } from "../../../src/clock/fake.ts";
+import { FakeClock } from "../../support/fake-clock.ts";
 import { openTunnel, posix } from "./tunnels.ts";
 import type { TunnelScene } from "./tunnels.ts";
 

@@ -1,6 +1,7 @@
 import { describe, expect, test } from "vitest";
 import { defineLink, end, Environment, goOn } from "../../../src/chain/index.ts";
 import type { Launch, Link, Outcome } from "../../../src/chain/index.ts";
+import { BIRTH_MS_MAX } from "../../../src/host/index.ts";
 import { splitBlock } from "../../../src/posix/index.ts";
 import type { Posix, SpawnRequest, WaitStatus } from "../../../src/posix/index.ts";
 import { childService } from "../../../src/ucspi/serving/child-service.ts";
@@ -92,12 +93,12 @@ function endpoint(ip: string, port: number) {
   return found;
 }
 
-function serve(argv: readonly string[], links: readonly Link[] = [], goesAhead = false) {
+function serve(argv: readonly string[], links: readonly Link[] = [], awaitsExec = false) {
   const world = fakeWorld(links);
   const { kernel, context } = world;
   const service = childService("s6-tcpserverd", launchOf(...argv), context, {
     protocol: TCP,
-    goesAhead,
+    awaitsExec,
     shortage: (text) => context.report("s6-tcpserverd", "warning", text),
   });
   const listener = kernel.listener();
@@ -128,8 +129,8 @@ function environmentOf(request: SpawnRequest | undefined): string[] {
 }
 
 /** Compile the chain, as the server does before it is ready. */
-async function prepared(argv: readonly string[], links: readonly Link[] = [], goesAhead = false) {
-  const made = serve(argv, links, goesAhead);
+async function prepared(argv: readonly string[], links: readonly Link[] = [], awaitsExec = false) {
+  const made = serve(argv, links, awaitsExec);
   const first = made.come();
   await settled();
   for (const pid of made.kernel.children) made.kernel.endChild(pid);
@@ -241,26 +242,6 @@ test("a link that fails in an unforeseen way drops the connection", async () => 
   expect(kernel.open.has(connection.fd)).toBe(false);
 });
 
-test("a program that cannot be executed drops the connection, in the server's name", async () => {
-  const { kernel, said, come } = await prepared(["cat"]);
-  kernel.spawnFailure = { code: "ENOENT", syscall: "execve" };
-  const { events, connection } = come();
-  expect(events).toEqual(["dropped spawn cat: strerror of ENOENT", "freed"]);
-  expect(said).toEqual([]);
-  expect(kernel.open.has(connection.fd)).toBe(false);
-});
-
-test.each([
-  ["ENOENT", 127],
-  ["EACCES", 126],
-])("behind a link, %s is the link's failure to execute: exit code %i", async (code, exitCode) => {
-  const { kernel, said, come } = await prepared(["passing", "cat"], [passing]);
-  kernel.spawnFailure = { code, syscall: "execve" };
-  const { events } = come();
-  expect(events).toEqual(["accepted 0", "freed", `ended ${exitCode}`]);
-  expect(said).toEqual([`passing: fatal: unable to exec cat: strerror of ${code}`]);
-});
-
 test("a shortage of processes is told once, and passes", async () => {
   const { kernel, clock, said, come } = await prepared(["cat"]);
   kernel.spawnFailure = { code: "EAGAIN", syscall: "clone" };
@@ -272,6 +253,8 @@ test("a shortage of processes is told once, and passes", async () => {
   kernel.spawnFailure = undefined;
   clock.advance(500); // the waits between retries have become longer
   expect(guests.map(({ events }) => events.at(-1))).toEqual(["accepted 2", "accepted 3"]);
+  for (const pid of kernel.children) kernel.endChild(pid);
+  kernel.turn();
   expect(clock.pendingTimers).toBe(0);
   expect(guests.some(({ connection }) => kernel.open.has(connection.fd))).toBe(false);
 });
@@ -316,30 +299,83 @@ test("variables of many local addresses are not kept forever, and stay right", a
   }
 });
 
-describe("a service that goes ahead", () => {
-  test("learns at the end of a child that its program could not be executed, and drops", async () => {
-    const { kernel, said, come } = await prepared(["cat"], [], true);
+describe("a program that is not executed", () => {
+  test("drops the connection in the name of the server that was to execute it", async () => {
+    const { kernel, said, come } = await prepared(["cat"]);
     const { events } = come();
-    kernel.failAhead(kernel.children.at(-1) ?? 0, "ENOENT", "execve");
+    kernel.failChild(kernel.children.at(-1) ?? 0, "ENOENT", "execve");
     kernel.turn();
     expect(events).toEqual(["accepted 2", "dropped spawn cat: strerror of ENOENT", "freed"]);
     expect(said).toEqual([]);
   });
 
-  test("tells the failure of a program behind a link as the link would", async () => {
-    const { kernel, said, come } = await prepared(["passing", "cat"], [passing], true);
+  test.each([
+    ["ENOENT", 127],
+    ["EACCES", 126],
+  ])("behind a link, for %s, is told by the link, with exit code %i", async (code, exitCode) => {
+    const { kernel, said, come } = await prepared(["passing", "cat"], [passing]);
     const { events } = come();
-    kernel.failAhead(kernel.children.at(-1) ?? 0, "EACCES", "execve");
+    kernel.failChild(kernel.children.at(-1) ?? 0, code, "execve");
     kernel.turn();
-    expect(events).toEqual(["accepted 2", "freed", "ended 126"]);
-    expect(said).toEqual(["passing: fatal: unable to exec cat: strerror of EACCES"]);
+    expect(events).toEqual(["accepted 2", "freed", `ended ${exitCode}`]);
+    expect(said).toEqual([`passing: fatal: unable to exec cat: strerror of ${code}`]);
   });
 
   test("takes 127 from a program that has run for what it is", async () => {
-    const { kernel, come } = await prepared(["cat"], [], true);
+    const { kernel, come } = await prepared(["cat"]);
     const { events } = come();
     kernel.endChild(kernel.children.at(-1) ?? 0, { kind: "exited", exitCode: 127 });
     kernel.turn();
     expect(events).toEqual(["accepted 2", "freed", "ended 127"]);
+  });
+});
+
+describe("a service that awaits the exec", () => {
+  test("begins a connection when its program was executed, and not before", async () => {
+    const { kernel, come } = await prepared(["cat"], [], true);
+    kernel.holdsBirths = true;
+    const openBefore = kernel.open.size;
+    const { events } = come();
+    kernel.turn();
+    expect(events).toEqual([]);
+    kernel.execute();
+    kernel.turn();
+    expect(events).toEqual(["accepted 2"]);
+    kernel.endChild(kernel.children.at(-1) ?? 0);
+    kernel.turn();
+    expect(events).toEqual(["accepted 2", "freed", "ended 0"]);
+    expect(kernel.open.size).toBe(openBefore);
+  });
+
+  test("never begins one whose program could not be executed", async () => {
+    const { kernel, come } = await prepared(["cat"], [], true);
+    kernel.holdsBirths = true;
+    const { events } = come();
+    kernel.failChild(kernel.children.at(-1) ?? 0, "ENOENT", "execve");
+    kernel.turn();
+    expect(events).toEqual(["dropped spawn cat: strerror of ENOENT", "freed"]);
+  });
+
+  test("sends signals to a child that is on its way", async () => {
+    const { kernel, come } = await prepared(["cat"], [], true);
+    kernel.holdsBirths = true;
+    const { live } = come();
+    live.signal(15);
+    expect(kernel.kills).toEqual([`${SERVER_PID + 2} 15`]);
+  });
+
+  test("kills a child that is stuck before its program, whose slot is then free", async () => {
+    const { kernel, clock, said, come } = await prepared(["cat"], [], true);
+    kernel.holdsBirths = true;
+    const { events } = come();
+    clock.advance(2 * BIRTH_MS_MAX);
+    expect(kernel.kills).toEqual([`${SERVER_PID + 2} 9`]);
+    kernel.endChild(kernel.children.at(-1) ?? 0, { kind: "killed", signal: 9, coreDumped: false });
+    kernel.turn();
+    expect(events).toEqual(["accepted 2", "freed", "ended signal 9"]);
+    expect(said).toEqual([
+      `s6-tcpserverd: warning: child ${SERVER_PID + 2} was killed before it could execute cat`,
+    ]);
+    expect(clock.pendingTimers).toBe(0);
   });
 });

@@ -2,7 +2,7 @@
 
 import fc from "fast-check";
 import { expect, test } from "vitest";
-import { FakeClock } from "../../../src/clock/fake.ts";
+import { FakeClock } from "../../support/fake-clock.ts";
 import { ConnectionServer } from "../../../src/ucspi/serving/connection-server.ts";
 import type { Endpoint } from "../../../src/net/index.ts";
 import { TCP } from "../../../src/ucspi/serving/tcp.ts";

@@ -82,7 +82,7 @@ function launchOf(argv: readonly string[]): Launch {
 }
 
 /** A server of processes that has served its first connection, so that its chain is compiled. */
-async function serve(chain: string, { goesAhead = false, maxConnections = 40 } = {}) {
+async function serve(chain: string, { awaitsExec = false, maxConnections = 40 } = {}) {
   const { gates, tunnels, list } = links();
   const world = fakeWorld(list);
   const { kernel, clock, context } = world;
@@ -98,7 +98,7 @@ async function serve(chain: string, { goesAhead = false, maxConnections = 40 } =
     asksLocalAddress: false,
     service: childService("server", launchOf(chain.split(" ")), context, {
       protocol: TCP,
-      goesAhead,
+      awaitsExec,
       shortage: (text) => log.push(text),
     }),
     events: {
@@ -376,21 +376,51 @@ test("a link that throws costs its connection, and not the rest of the batch", a
 });
 
 test("a program that cannot be executed ends its tunnels", async () => {
-  for (const goesAhead of [true, false]) {
-    const { kernel, tunnels, connect, expectRest } = await serve("tunnel cat", { goesAhead });
-    if (!goesAhead) kernel.spawnFailure = { code: "ENOENT", syscall: "execve" };
+  for (const awaitsExec of [true, false]) {
+    const { kernel, tunnels, log, connect, expectRest } = await serve("tunnel cat", { awaitsExec });
     connect();
-    if (goesAhead) kernel.failAhead(kernel.children[0] ?? 0, "ENOENT", "execve");
+    kernel.failChild(kernel.children[0] ?? 0, "ENOENT", "execve");
     kernel.turn();
     tunnels[0]?.finish();
     await settled();
-    expect(tunnels[0]?.calls[0]).toBe(goesAhead ? "release to a process" : "release");
+    expect(tunnels[0]?.calls[0]).toBe("release to a process");
+    // The tunnel's link answers for what it could not execute.
+    expect(log).toEqual(["accepted 2", "ended 2 127"]);
     expectRest();
   }
 });
 
+test("a signal reaches a process that has not executed its program yet", async () => {
+  const { kernel, log, server, connect, endAll, expectRest } = await serve("cat", {
+    awaitsExec: true,
+  });
+  kernel.holdsBirths = true;
+  connect();
+  for (const signal of [SIGCONT, SIGTERM, SIGKILL]) server.signal(signal);
+  const pid = SERVER_PID + 2;
+  expect(kernel.kills).toEqual([`${pid} 18`, `${pid} 15`, `${pid} 9`]);
+  expect(log).toEqual([]);
+  endAll();
+  expect(log).toEqual(["accepted 2", "ended 2 0"]);
+  expectRest();
+});
+
+test("a drain waits for a process that has not executed its program yet", async () => {
+  const { kernel, server, connect, endAll, expectRest } = await serve("cat", { awaitsExec: true });
+  kernel.holdsBirths = true;
+  connect();
+  const drained = server.drain(undefined);
+  kernel.execute();
+  kernel.turn();
+  expect(server.connections).toBe(1);
+  endAll();
+  expect(await drained).toBe(true);
+  expectRest();
+});
+
 type Step =
   | { readonly do: "connect" | "open" | "refuse" | "end" | "tunnel" | "advance" | "settle" }
+  | { readonly do: "hold" | "execute" | "fail" }
   | { readonly do: "signal"; readonly number: number }
   | { readonly do: "spawn" | "watch" | "listen"; readonly code: string | undefined };
 
@@ -411,12 +441,13 @@ const step: fc.Arbitrary<Step> = fc.oneof(
     }),
   },
   { weight: 2, arbitrary: fc.record({ do: fc.constantFrom("spawn", "watch", "listen"), code }) },
+  { weight: 2, arbitrary: fc.record({ do: fc.constantFrom("hold", "execute", "fail") }) },
 );
 
 test("whatever happens, everything is given back when all is over", async () => {
   await fc.assert(
-    fc.asyncProperty(fc.array(step, { maxLength: 40 }), fc.boolean(), async (steps, goesAhead) => {
-      const world = await serve("tunnel gate cat", { goesAhead, maxConnections: 4 });
+    fc.asyncProperty(fc.array(step, { maxLength: 40 }), fc.boolean(), async (steps, awaitsExec) => {
+      const world = await serve("tunnel gate cat", { awaitsExec, maxConnections: 4 });
       const { kernel, clock, gates, tunnels, server, log } = world;
       for (const what of steps) {
         if (what.do === "connect") world.connect();
@@ -426,7 +457,12 @@ test("whatever happens, everything is given back when all is over", async () => 
         else if (what.do === "tunnel") tunnels.at(-1)?.finish();
         else if (what.do === "advance") clock.advance(300);
         else if (what.do === "signal") server.signal(what.number);
-        else if (what.do === "watch") kernel.childWatchFailure = what.code;
+        else if (what.do === "hold") kernel.holdsBirths = true;
+        else if (what.do === "execute") kernel.execute();
+        else if (what.do === "fail") {
+          kernel.failChild(kernel.children.at(-1) ?? 0, "EACCES", "execve");
+          kernel.turn();
+        } else if (what.do === "watch") kernel.childWatchFailure = what.code;
         else if (what.do === "listen") kernel.listenerWatchFailure = what.code;
         else if (what.do === "spawn") {
           kernel.spawnFailure =

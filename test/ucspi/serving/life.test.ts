@@ -50,9 +50,9 @@ class Model {
       case "begun":
         return this.state === "spawning" || this.state === "preparing";
       case "failed":
+        return this.state === "accepted" || this.awaits !== undefined || this.isServed;
       case "ended":
-        if (event === "failed" && this.state === "accepted") return true;
-        return this.awaits !== undefined || this.hasProcess || this.state === "running";
+        return this.awaits === "links" || this.isServed;
       case "tunnelsEnded":
         return this.isAwaitingTunnels;
       case "retryDue":
@@ -61,6 +61,11 @@ class Model {
       case "signal":
         return true;
     }
+  }
+
+  /** By a process or a function. */
+  get isServed(): boolean {
+    return this.hasProcess || this.state === "running";
   }
 
   clone(): Model {
@@ -232,6 +237,7 @@ describe("the life of a connection", () => {
     // The answer to a question that was not put, where another one was: beyond any table.
     expect([...unanswerable].sort()).toEqual([
       "cancelled created",
+      "cancelled ended",
       "cancelled prepared",
       "cancelled refused",
       "cancelled shortage",

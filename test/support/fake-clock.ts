@@ -1,6 +1,6 @@
 /** The double of `Clock` that tests step: time stands still until `advance` moves it. */
 
-import type { Clock, Timer } from "./clock.ts";
+import type { Clock, Timer } from "../../src/clock/clock.ts";
 
 interface FakeTimer extends Timer {
   readonly atMs: number;
