@@ -8,7 +8,7 @@
  * command line changes), and never swallow a missing argument (networking.md section 22, item 40).
  */
 
-import { InvalidArgument } from "./table.ts";
+import { InvalidArgument } from "./argument.ts";
 import type { OptionForm, OptionsOf, OptionTable } from "./table.ts";
 
 /** Which parser of the C suite a command has; "none" is a command that takes operands only. */

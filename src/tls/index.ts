@@ -36,7 +36,7 @@ export { offering, securing } from "./wrap.ts";
 export { ENGINE_USER, engineUserEdits } from "./engine-user.ts";
 export {
   DEFAULT_HANDSHAKE_TIMEOUT_MS,
-  HOSTS_FILE,
+  namedSni,
   TLSC_IO_OPTIONS,
   TLSC_OPTIONS,
   TLSCLIENT_TLS_OPTIONS,
@@ -45,7 +45,6 @@ export {
   TLSSERVER_TLS_OPTIONS,
   UCSPITLSD_OPTIONS,
 } from "./options.ts";
-export { tlscIoWords, tlscWords, tlsdIoWords, tlsdWords } from "./option-words.ts";
 export type {
   CertificateRules,
   ClientCertificate,

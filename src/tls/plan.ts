@@ -2,7 +2,7 @@
 
 import type { Environment, Launch, LinkContext } from "../chain/index.ts";
 import { parseUnsigned } from "../net/index.ts";
-import { UsageError } from "../options/index.ts";
+import { UsageError, wordsOf } from "../options/index.ts";
 import type { OptionsOf } from "../options/index.ts";
 import { Configurations } from "./configurations.ts";
 import type { EngineConfiguration } from "./engine/messages.ts";
@@ -11,8 +11,12 @@ import type { MaterialFiles } from "./material-files.ts";
 import { loadClientMaterial, loadServerMaterial, pairsOf, validityWarnings } from "./material.ts";
 import { networkOf } from "./network.ts";
 import type { EndNumbers } from "./network.ts";
-import { tlscIoWords, tlsdIoWords } from "./option-words.ts";
-import { DEFAULT_HANDSHAKE_TIMEOUT_MS } from "./options.ts";
+import {
+  DEFAULT_HANDSHAKE_TIMEOUT_MS,
+  namedSni,
+  TLSC_IO_OPTIONS,
+  TLSD_IO_OPTIONS,
+} from "./options.ts";
 import type {
   CertificateRules,
   EngineChannel,
@@ -58,7 +62,8 @@ export function serverPlan(name: string, options: ServerOptions, context: LinkCo
     verbosity: options.verbosity,
     rules: options.certificateRules,
     configurations: new Configurations({ ...loader, ...context, hasNames: options.sni.level > 0 }),
-    engineWords: (channel) => tlsdIoWords({ ...options, channel }),
+    engineWords: (channel) =>
+      wordsOf(TLSD_IO_OPTIONS, { ...options, sni: namedSni(options.sni.level), channel }),
   };
 }
 
@@ -79,7 +84,7 @@ export function clientPlan(
     verbosity: options.verbosity,
     rules: undefined,
     configurations: new Configurations({ ...loader, ...context, hasNames: false }),
-    engineWords: (channel) => tlscIoWords({ ...options, channel }),
+    engineWords: (channel) => wordsOf(TLSC_IO_OPTIONS, { ...options, channel }),
   };
 }
 

@@ -2,16 +2,14 @@
 
 import { EXIT } from "../../chain/index.ts";
 import { defineCommand, orFatal } from "../../command/index.ts";
-import { flag, fold, UsageError } from "../../options/index.ts";
+import { flag, pathOfKind, UsageError } from "../../options/index.ts";
 import { explainFailure, lintCdb, lintDirectory, readCdbFile } from "../index.ts";
 
+import type { PathOfKind } from "../../options/index.ts";
 import type { Posix } from "../../posix/index.ts";
 import type { Finding } from "../index.ts";
 
-interface Source {
-  readonly kind: "directory" | "cdb";
-  readonly path: string;
-}
+type Source = PathOfKind<"directory" | "cdb">;
 
 /** S_IFMT and S_IFDIR of stat(2). */
 const FILE_TYPE = 0o170000;
@@ -22,20 +20,20 @@ export const accessrulesLint = defineCommand({
   summary: "find access rules that do not do what they seem to",
   family: "long",
   options: {
-    source: fold<Source | undefined>(undefined, [
+    source: pathOfKind([
       {
         short: "i",
         argument: "dir",
         help: "look at the rules in this directory",
         ours: true,
-        next: (_, path) => ({ kind: "directory", path }),
+        kind: "directory",
       },
       {
         short: "x",
         argument: "cdb",
         help: "look at the rules in this CDB file",
         ours: true,
-        next: (_, path) => ({ kind: "cdb", path }),
+        kind: "cdb",
       },
     ]),
     json: flag({ long: "json", help: "print the findings as one JSON array", ours: true }),
