@@ -8,6 +8,7 @@ export { APPLYUIDGID_OPTIONS, identityOption } from "./identity-options.ts";
 export type { IdentityChange, IdentityStep } from "./identity-options.ts";
 export { initialLaunch } from "./inherit.ts";
 export {
+  descriptorAt,
   withCompanion,
   withDescriptors,
   withEnvironment,

@@ -101,11 +101,10 @@ export function list<T>(
   };
 }
 
-/** A path together with what it leads to. */
-export interface PathOfKind<Kind extends string> {
-  readonly kind: Kind;
-  readonly path: string;
-}
+/** A path under the name of what it leads to: `{ directory: path }` or `{ cdb: path }`, for instance. */
+export type PathOfKind<Kind extends string> = {
+  readonly [K in Kind]: { readonly [Name in K]: string };
+}[Kind];
 
 /** Several forms with a path as their argument, each for another kind of path; the last one met wins. */
 export function pathOfKind<const Kind extends string>(
@@ -115,11 +114,15 @@ export function pathOfKind<const Kind extends string>(
     initial: undefined,
     forms: cases.map(({ kind, ...spelling }) => ({
       ...spelling,
-      next: (_, path) => ({ kind, path }),
+      // The one property is what the type says for this kind.
+      next: (_, path) => ({ [kind]: path }) as PathOfKind<Kind>,
     })),
-    say: (wanted) => {
-      const found = cases.find(({ kind }) => kind === wanted?.kind);
-      return found === undefined || wanted === undefined ? [] : [[nameOf(found), wanted.path]];
+    say(wanted) {
+      const paths = new Map<string, string>(Object.entries(wanted ?? {}));
+      return cases.flatMap((one) => {
+        const path = paths.get(one.kind);
+        return path === undefined ? [] : [[nameOf(one), path] as const];
+      });
     },
   };
 }

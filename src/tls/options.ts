@@ -48,8 +48,8 @@ export interface TlsVersions {
   readonly max: TlsVersion | undefined;
 }
 
-/** The rules that client certificates are looked up in. */
-export type CertificateRules = PathOfKind<"directory" | "cdb">;
+/** Where the rules are that client certificates are looked up in. */
+export type CertificateRulesSource = PathOfKind<"directory" | "cdb">;
 
 /** The descriptor on which an engine talks to the program it works for. */
 export type EngineChannel =

@@ -1,8 +1,8 @@
 export { admit, BANNER_BYTES_MAX } from "./admission/admit.ts";
-export type { Visit } from "./admission/admit.ts";
+export type { AdmissionRequest } from "./admission/admit.ts";
 export { readClient } from "./admission/client.ts";
 export { ACCESS_OPTIONS } from "./admission/options.ts";
-export type { AccessOptions, RulesSource } from "./admission/options.ts";
+export type { AccessOptions } from "./admission/options.ts";
 export { identityWords, stage, undoneByDns, undoneByNoHosts } from "./wrapped.ts";
 export { runTcpClient } from "./client/client.ts";
 export type { ClientRequest, ClientResult } from "./client/client.ts";
@@ -21,7 +21,7 @@ export type {
   TcpServerOptions,
   TcpServerSystem,
 } from "./tcp-server.ts";
-export type { Handler, TcpConnection } from "./handler-service.ts";
+export type { Handler, TcpConnection } from "./serving/handler-service.ts";
 export {
   CONNECTIONS_MAX,
   SOCKETBINDER_OPTIONS,

@@ -61,8 +61,8 @@ describe("the words of options", () => {
     [{ color: "blue" as const }, ["--blue"]],
     [{ timeoutMs: undefined }, ["-t", "0"]],
     [{ drainMs: Infinity }, ["--drain=0"]],
-    [{ rules: { kind: "directory" as const, path: "d" } }, ["-i", "d"]],
-    [{ rules: { kind: "cdb" as const, path: "f" } }, ["-x", "f"]],
+    [{ rules: { directory: "d" } }, ["-i", "d"]],
+    [{ rules: { cdb: "f" } }, ["-x", "f"]],
   ])("%j is said as %j, and is understood again", (changed, words) => {
     const options = { ...INITIAL, ...changed };
     expect(wordsOf(TABLE, options)).toEqual(words);

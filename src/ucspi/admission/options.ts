@@ -11,11 +11,8 @@ import {
   unsigned,
   value,
 } from "../../options/index.ts";
-import type { OptionsOf, PathOfKind } from "../../options/index.ts";
+import type { OptionsOf } from "../../options/index.ts";
 import { TCPSERVERD_OPTIONS } from "../server-options.ts";
-
-/** Where rules are read from. */
-export type RulesSource = PathOfKind<"directory" | "cdb">;
 
 export const ACCESS_OPTIONS = {
   verbosity: value(

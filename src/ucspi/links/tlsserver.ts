@@ -1,5 +1,6 @@
 /** s6-tlsserver: the command line of a TLS server, rewritten into its parts (networking.md, section 17). */
 
+import type { RulesSource } from "../../access/index.ts";
 import { defineLink, end, EXIT, goOn, identityOption, withEnvironment } from "../../chain/index.ts";
 import type { LinkContext, LinkFinder, LinkWords } from "../../chain/index.ts";
 import type { EnvironmentEdit } from "../../net/index.ts";
@@ -32,7 +33,6 @@ import {
   undoneByDns,
   undoneByNoHosts,
 } from "../index.ts";
-import type { RulesSource } from "../index.ts";
 
 const NAME = "s6-tlsserver";
 
@@ -85,14 +85,15 @@ const GATE = {
         long: "rules-directory",
         argument: "rulesdir",
         help: "admit clients by the rules in this directory",
-        next: (_, path) => ({ kind: "directory", path }),
+        next: (_, path) => ({ directory: path }),
       },
       {
         short: "x",
         long: "rules-file",
         argument: "rulesfile",
         help: "admit clients by the rules in this CDB file, if there is no -i",
-        next: (known, path) => (known?.kind === "directory" ? known : { kind: "cdb", path }),
+        next: (known, path) =>
+          known !== undefined && "directory" in known ? known : { cdb: path },
       },
     ],
     (rules) => ACCESS_OPTIONS.rules.say(rules),

@@ -1,0 +1,278 @@
+/**
+ * One TLS connection between the network and a program on two pipes: the handshake, the copying both
+ * ways, and how each side is told that the other has closed. What follows from what is decided in
+ * `machine.ts`; here the effects are performed, and bytes are copied.
+ *
+ * What is read on one side is read only when all that was read before has been taken by the other, so
+ * a slow reader costs a bounded amount of memory and slows the writer at the other end.
+ */
+
+import type { TLSSocket } from "node:tls";
+import type { Clock, Timer } from "../../clock/index.ts";
+import type { Posix, SystemError } from "../../posix/index.ts";
+import type { TlsFacts } from "../handshake/facts.ts";
+import type { TlsParty } from "../handshake/party.ts";
+import { tlsFailure, TUNNEL_EXIT } from "./exit.ts";
+import type { TunnelEnd } from "./exit.ts";
+import { step } from "./machine.ts";
+import type { ClosingSettings, Effect, Event, State } from "./machine.ts";
+import { Program } from "./program.ts";
+import { Wire } from "./wire.ts";
+import type { Ends } from "./wire.ts";
+
+/** A TLSSocket that belongs to no tls.Server tells errors of the engine by the second name only. */
+const ERRORS = ["error", "_tlsError"];
+
+/** How long a peer may go on sending to a program that is gone, so that it gets what was sent to it. */
+const LINGER_MS = 10_000;
+
+/** What the user decides about a tunnel. Times in milliseconds; undefined is without limit. */
+export interface TunnelSettings extends ClosingSettings {
+  readonly handshakeTimeoutMs: number | undefined;
+  readonly idleTimeoutMs: number | undefined;
+  /** Is a handshake that took too long worth a message? */
+  readonly tellsTimeout: boolean;
+}
+
+export interface TunnelOptions extends TunnelSettings {
+  readonly posix: Posix;
+  readonly clock: Clock;
+  readonly party: TlsParty;
+  /** The tunnel's own from now on. */
+  readonly network: Ends;
+}
+
+export type Handshake =
+  | { readonly kind: "secured"; readonly facts: TlsFacts }
+  | { readonly kind: "failed"; readonly end: TunnelEnd };
+
+const ABORTED: TunnelEnd = { exitCode: TUNNEL_EXIT.tls, message: undefined };
+
+export class Tunnel {
+  readonly #options: TunnelOptions;
+  readonly #wire: Wire;
+  readonly #socket: TLSSocket;
+  readonly #handshake: Promise<Handshake>;
+  readonly #ended: Promise<TunnelEnd>;
+  #settleHandshake: (handshake: Handshake) => void = ignore;
+  #settleEnd: (end: TunnelEnd) => void = ignore;
+  #state: State = "handshake";
+  /** Events that effects have caused wait until those are performed. */
+  readonly #events: Event[] = [];
+  #isStepping = false;
+  #timer: Timer | undefined;
+  #lastMoveMs = 0;
+  /** Where the effects about the program go, from `relay` on. */
+  #program: Program | undefined;
+
+  /** Begins the handshake at once. */
+  constructor(options: TunnelOptions) {
+    this.#options = options;
+    this.#handshake = new Promise((resolve) => (this.#settleHandshake = resolve));
+    this.#ended = new Promise((resolve) => (this.#settleEnd = resolve));
+    makeNonblocking(options.posix, options.network);
+    this.#wire = new Wire(options.posix, options.network, {
+      moved: () => this.#moved(),
+      readFailed: (error) => this.#happen({ kind: "failed", failure: readFailure(error) }),
+      writeFailed: () => this.#happen({ kind: "unreachable" }),
+    });
+    this.#wire.on("error", ignore);
+    this.#socket = options.party.start(this.#wire);
+    this.#listen();
+    this.#setTimer(options.handshakeTimeoutMs, () => {
+      const message = options.tellsTimeout ? "handshake timed out" : undefined;
+      this.#happen({ kind: "failed", failure: tlsFailure(message) });
+    });
+  }
+
+  /** What came of the handshake. A tunnel whose handshake failed is over. */
+  handshake(): Promise<Handshake> {
+    return this.#handshake;
+  }
+
+  /** How it ended; never rejects. */
+  get ended(): Promise<TunnelEnd> {
+    return this.#ended;
+  }
+
+  /**
+   * Copy between the peer and the program behind these descriptors, which are the tunnel's from now on.
+   * To be called once, when the handshake is done.
+   */
+  relay(local: Ends): void {
+    makeNonblocking(this.#options.posix, local);
+    this.#program = new Program(this.#options.posix, local, {
+      moved: () => this.#moved(),
+      arrived: (bytes, taken) => this.#socket.write(bytes, taken),
+      closed: () => this.#happen({ kind: "programClosed" }),
+      stoppedReading: () => this.#happen({ kind: "programStopped" }),
+      isFull: () => this.#socket.pause(),
+      hasRoom: () => this.#socket.resume(),
+      delivered: () => this.#happen({ kind: "delivered" }),
+    });
+    this.#happen({ kind: "attached" });
+  }
+
+  /** End it here and now. */
+  abort(end: TunnelEnd = ABORTED): void {
+    this.#happen({ kind: "aborted", end });
+  }
+
+  #listen(): void {
+    const socket = this.#socket;
+    const { describeError } = this.#options.party;
+    socket.once("secure", () => this.#judge());
+    for (const event of ERRORS) {
+      socket.on(event, (error: unknown) => this.#failTls(describeError(error)));
+    }
+    socket.on("close", () => this.#failTls("the peer closed the connection"));
+    socket.once("end", () => this.#happen({ kind: "allRead" }));
+    watchForEnd(socket, () => this.#peerEnded());
+  }
+
+  /** The handshake is done: is the peer accepted? */
+  #judge(): void {
+    if (this.#state === "over") return;
+    const why = this.#options.party.verdict(this.#socket);
+    if (why === undefined) this.#happen({ kind: "secured" });
+    else this.#failTls(why);
+  }
+
+  #peerEnded(): void {
+    if (!this.#wire.readableEnded) this.#happen({ kind: "peerEnded", how: "notified" });
+    else if (this.#wire.isInsideRecord) this.#happen({ kind: "peerEnded", how: "cut" });
+    else this.#happen({ kind: "peerEnded", how: "ended" });
+  }
+
+  #failTls(detail: string): void {
+    this.#happen({ kind: "failed", failure: { detail } });
+  }
+
+  /** Take the step that follows from an event, and perform its effects, one event after another. */
+  #happen(event: Event): void {
+    this.#events.push(event);
+    if (this.#isStepping) return;
+    this.#isStepping = true;
+    try {
+      for (let next = this.#events.shift(); next !== undefined; next = this.#events.shift()) {
+        const { state, effects } = step(this.#state, next, this.#options);
+        this.#state = state;
+        for (const effect of effects) this.#perform(effect);
+      }
+    } finally {
+      this.#isStepping = false;
+    }
+  }
+
+  #perform(effect: Effect): void {
+    switch (effect.do) {
+      case "tellSecured":
+        this.#timer?.cancel();
+        this.#settleHandshake({ kind: "secured", facts: this.#options.party.facts(this.#socket) });
+        break;
+      case "tellFailed":
+        this.#settleHandshake({ kind: "failed", end: effect.end });
+        break;
+      case "startProgram":
+        this.#startProgram();
+        break;
+      case "rejectProgram":
+        this.#closeProgram();
+        break;
+      case "endDelivery":
+        this.#program?.endDelivery();
+        break;
+      case "closeInput":
+        this.#program?.closeInput();
+        break;
+      case "closeOutput":
+        this.#program?.closeOutput();
+        break;
+      case "pause":
+        this.#socket.pause();
+        break;
+      case "shutdownWrite":
+        this.#wire.shutdownWrite();
+        break;
+      case "sendCloseNotify":
+        this.#socket.end();
+        break;
+      case "answerCloseNotify":
+        this.#socket.end(() => this.#happen({ kind: "answered" }));
+        break;
+      case "linger":
+        this.#setTimer(LINGER_MS, () => this.#failTls("the peer goes on sending"));
+        this.#socket.resume();
+        break;
+      case "finish":
+        this.#timer?.cancel();
+        this.#closeProgram();
+        this.#socket.destroy();
+        this.#wire.destroy();
+        this.#settleEnd(effect.end);
+        break;
+    }
+  }
+
+  #startProgram(): void {
+    this.#lastMoveMs = this.#options.clock.monotonicMs();
+    this.#setTimer(this.#options.idleTimeoutMs, () => this.#checkIdle());
+    this.#program?.start();
+    this.#socket.on("data", (bytes: Buffer) => this.#program?.deliver(bytes));
+    // A peer that has nothing to say may have ended already.
+    if (this.#socket.readableEnded) this.#happen({ kind: "allRead" });
+  }
+
+  #closeProgram(): void {
+    this.#program?.closeInput();
+    this.#program?.closeOutput();
+  }
+
+  #moved(): void {
+    if (this.#options.idleTimeoutMs !== undefined) {
+      this.#lastMoveMs = this.#options.clock.monotonicMs();
+    }
+  }
+
+  #checkIdle(): void {
+    const { idleTimeoutMs = Infinity, clock } = this.#options;
+    const leftMs = this.#lastMoveMs + idleTimeoutMs - clock.monotonicMs();
+    if (leftMs > 0) {
+      this.#setTimer(leftMs, () => this.#checkIdle());
+      return;
+    }
+    const failure = tlsFailure(`idle for ${idleTimeoutMs} milliseconds`);
+    this.#happen({ kind: "failed", failure });
+  }
+
+  #setTimer(delayMs: number | undefined, expired: () => void): void {
+    this.#timer?.cancel();
+    this.#timer =
+      delayMs === undefined ? undefined : this.#options.clock.setTimer(delayMs, expired);
+  }
+}
+
+function makeNonblocking(posix: Posix, { read, write }: Ends): void {
+  posix.setNonblocking(read, true);
+  posix.setNonblocking(write, true);
+}
+
+/**
+ * Notice the end of what the peer sends when it is received, and not when the last bytes have been read:
+ * by then a peer that sent close_notify may have closed the connection as well.
+ */
+function watchForEnd(socket: TLSSocket, ended: () => void): void {
+  const push = socket.push.bind(socket);
+  socket.push = (chunk: unknown, encoding?: BufferEncoding) => {
+    if (chunk === null) ended();
+    return push(chunk, encoding);
+  };
+}
+
+function readFailure({ message }: SystemError): TunnelEnd {
+  return { exitCode: TUNNEL_EXIT.system, message: `unable to read from remote: ${message}` };
+}
+
+function ignore(): void {
+  return undefined;
+}

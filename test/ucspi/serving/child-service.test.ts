@@ -1,0 +1,347 @@
+import { describe, expect, test } from "vitest";
+import { defineLink, end, Environment, goOn } from "../../../src/chain/index.ts";
+import type { Launch, Link, Outcome } from "../../../src/chain/index.ts";
+import { splitBlock } from "../../../src/posix/index.ts";
+import type { SpawnRequest, WaitStatus } from "../../../src/posix/index.ts";
+import { childService } from "../../../src/ucspi/serving/child-service.ts";
+import type { Connection, Serving } from "../../../src/ucspi/serving/connection.ts";
+import { fakeWorld, settled } from "../fake-context.ts";
+import { SERVER_PID, socketAddress } from "../fake-kernel.ts";
+import { fromSocketAddress } from "../../../src/net/index.ts";
+
+/** What the service told about one connection. */
+class Account implements Serving {
+  readonly events: string[] = [];
+  signal: ((number: number) => void) | undefined;
+
+  announce(address: string): number {
+    this.events.push(`announce ${address}`);
+    return 0;
+  }
+
+  wait(signal: (number: number) => void): void {
+    this.events.push("wait");
+    this.signal = signal;
+  }
+
+  begin(pid: number, signal: (number: number) => void): void {
+    this.events.push(`begin ${pid - SERVER_PID}`);
+    this.signal = signal;
+  }
+
+  end(status: WaitStatus): void {
+    const how = status.kind === "exited" ? status.exitCode : `signal ${status.signal}`;
+    this.events.push(`end ${how}`);
+  }
+
+  refuse(): void {
+    this.events.push("refuse");
+  }
+
+  drop(why: string): void {
+    this.events.push(`drop ${why}`);
+  }
+}
+
+/** A link that waits until the test says what comes of it. */
+function gate() {
+  const open: ((outcome: Outcome) => void)[] = [];
+  const link: Link = defineLink({
+    name: "gate",
+    summary: "waits",
+    family: "short",
+    options: {},
+    operands: [],
+    program: "required",
+    reach: "identity",
+    run: (launch, { program }) =>
+      new Promise<Outcome>((resolve) =>
+        open.push((outcome) =>
+          resolve(outcome.kind === "continue" ? goOn({ ...launch, argv: program }) : outcome),
+        ),
+      ),
+  });
+  return { link, open };
+}
+
+/** A link that lets everybody pass at once. */
+const passing: Link = defineLink({
+  name: "passing",
+  summary: "does nothing",
+  family: "short",
+  options: {},
+  operands: [],
+  program: "required",
+  reach: "anywhere",
+  run: (launch, { program }) => goOn({ ...launch, argv: program }),
+});
+
+function launchOf(...argv: string[]): Launch {
+  const environment = Environment.of(["PATH=/bin", "A=b", "TCPREMOTEIP=stale", "TCPCONNNUM=9"]);
+  return { argv, environment, descriptors: new Map(), limits: new Map() };
+}
+
+function endpoint(ip: string, port: number) {
+  const found = fromSocketAddress(socketAddress(ip, port));
+  if (found === undefined) throw new TypeError(`Not an address: ${ip}`);
+  return found;
+}
+
+function serve(argv: readonly string[], links: readonly Link[] = [], goesAhead = false) {
+  const world = fakeWorld(links);
+  const { kernel, context } = world;
+  const service = childService("s6-tcpserverd", launchOf(...argv), context, {
+    goesAhead,
+    struggles: (text) => context.report("s6-tcpserverd", "warning", text),
+  });
+  const listener = kernel.listener();
+  function come(number = 0): { readonly account: Account; readonly connection: Connection } {
+    const connection: Connection = {
+      fd: kernel.connect(listener, "192.0.2.7"),
+      local: endpoint("192.0.2.1", 80),
+      remote: endpoint("192.0.2.7", 50_000),
+      address: "192.0.2.7",
+      number,
+    };
+    const account = new Account();
+    service(connection, account);
+    return { account, connection };
+  }
+  return { ...world, come };
+}
+
+function environmentOf(request: SpawnRequest | undefined): string[] {
+  if (request === undefined) throw new Error("nothing was spawned");
+  const { environment, environmentExtra = new Uint8Array(0) } = request;
+  return [...splitBlock(environment), ...splitBlock(environmentExtra)].sort();
+}
+
+/** Compile the chain, as the server does before it is ready. */
+async function prepared(argv: readonly string[], links: readonly Link[] = [], goesAhead = false) {
+  const made = serve(argv, links, goesAhead);
+  const first = made.come();
+  await settled();
+  for (const pid of made.kernel.children) made.kernel.endChild(pid);
+  made.kernel.turn();
+  return { ...made, first };
+}
+
+test("the program gets the connection as 0 and 1, and the server closes its own", async () => {
+  const { kernel, come } = await prepared(["cat"]);
+  const { account, connection } = come();
+  expect(kernel.spawned.at(-1)?.descriptors).toEqual([0, connection.fd, 1, connection.fd]);
+  expect(kernel.open.has(connection.fd)).toBe(false);
+  expect(account.events).toEqual(["begin 2"]);
+});
+
+test("the program gets the variables of its connection in place of inherited ones", async () => {
+  const { kernel, come } = await prepared(["cat"]);
+  come(3);
+  expect(environmentOf(kernel.spawned.at(-1))).toEqual([
+    "A=b",
+    "PATH=/bin",
+    "PROTO=TCP",
+    "TCPCONNNUM=3",
+    "TCPLOCALIP=192.0.2.1",
+    "TCPLOCALPORT=80",
+    "TCPREMOTEIP=192.0.2.7",
+    "TCPREMOTEPORT=50000",
+  ]);
+});
+
+test("how the child ended is told, and nothing of it stays open", async () => {
+  const { kernel, come } = await prepared(["cat"]);
+  const openBefore = kernel.open.size;
+  const { account } = come();
+  const [pid = 0] = kernel.children;
+  kernel.endChild(pid, { kind: "killed", signal: 9, coreDumped: false });
+  kernel.turn();
+  expect(account.events).toEqual(["begin 2", "end signal 9"]);
+  expect(kernel.open.size).toBe(openBefore);
+});
+
+test("signals go to the child", async () => {
+  const { kernel, come } = await prepared(["cat"]);
+  const { account } = come();
+  account.signal?.(15);
+  expect(kernel.kills).toEqual([`${SERVER_PID + 2} 15`]);
+});
+
+test("links that need not wait run before the child is made", async () => {
+  const { kernel, come } = await prepared(["passing", "cat", "-u"], [passing]);
+  const { account } = come();
+  expect(account.events).toEqual(["begin 2"]);
+  expect(splitBlock(kernel.spawned.at(-1)?.argv ?? new Uint8Array(0))).toEqual(["cat", "-u"]);
+});
+
+test("while a link waits there is no child, and signals go to the connection", async () => {
+  const { link, open } = gate();
+  const { kernel, come } = await prepared(["gate", "cat"], [link]);
+  const { account } = come();
+  expect(account.events).toEqual(["wait"]);
+  expect(kernel.spawned).toEqual([]);
+  open[1]?.(goOn(launchOf()));
+  await settled();
+  expect(account.events).toEqual(["wait", "begin 1"]);
+});
+
+test("a connection that is told to go while its link waits never gets a child", async () => {
+  for (const signal of [15, 9]) {
+    const { link, open } = gate();
+    const { kernel, come } = await prepared(["gate", "cat"], [link]);
+    const { account, connection } = come();
+    account.signal?.(signal);
+    expect(account.events).toEqual(["wait", "end signal 15"]); // at once
+    expect(kernel.shutDown).toEqual([connection.fd]);
+    open[1]?.(goOn(launchOf()));
+    await settled();
+    expect(account.events).toEqual(["wait", "end signal 15"]);
+    expect(kernel.spawned).toEqual([]);
+    expect(kernel.open.has(connection.fd)).toBe(false);
+  }
+});
+
+test("SIGCONT alone does not turn a waiting connection away", async () => {
+  const { link, open } = gate();
+  const { come } = await prepared(["gate", "cat"], [link]);
+  const { account } = come();
+  account.signal?.(18);
+  open[1]?.(goOn(launchOf()));
+  await settled();
+  expect(account.events).toEqual(["wait", "begin 1"]);
+});
+
+test("a refusal by a link is an end with its exit code, and closes the connection", async () => {
+  const { link, open } = gate();
+  const { kernel, come } = await prepared(["gate", "cat"], [link]);
+  const { account, connection } = come();
+  open[1]?.(end(1));
+  await settled();
+  expect(account.events).toEqual(["wait", "end 1"]);
+  expect(kernel.open.has(connection.fd)).toBe(false);
+});
+
+test("a link that fails in an unforeseen way drops the connection", async () => {
+  const broken: Link = { ...passing, run: () => Promise.reject(new TypeError("a bug")) };
+  const { kernel, come } = await prepared(["passing", "cat"], [broken]);
+  const { account, connection } = come();
+  await settled();
+  expect(account.events).toEqual(["wait", "drop TypeError: a bug"]);
+  expect(kernel.open.has(connection.fd)).toBe(false);
+});
+
+test("a program that cannot be executed drops the connection, in the server's name", async () => {
+  const { kernel, said, come } = await prepared(["cat"]);
+  kernel.spawnFailure = { code: "ENOENT", syscall: "execve" };
+  const { account, connection } = come();
+  expect(account.events).toEqual(["drop spawn cat: strerror of ENOENT"]);
+  expect(said).toEqual([]);
+  expect(kernel.open.has(connection.fd)).toBe(false);
+});
+
+test.each([
+  ["ENOENT", 127],
+  ["EACCES", 126],
+])("behind a link, %s is the link's failure to execute: exit code %i", async (code, exitCode) => {
+  const { kernel, said, come } = await prepared(["passing", "cat"], [passing]);
+  kernel.spawnFailure = { code, syscall: "execve" };
+  const { account } = come();
+  expect(account.events).toEqual([`end ${exitCode}`]);
+  expect(said).toEqual([`passing: fatal: unable to exec cat: strerror of ${code}`]);
+});
+
+test("a shortage of processes is told once, and passes", async () => {
+  const { kernel, clock, said, come } = await prepared(["cat"]);
+  kernel.spawnFailure = { code: "EAGAIN", syscall: "clone" };
+  const guests = [come(), come()];
+  clock.advance(1000);
+  expect(said).toEqual([
+    "s6-tcpserverd: warning: unable to spawn cat: strerror of EAGAIN, retrying",
+  ]);
+  kernel.spawnFailure = undefined;
+  clock.advance(100);
+  expect(guests.map(({ account }) => account.events.at(-1))).toEqual(["begin 2", "begin 3"]);
+  expect(clock.pendingTimers).toBe(0);
+  expect(guests.some(({ connection }) => kernel.open.has(connection.fd))).toBe(false);
+});
+
+test("a shortage that lasts drops the connection in the end", async () => {
+  const { kernel, clock, come } = await prepared(["cat"]);
+  kernel.spawnFailure = { code: "ENOMEM", syscall: "clone" };
+  const { account, connection } = come();
+  clock.advance(60_000);
+  expect(account.events.at(-1)).toBe("drop spawn cat: strerror of ENOMEM");
+  expect(clock.pendingTimers).toBe(0);
+  expect(kernel.open.has(connection.fd)).toBe(false);
+});
+
+test("a connection that waits for a process can be told to go", async () => {
+  const { kernel, clock, come } = await prepared(["cat"]);
+  kernel.spawnFailure = { code: "EAGAIN", syscall: "clone" };
+  const { account, connection } = come();
+  account.signal?.(15);
+  kernel.spawnFailure = undefined;
+  clock.advance(100);
+  expect(account.events.at(-1)).toBe("end signal 15");
+  expect(kernel.spawned).toHaveLength(1); // the one before
+  expect(kernel.open.has(connection.fd)).toBe(false);
+});
+
+test("a shortage behind a link is a shortage all the same", async () => {
+  const { kernel, clock, come } = await prepared(["passing", "cat"], [passing]);
+  kernel.spawnFailure = { code: "EAGAIN", syscall: "clone" };
+  const { account } = come();
+  kernel.spawnFailure = undefined;
+  clock.advance(100);
+  expect(account.events.at(-1)).toBe("begin 2");
+});
+
+test("variables of many local addresses are not kept forever, and stay right", async () => {
+  const { kernel, context } = await prepared(["cat"]);
+  const service = childService("s6-tcpserverd", launchOf("cat"), context, {
+    goesAhead: false,
+    struggles: () => undefined,
+  });
+  const listener = kernel.listener();
+  for (let last = 0; last < 600; last += 1) {
+    const ip = `198.51.${100 + (last >> 8)}.${last & 255}`;
+    const connection: Connection = {
+      fd: kernel.connect(listener, "192.0.2.7"),
+      local: endpoint(ip, 80),
+      remote: endpoint("192.0.2.7", 50_000),
+      address: "192.0.2.7",
+      number: 0,
+    };
+    service(connection, new Account());
+    if (last === 0) await settled();
+    expect(environmentOf(kernel.spawned.at(-1))).toContain(`TCPLOCALIP=${ip}`);
+  }
+});
+
+describe("a service that goes ahead", () => {
+  test("learns at the end of a child that its program could not be executed, and drops", async () => {
+    const { kernel, said, come } = await prepared(["cat"], [], true);
+    const { account } = come();
+    kernel.failAhead(kernel.children.at(-1) ?? 0, "ENOENT", "execve");
+    kernel.turn();
+    expect(account.events).toEqual(["begin 2", "drop spawn cat: strerror of ENOENT"]);
+    expect(said).toEqual([]);
+  });
+
+  test("tells the failure of a program behind a link as the link would", async () => {
+    const { kernel, said, come } = await prepared(["passing", "cat"], [passing], true);
+    const { account } = come();
+    kernel.failAhead(kernel.children.at(-1) ?? 0, "EACCES", "execve");
+    kernel.turn();
+    expect(account.events).toEqual(["begin 2", "end 126"]);
+    expect(said).toEqual(["passing: fatal: unable to exec cat: strerror of EACCES"]);
+  });
+
+  test("takes 127 from a program that has run for what it is", async () => {
+    const { kernel, come } = await prepared(["cat"], [], true);
+    const { account } = come();
+    kernel.endChild(kernel.children.at(-1) ?? 0, { kind: "exited", exitCode: 127 });
+    kernel.turn();
+    expect(account.events).toEqual(["begin 2", "end 127"]);
+  });
+});
