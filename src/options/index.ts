@@ -22,6 +22,7 @@ export { parseOptions, UsageError } from "./parse.ts";
 export type { Builtin, OptionFamily, OptionGrammar, ParsedOptions } from "./parse.ts";
 export {
   choice,
+  defaultsOf,
   flag,
   fold,
   list,

@@ -172,6 +172,13 @@ export function passedOn<T>(option: OptionSpec<T>): OptionSpec<T | undefined> {
   };
 }
 
+/** The options of a command that is told nothing. */
+export function defaultsOf<Table extends OptionTable>(table: Table): OptionsOf<Table> {
+  const initial = Object.entries(table).map(([key, option]) => [key, option.initial] as const);
+  // Each value is that of the option with the same key.
+  return Object.fromEntries(initial) as OptionsOf<Table>;
+}
+
 /** Some options of a table, in the order of the keys. */
 export function pick<Table extends OptionTable, const Key extends keyof Table>(
   table: Table,

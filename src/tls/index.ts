@@ -49,6 +49,7 @@ export { ENGINE_USER, engineUserEdits } from "./engine-user.ts";
 export {
   DEFAULT_HANDSHAKE_TIMEOUT_MS,
   namedSni,
+  TLS_ENGINE_OPTIONS,
   TLSC_IO_OPTIONS,
   TLSC_OPTIONS,
   TLSCLIENT_TLS_OPTIONS,

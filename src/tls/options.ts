@@ -383,6 +383,15 @@ export const TLSC_OPTIONS = {
   ),
 };
 
+/** ucspi-tls-engine. */
+export const TLS_ENGINE_OPTIONS = {
+  uid: value(
+    { long: "uid", argument: "uid", help: "run as this user, without supplementary groups" },
+    unsigned,
+  ),
+  gid: value({ long: "gid", argument: "gid", help: "run as this group" }, unsigned),
+};
+
 const ENGINE = { verbosity: ENGINE_VERBOSITY, channel: CHANNEL };
 
 /** s6-tlsd-io. */
