@@ -5,8 +5,10 @@ import { constants } from "node:os";
 import { isOwnDescriptor } from "../../chain/index.ts";
 import type { Chains, LinkContext } from "../../chain/index.ts";
 import { Children } from "../../host/index.ts";
+import { wordsOf } from "../../options/index.ts";
 import { errnoOf, joinBlock, SystemError } from "../../posix/index.ts";
 import type { Child, Fd, Identity, Posix } from "../../posix/index.ts";
+import { TLS_ENGINE_OPTIONS } from "../options.ts";
 import { EngineClient } from "./engine-client.ts";
 import type { EngineProcess } from "./engine-client.ts";
 
@@ -54,7 +56,10 @@ function startEngine(
   try {
     const child = posix.spawn({
       files: joinBlock([file]),
-      argv: joinBlock([file, ...identityWords(identity)]),
+      argv: joinBlock([
+        file,
+        ...wordsOf(TLS_ENGINE_OPTIONS, { uid: identity?.uid, gid: identity?.gid }),
+      ]),
       environment: joinBlock(path === undefined ? [] : [`PATH=${path}`]),
       descriptors: [0, theirs, 1, 2, 2, 2, ...inherited(posix).flatMap((fd) => [fd, -1])],
     });
@@ -65,15 +70,6 @@ function startEngine(
   } finally {
     posix.close(theirs);
   }
-}
-
-function identityWords(identity: Identity | undefined): string[] {
-  if (identity === undefined) return [];
-  const { uid, gid } = identity;
-  return [
-    ...(gid === undefined ? [] : [`--gid=${gid}`]),
-    ...(uid === undefined ? [] : [`--uid=${uid}`]),
-  ];
 }
 
 /** What programs inherit from us is none of the engine's business. */
