@@ -23,8 +23,11 @@ export class Children {
     this.#signals = signals;
   }
 
-  /** Call `ended` once, when the child has ended and been reaped. Takes over the pidfd. */
-  watch({ pid, pidfd }: Child, ended: Ended): void {
+  /**
+   * Call `ended` once, when the child has ended and been reaped. Takes over the pidfd. Waiting for it
+   * keeps the event loop alive unless `keepsAlive` is false.
+   */
+  watch({ pid, pidfd }: Child, ended: Ended, keepsAlive = true): void {
     if (pidfd < 0) {
       this.#watchByPid(pid, ended);
       return;
@@ -36,6 +39,7 @@ export class Children {
       this.#posix.close(pidfd);
       ended(status);
     });
+    watch.keepAlive(keepsAlive);
   }
 
   #watchByPid(pid: Pid, ended: Ended): void {
