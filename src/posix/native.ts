@@ -6,7 +6,9 @@ import { Watcher } from "./event-loop.ts";
 import { nativeFiles } from "./files.ts";
 import { nativeAttributes } from "./attributes.ts";
 import { loadAddon, type Addon } from "./native-addon.ts";
+import { nativeLocks } from "./locks.ts";
 import { nativeNames } from "./names.ts";
+import { nativePaths } from "./paths.ts";
 import type { Posix } from "./posix.ts";
 import { nativeProcesses } from "./processes.ts";
 import { nativeSockets } from "./sockets.ts";
@@ -28,6 +30,8 @@ function nativePosix(addon: Addon): Posix {
     ...nativeAttributes(addon, forgetWorkingDirectory),
     ...nativeDescriptors(addon, (fd) => watcher.forget(fd)),
     ...nativeFiles(addon),
+    ...nativePaths(addon),
+    ...nativeLocks(addon),
     ...nativeSockets(addon),
     watch: (fd, interest, ready) => watcher.watch(fd, interest, ready),
     ...nativeNames(addon),

@@ -2,10 +2,12 @@
 
 import { readdirSync } from "node:fs";
 import { constants } from "node:os";
-import { Children, isOwnDescriptor } from "../../chain/index.ts";
+import { isOwnDescriptor } from "../../chain/index.ts";
 import type { Chains, LinkContext } from "../../chain/index.ts";
+import { Children } from "../../host/index.ts";
+import type { ChildEnd } from "../../host/index.ts";
 import { errnoOf, joinBlock, SystemError } from "../../posix/index.ts";
-import type { Child, Fd, Identity, Pid, Posix, WaitStatus } from "../../posix/index.ts";
+import type { Child, Fd, Identity, Pid, Posix } from "../../posix/index.ts";
 import { EngineClient } from "./engine-client.ts";
 import type { EngineProcess } from "./running-engine.ts";
 
@@ -104,14 +106,18 @@ class EngineProcesses {
 
   constructor(context: LinkContext) {
     this.#context = context;
-    this.#children = new Children(context.posix, context.signals);
+    this.#children = new Children(context);
   }
 
   /** Reap it as soon as it ends, whether it is in use or not. Until then it keeps no program alive. */
   add(engine: EngineProcess): EngineProcess {
     const { child } = engine;
     this.#states.set(child.pid, "running");
-    this.#children.watch(child, (status) => this.#ended(child.pid, status), false);
+    this.#children.watch(
+      child,
+      { ended: (end) => this.#ended(child.pid, end) },
+      { keepsAlive: false },
+    );
     return engine;
   }
 
@@ -123,12 +129,13 @@ class EngineProcesses {
     posix.kill(pid, SIGKILL);
   }
 
-  #ended(pid: Pid, status: WaitStatus): void {
+  #ended(pid: Pid, { status, unexecuted }: ChildEnd): void {
     const state = this.#states.get(pid);
     this.#states.delete(pid);
     if (state === "killed") return;
     const how =
       status.kind === "killed" ? `by signal ${status.signal}` : `with code ${status.exitCode}`;
-    this.#context.report(ENGINE, "warning", `ended ${how}; its connections are lost`);
+    const why = unexecuted instanceof SystemError ? `: ${unexecuted.message}` : "";
+    this.#context.report(ENGINE, "warning", `ended ${how}${why}; its connections are lost`);
   }
 }
