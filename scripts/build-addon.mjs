@@ -4,11 +4,13 @@
  * `--asan` with sanitizers, into build/asan.
  */
 import { spawnSync } from "node:child_process";
+import { createHash } from "node:crypto";
 import {
   closeSync,
   mkdirSync,
   openSync,
   readdirSync,
+  readFileSync,
   readSync,
   renameSync,
   rmSync,
@@ -77,8 +79,15 @@ export function buildAddon({ target = hostTarget() } = {}) {
   const extra = isHost ? [] : TARGETS[target].flags;
   const sources = inputs().filter((path) => path.endsWith(".c"));
   const flags = [...FLAGS, ...(isAsan ? ASAN_FLAGS : RELEASE_FLAGS), ...extra, "-I", HEADERS];
-  compile(compiler, [...flags, ...sources], output);
+  compile(compiler, [...flags, `-DADDON_BUILD="${addonBuild()}"`, ...sources], output);
   return output;
+}
+
+/** The name of what an addon is made from, by which bundles and addon know that they belong together. */
+export function addonBuild() {
+  const hash = createHash("sha256");
+  for (const path of inputs().slice(0, -1)) hash.update(readFileSync(path));
+  return hash.digest("hex").slice(0, 16);
 }
 
 /**

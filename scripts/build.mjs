@@ -17,7 +17,7 @@ import {
 import { dirname, join, relative, resolve, sep } from "node:path";
 import { fileURLToPath, pathToFileURL } from "node:url";
 import { build } from "esbuild";
-import { buildAddon, buildLauncher } from "./build-addon.mjs";
+import { addonBuild, buildAddon, buildLauncher } from "./build-addon.mjs";
 
 const root = resolve(dirname(fileURLToPath(import.meta.url)), "..");
 const source = join(root, "src");
@@ -51,7 +51,7 @@ const SETTINGS = {
   supported: { "dynamic-import": false },
   minify: true,
   packages: "external",
-  define: { "import.meta.dirname": "__dirname" },
+  define: { "import.meta.dirname": "__dirname", ADDON_BUILD: JSON.stringify(addonBuild()) },
   logLevel: "warning",
 };
 

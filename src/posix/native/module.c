@@ -47,6 +47,11 @@ static void add_methods(napi_env env, napi_value exports, const struct method *m
   }
 }
 
+/* What the addon was made from, as scripts/build-addon.mjs says it: its users are of the same build. */
+#ifndef ADDON_BUILD
+#define ADDON_BUILD ""
+#endif
+
 NAPI_MODULE_INIT() {
   struct ending *ending = calloc(1, sizeof *ending);
   if (ending == NULL) return NULL;
@@ -55,6 +60,9 @@ NAPI_MODULE_INIT() {
   napi_set_instance_data(env, &ending->instance, NULL, NULL);
   napi_add_async_cleanup_hook(env, on_environment_end, ending, &ending->hook);
   add_methods(env, exports, module_methods);
+  napi_value build = NULL;
+  napi_create_string_utf8(env, ADDON_BUILD, NAPI_AUTO_LENGTH, &build);
+  napi_set_named_property(env, exports, "build", build);
   add_methods(env, exports, process_methods);
   add_methods(env, exports, signal_methods);
   add_methods(env, exports, spawn_methods);
