@@ -6,6 +6,7 @@ import { candidateFiles } from "../chain/index.ts";
 import type { LinkFinder } from "../chain/index.ts";
 import { errnoOf } from "../posix/index.ts";
 import { isLink } from "./command.ts";
+import type { Definition } from "./command.ts";
 import { rootOfLauncher } from "./launcher-settings.ts";
 import { isCommandName, loadDefinition } from "./registry.ts";
 
@@ -36,11 +37,24 @@ export function launcherFinder(directory: string, root: string): LinkFinder {
       return isHome(dirname(real), real) ? basename(real) : undefined;
     },
     async load(name) {
-      const definition = await loadDefinition(name);
+      const definition = await loadUnlessReplaced(name);
       return definition !== undefined && isLink(definition) ? definition : undefined;
     },
     file: (name) => join(directory, name),
   };
+}
+
+/**
+ * The definition of a command; undefined where the package has been replaced since this process was started.
+ * Such a link is executed, which means the same, and the new version runs it.
+ */
+async function loadUnlessReplaced(name: string): Promise<Definition | undefined> {
+  try {
+    return await loadDefinition(name);
+  } catch (error) {
+    if (error instanceof Error && error.name === "BundleError") return undefined;
+    throw error;
+  }
 }
 
 function isLauncherFor(root: string, file: string): boolean {

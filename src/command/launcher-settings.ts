@@ -49,7 +49,7 @@ function settingLines({ root, node, nodeVersion }: LauncherSettings): string {
 }
 
 /** Does this Node know --disable-sigusr1? It came with 22.14 and 23.7. */
-export function hasSigusr1Option(version: string): boolean {
+function hasSigusr1Option(version: string): boolean {
   const [major = 0, minor = 0] = version.replace(/^v/, "").split(".").map(Number);
   return major > 23 || (major === 23 && minor >= 7) || (major === 22 && minor >= 14);
 }

@@ -271,6 +271,10 @@ function reportFailure(report: Report, definition: Definition, error: unknown): 
     report(name, "fatal", `unable to ${error.syscall}: ${error.message}`);
     return EXIT.system;
   }
+  if (error instanceof Error && error.name === "BundleError") {
+    report(name, "fatal", error.message);
+    return EXIT.system;
+  }
   report(name, "fatal", `internal error: ${error instanceof Error ? error.stack : String(error)}`);
   return EXIT.bug;
 }
