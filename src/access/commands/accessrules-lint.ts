@@ -58,7 +58,7 @@ export const accessrulesLint = defineCommand({
 });
 
 function lint(posix: Posix, { kind, path }: Source): Finding[] {
-  return kind === "directory" ? lintDirectory(posix, path) : lintCdb(readCdbFile(path));
+  return kind === "directory" ? lintDirectory(posix, path) : lintCdb(readCdbFile(posix, path));
 }
 
 function sourceAt(posix: Posix, path: string): Source {
