@@ -2,10 +2,13 @@
 
 import { readdirSync } from "node:fs";
 import { constants } from "node:os";
-import { Children, isOwnDescriptor } from "../../chain/index.ts";
+import { isOwnDescriptor } from "../../chain/index.ts";
 import type { Chains, LinkContext } from "../../chain/index.ts";
+import { Children } from "../../host/index.ts";
+import { wordsOf } from "../../options/index.ts";
 import { errnoOf, joinBlock, SystemError } from "../../posix/index.ts";
 import type { Child, Fd, Identity, Posix } from "../../posix/index.ts";
+import { TLS_ENGINE_OPTIONS } from "../options.ts";
 import { EngineClient } from "./engine-client.ts";
 import type { EngineProcess } from "./engine-client.ts";
 
@@ -31,7 +34,7 @@ export function engineFor(
   const key = JSON.stringify([identity, path]);
   const known = engines.get(key);
   if (known !== undefined) return known;
-  const children = new Children(context.posix, context.signals);
+  const children = new Children(context);
   const engine = new EngineClient({
     posix: context.posix,
     start: () => startEngine(identity, path, context),
@@ -53,7 +56,10 @@ function startEngine(
   try {
     const child = posix.spawn({
       files: joinBlock([file]),
-      argv: joinBlock([file, ...identityWords(identity)]),
+      argv: joinBlock([
+        file,
+        ...wordsOf(TLS_ENGINE_OPTIONS, { uid: identity?.uid, gid: identity?.gid }),
+      ]),
       environment: joinBlock(path === undefined ? [] : [`PATH=${path}`]),
       descriptors: [0, theirs, 1, 2, 2, 2, ...inherited(posix).flatMap((fd) => [fd, -1])],
     });
@@ -64,15 +70,6 @@ function startEngine(
   } finally {
     posix.close(theirs);
   }
-}
-
-function identityWords(identity: Identity | undefined): string[] {
-  if (identity === undefined) return [];
-  const { uid, gid } = identity;
-  return [
-    ...(gid === undefined ? [] : [`--gid=${gid}`]),
-    ...(uid === undefined ? [] : [`--uid=${uid}`]),
-  ];
 }
 
 /** What programs inherit from us is none of the engine's business. */
@@ -105,10 +102,13 @@ function bury(
     report(ENGINE, "warning", `killed, for it said what makes no sense: ${why}`);
     posix.kill(child.pid, SIGKILL);
   }
-  children.watch(child, (status) => {
-    if (why !== undefined) return;
-    const how =
-      status.kind === "killed" ? `by signal ${status.signal}` : `with code ${status.exitCode}`;
-    report(ENGINE, "warning", `ended ${how}; its connections are lost`);
+  children.watch(child, {
+    ended({ status, unexecuted }) {
+      if (why !== undefined) return;
+      const how =
+        status.kind === "killed" ? `by signal ${status.signal}` : `with code ${status.exitCode}`;
+      const reason = unexecuted instanceof SystemError ? `: ${unexecuted.message}` : "";
+      report(ENGINE, "warning", `ended ${how}${reason}; its connections are lost`);
+    },
   });
 }
