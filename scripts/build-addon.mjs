@@ -23,7 +23,7 @@ const HEADERS = join(ROOT, "node_modules/node-api-headers/include");
 
 const FLAGS = [
   ..."-std=c11 -Wall -Wextra -Werror -fPIC -shared -fvisibility=hidden -DNAPI_VERSION=8".split(" "),
-  ..."-Wl,--as-needed -Wl,-z,now -Wl,-z,relro -pthread".split(" "),
+  ..."-Wl,--as-needed -Wl,-z,now -Wl,-z,relro -Wl,-z,nodelete -pthread".split(" "),
 ];
 const RELEASE_FLAGS = ["-O2", "-s"];
 const ASAN_FLAGS = ["-O1", "-g", "-fno-omit-frame-pointer", "-fsanitize=address,undefined"];

@@ -21,6 +21,7 @@ import type {
   Accepted,
   Account,
   Child,
+  DescriptorKind,
   Fd,
   FileVersion,
   Gid,
@@ -423,6 +424,43 @@ export class FakePosix implements Posix {
 
   isSameOpenFile(a: Fd, b: Fd): boolean | undefined {
     return this.#file(a, "kcmp") === this.#file(b, "kcmp");
+  }
+
+  descriptorKind(fd: Fd): DescriptorKind {
+    this.#mayFail("descriptorKind");
+    const opened = this.#file(fd, "fstat");
+    if (opened.socket !== undefined) return "socket";
+    if (opened.incoming !== undefined || opened.outgoing !== undefined) return "pipe";
+    return opened.file === undefined ? "other" : "file";
+  }
+
+  writeNow(fd: Fd, bytes: Uint8Array): number | undefined {
+    this.#mayFail("writeNow");
+    const opened = this.#file(fd, "write");
+    if (opened.outgoing === undefined) throw systemError("EOPNOTSUPP", "write");
+    const before = opened.isNonblocking;
+    opened.isNonblocking = true;
+    try {
+      return this.#write(fd, bytes, "write");
+    } finally {
+      opened.isNonblocking = before;
+    }
+  }
+
+  splice(from: Fd, to: Fd, count: number): number | undefined {
+    this.#mayFail("splice");
+    const source = this.#file(from, "splice").incoming;
+    if (source === undefined) throw systemError("EINVAL", "splice");
+    const moved = this.writeNow(to, source.peek(count));
+    if (moved !== undefined) this.read(from, new Uint8Array(moved));
+    return moved;
+  }
+
+  /** There are no threads here: what is sent to them stays where it is. */
+  copyInThread(from: Fd, to: Fd): void {
+    this.#mayFail("copyInThread");
+    this.#file(to, "fcntl");
+    this.#file(from, "fcntl");
   }
 
   waitReady(fd: Fd, interest: Interest, timeoutMs: number): Readiness | undefined {

@@ -78,6 +78,10 @@ export interface Addon {
   isSocket(fd: number): boolean;
   isSameOpenFile(a: number, b: number): boolean | undefined;
   waitReady(fd: number, readable: boolean, writable: boolean, timeoutMs: number): number;
+  descriptorKind(fd: number): number;
+  writeNow(fd: number, bytes: Uint8Array): number | undefined;
+  splice(from: number, to: number, count: number): number | undefined;
+  copyInThread(from: number, to: number): void;
 
   fileVersion(path: CString, into: Float64Array): string | undefined;
   readable(path: CString): string | undefined;
@@ -117,9 +121,9 @@ export interface Addon {
   unshareDescriptors(): void;
 
   watchStart(dispatch: (count: number) => void, events: Float64Array): void;
-  watchAdd(fd: number, interest: number, token: number): void;
+  watchAdd(fd: number, interest: number, token: number, keepsAlive: boolean): void;
   watchModify(fd: number, interest: number, token: number): void;
-  watchRemove(fd: number): void;
+  watchRemove(fd: number, keepsAlive: boolean): void;
 
   account(name: CString | undefined, uid: number): AccountParts | undefined;
   group(name: CString | undefined, gid: number): GroupParts | undefined;

@@ -39,15 +39,26 @@ export class Watcher {
     this.#addon = addon;
   }
 
-  watch(fd: Fd, interest: Interest, ready: (readiness: Readiness) => void): Watch {
+  watch(
+    fd: Fd,
+    interest: Interest,
+    ready: (readiness: Readiness) => void,
+    keepsAlive: boolean,
+  ): Watch {
     if (!this.#isStarted) {
       this.#addon.watchStart((count) => this.#dispatch(count), this.#events);
       this.#isStarted = true;
     }
     const token = ++this.#lastToken;
-    const watch = new NativeWatch(this.#addon, fd, token, ready, () => {
-      this.#byToken.delete(token);
-      if (this.#byFd.get(fd) === watch) this.#byFd.delete(fd);
+    const watch = new NativeWatch(this.#addon, {
+      fd,
+      token,
+      keepsAlive,
+      ready,
+      closed: () => {
+        this.#byToken.delete(token);
+        if (this.#byFd.get(fd) === watch) this.#byFd.delete(fd);
+      },
     });
     watch.update(interest);
     this.#byToken.set(token, watch);
@@ -71,29 +82,25 @@ export class Watcher {
 /** What the kernel does for a watch: nothing, wait in epoll, or (regular files) not even that. */
 type Means = "none" | "epoll" | "immediate";
 
+interface Watched {
+  readonly fd: Fd;
+  readonly token: number;
+  readonly keepsAlive: boolean;
+  ready(readiness: Readiness): void;
+  closed(): void;
+}
+
 class NativeWatch implements Watch {
   readonly #addon: Addon;
-  readonly #fd: Fd;
-  readonly #token: number;
-  readonly #ready: (readiness: Readiness) => void;
-  readonly #closed: () => void;
+  readonly #watched: Watched;
   #interest = 0;
   #means: Means = "none";
   #immediate: NodeJS.Immediate | undefined;
   #isClosed = false;
 
-  constructor(
-    addon: Addon,
-    fd: Fd,
-    token: number,
-    ready: (readiness: Readiness) => void,
-    closed: () => void,
-  ) {
+  constructor(addon: Addon, watched: Watched) {
     this.#addon = addon;
-    this.#fd = fd;
-    this.#token = token;
-    this.#ready = ready;
-    this.#closed = closed;
+    this.#watched = watched;
   }
 
   update(interest: Interest): void {
@@ -108,29 +115,31 @@ class NativeWatch implements Watch {
     if (this.#isClosed) return;
     this.update({});
     this.#isClosed = true;
-    this.#closed();
+    this.#watched.closed();
   }
 
   deliver(bits: number): void {
     const wanted = bits & (this.#interest | HANGUP);
-    if (this.#interest !== 0 && wanted !== 0) this.#ready(readinessOf(wanted));
+    if (this.#interest !== 0 && wanted !== 0) this.#watched.ready(readinessOf(wanted));
   }
 
   /** A descriptor without interest leaves the set: epoll would still report a hangup. */
   #tellKernel(bits: number): void {
+    const { fd, token, keepsAlive } = this.#watched;
     if (bits === 0) {
-      this.#addon.watchRemove(this.#fd);
+      this.#addon.watchRemove(fd, keepsAlive);
       this.#means = "none";
     } else if (this.#means === "epoll") {
-      this.#addon.watchModify(this.#fd, bits, this.#token);
+      this.#addon.watchModify(fd, bits, token);
     } else {
       this.#add(bits);
     }
   }
 
   #add(bits: number): void {
+    const { fd, token, keepsAlive } = this.#watched;
     try {
-      this.#addon.watchAdd(this.#fd, bits, this.#token);
+      this.#addon.watchAdd(fd, bits, token, keepsAlive);
       this.#means = "epoll";
     } catch (error) {
       if (errnoOf(error) !== "EPERM") throw error;
@@ -142,6 +151,7 @@ class NativeWatch implements Watch {
   #scheduleIf(isWanted: boolean): void {
     if (this.#immediate !== undefined) clearImmediate(this.#immediate);
     this.#immediate = isWanted ? setImmediate(() => this.#deliverAgain()) : undefined;
+    if (!this.#watched.keepsAlive) this.#immediate?.unref();
   }
 
   #deliverAgain(): void {

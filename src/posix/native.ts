@@ -13,6 +13,7 @@ import type {
   Accepted,
   Account,
   Child,
+  DescriptorKind,
   Fd,
   FileVersion,
   Gid,
@@ -45,6 +46,15 @@ const RIGHTS_MAX = 253;
 const TOLD_HEADER_LENGTH = 3;
 const NS_PER_SECOND = 1_000_000_000n;
 
+/** In the order of the kinds in native/output.c. */
+const DESCRIPTOR_KINDS: readonly DescriptorKind[] = [
+  "file",
+  "directory",
+  "pipe",
+  "socket",
+  "memory",
+  "device",
+];
 const ACCESS_MODE = { read: 0, write: 1, readwrite: 2 } as const;
 const ACCESS_MODES: readonly OpenMode[] = ["read", "write", "readwrite"];
 /** In the order of OPEN_OPTIONS in native/descriptors.c, after the two bits of the access mode. */
@@ -288,6 +298,22 @@ class NativePosix implements Posix {
     return bits === 0 ? undefined : readinessOf(bits);
   }
 
+  descriptorKind(fd: Fd): DescriptorKind {
+    return DESCRIPTOR_KINDS[this.#addon.descriptorKind(fd)] ?? "other";
+  }
+
+  writeNow(fd: Fd, bytes: Uint8Array): number | undefined {
+    return this.#addon.writeNow(fd, bytes);
+  }
+
+  splice(from: Fd, to: Fd, count: number): number | undefined {
+    return this.#addon.splice(from, to, count);
+  }
+
+  copyInThread(from: Fd, to: Fd): void {
+    this.#addon.copyInThread(from, to);
+  }
+
   // --- files -----------------------------------------------------------------------------------
 
   fileVersion(path: string): FileVersion | string {
@@ -429,8 +455,13 @@ class NativePosix implements Posix {
 
   // --- the event loop --------------------------------------------------------------------------
 
-  watch(fd: Fd, interest: Interest, ready: (readiness: Readiness) => void): Watch {
-    return this.#watcher.watch(fd, interest, ready);
+  watch(
+    fd: Fd,
+    interest: Interest,
+    ready: (readiness: Readiness) => void,
+    { keepsAlive = true }: { readonly keepsAlive?: boolean } = {},
+  ): Watch {
+    return this.#watcher.watch(fd, interest, ready, keepsAlive);
   }
 
   // --- names and clocks ------------------------------------------------------------------------

@@ -176,6 +176,13 @@ export interface ReceivedMessage {
 /** How many buffers one `writev` looks at; more than that are for the next one. */
 export const WRITEV_BUFFERS_MAX = 64;
 
+/**
+ * What a descriptor is open on. `memory` is /dev/null and its like, which never make a writer wait;
+ * `device` any other device, terminals above all; `other` what has no name (eventfd, epoll).
+ */
+export type DescriptorKind =
+  "file" | "directory" | "pipe" | "socket" | "memory" | "device" | "other";
+
 export type OpenMode = "read" | "write" | "readwrite";
 
 /** The calls themselves. An implementation holds no state but its watches. */
@@ -292,6 +299,27 @@ export interface Posix {
     timeoutMs: number,
   ): Readiness | undefined;
 
+  /** fstat(2): what kind of thing a descriptor is open on. */
+  descriptorKind(fd: Fd): DescriptorKind;
+  /**
+   * write(2) that never waits, however the open file is set, and leaves that setting alone (send with
+   * MSG_DONTWAIT on sockets, pwritev2 with RWF_NOWAIT elsewhere); undefined when it would wait.
+   * EOPNOTSUPP where the system cannot do so with what this descriptor is open on.
+   */
+  writeNow(fd: Fd, bytes: Uint8Array): number | undefined;
+  /**
+   * splice(2) with SPLICE_F_NONBLOCK, from a pipe that has the bytes to another one; undefined when
+   * that one is full.
+   */
+  splice(from: Fd, to: Fd, count: number): number | undefined;
+  /**
+   * Start a thread that copies to `to`, with calls that wait, what it reads from `from`: to its end, or
+   * until writing fails. The thread takes `from` over and closes it last of all, so that the other end
+   * of it hangs up when everything is written. Nobody waits for the thread: it ends with the process.
+   * Reads at most 32 KiB at a time, and writes what it has read in one piece where the system lets it.
+   */
+  copyInThread(from: Fd, to: Fd): void;
+
   // --- files -----------------------------------------------------------------------------------
 
   /** fstat-like facts of a path, following links; the errno name when stat(2) fails. */
@@ -347,9 +375,14 @@ export interface Posix {
 
   /**
    * Watch a descriptor in the event loop, level-triggered. The watch keeps the loop alive while it
-   * waits for something. `ready` must not throw.
+   * waits for something, unless `keepsAlive` is false. `ready` must not throw.
    */
-  watch(fd: Fd, interest: Interest, ready: (readiness: Readiness) => void): Watch;
+  watch(
+    fd: Fd,
+    interest: Interest,
+    ready: (readiness: Readiness) => void,
+    options?: { readonly keepsAlive?: boolean },
+  ): Watch;
 
   // --- names and clocks ------------------------------------------------------------------------
 

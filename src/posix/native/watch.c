@@ -112,16 +112,17 @@ static struct epoll_event event_arguments(struct call *call, size_t interest, si
   return event;
 }
 
-/* watchAdd(fd, interest, token) */
+/* watchAdd(fd, interest, token, keepsAlive) */
 static napi_value method_watch_add(napi_env env, napi_callback_info info) {
   struct call call = begin_call(env, info);
   struct instance *instance = instance_of(env);
   int fd = int_argument(&call, 0);
   struct epoll_event event = event_arguments(&call, 1, 2);
+  bool keeps_alive = bool_argument(&call, 3);
   if (call.invalid) return NULL;
   if (epoll_ctl(instance->epoll_fd, EPOLL_CTL_ADD, fd, &event) < 0)
     return throw_errno(env, "epoll_ctl", errno);
-  if (instance->watching++ == 0) uv_ref((uv_handle_t *)instance->poll);
+  if (keeps_alive && instance->watching++ == 0) uv_ref((uv_handle_t *)instance->poll);
   return undefined_result(env);
 }
 
@@ -135,16 +136,17 @@ static napi_value method_watch_modify(napi_env env, napi_callback_info info) {
                           epoll_ctl(instance_of(env)->epoll_fd, EPOLL_CTL_MOD, fd, &event));
 }
 
-/* watchRemove(fd); a descriptor that was closed has left the set by itself */
+/* watchRemove(fd, keepsAlive); a descriptor that was closed has left the set by itself */
 static napi_value method_watch_remove(napi_env env, napi_callback_info info) {
   struct call call = begin_call(env, info);
   struct instance *instance = instance_of(env);
   int fd = int_argument(&call, 0);
+  bool kept_alive = bool_argument(&call, 1);
   if (call.invalid) return NULL;
   struct epoll_event unused = {.events = 0};
   int outcome = epoll_ctl(instance->epoll_fd, EPOLL_CTL_DEL, fd, &unused);
   if (outcome < 0 && errno != EBADF && errno != ENOENT) return throw_errno(env, "epoll_ctl", errno);
-  if (instance->watching > 0 && --instance->watching == 0) uv_unref((uv_handle_t *)instance->poll);
+  if (kept_alive && instance->watching > 0 && --instance->watching == 0) uv_unref((uv_handle_t *)instance->poll);
   return undefined_result(env);
 }
 
