@@ -38,7 +38,7 @@ function definitionFiles(folder) {
  * definition, because every file that is loaded costs start-up time. What is loaded later finds them
  * by CORE_KEY, so that there is only one copy of them in a process.
  */
-const CORE = ["posix", "options", "clock", "chain", "command"];
+const CORE = ["posix", "options", "clock", "host", "chain", "command"];
 const CORE_KEY = 'globalThis[Symbol.for("ucspi.core")]';
 
 /** `chain/links/envdir.ts` is bundled as `chain-links-envdir`, `access/index.ts` as `access`. */

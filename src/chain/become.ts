@@ -61,8 +61,9 @@ function execute(
   launch: Launch,
   files: readonly string[],
   by: string,
-  { posix, report }: LinkContext,
+  { posix, log, report }: LinkContext,
 ): number {
+  log.flush();
   try {
     if (takesNumbersOfNode(launch) && !holdsRecordLocks()) posix.unshareDescriptors();
     moveDescriptors(launch.descriptors, posix, () => true);

@@ -3,9 +3,9 @@
  * touched: a pidfd in the event loop where the system has them, SIGCHLD and the known pids elsewhere.
  */
 
+import type { Signals } from "../host/index.ts";
 import { SystemError } from "../posix/index.ts";
 import type { Child, Pid, Posix, WaitStatus } from "../posix/index.ts";
-import type { Signals } from "./link.ts";
 
 type Ended = (status: WaitStatus) => void;
 

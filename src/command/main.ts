@@ -12,8 +12,10 @@ import {
   parseLink,
   reportUsage,
 } from "../chain/index.ts";
-import type { Launch, Link, Report } from "../chain/index.ts";
+import type { Launch, Link } from "../chain/index.ts";
 import { systemClock } from "../clock/index.ts";
+import { StderrLog } from "../host/index.ts";
+import type { Log, Report } from "../host/index.ts";
 import { parseOptions, UsageError } from "../options/index.ts";
 import { encodeBytes, loadPosix, splitBlock, SystemError, writeFully } from "../posix/index.ts";
 import type { Fd, Posix } from "../posix/index.ts";
@@ -22,15 +24,14 @@ import type { Command, CommandContext, Definition } from "./command.ts";
 import { Fatal } from "./fatal.ts";
 import { packageVersion } from "./package.ts";
 import { loadDefinition } from "./registry.ts";
-import { openChains, processSignals, reporter } from "./system.ts";
+import { openChains, processSignals } from "./system.ts";
 
 /** Run the command `name` with the words of this process, and end the process. */
 export async function main(name: string): Promise<never> {
   keepDebuggerOut();
   const posix = loadOrDie(name);
   const words = processWords().slice(2);
-  const code = await runCommand(posix, name, words);
-  process.exit(code);
+  return runAndExit(posix, name, words);
 }
 
 /** The multi-call entry: `ucspi NAME WORD...` */
@@ -39,13 +40,19 @@ export async function multicall(): Promise<never> {
   const posix = loadOrDie("ucspi");
   const [name, ...words] = processWords().slice(2);
   if (name !== undefined && !name.startsWith("-")) {
-    process.exit(await runCommand(posix, name, words));
+    return runAndExit(posix, name, words);
   }
   const { describeCommands } = await import("./overview.ts");
   const isAsked = name === "--help" || name === "--version";
   const text = name === "--version" ? `ucspi ${packageVersion()}\n` : await describeCommands();
-  writeFully(posix, (isAsked ? 1 : 2) as Fd, encodeBytes(text));
-  process.exit(isAsked ? EXIT.ok : EXIT.usage);
+  if (isAsked) {
+    writeFully(posix, 1 as Fd, encodeBytes(text));
+    process.exit(EXIT.ok);
+  }
+  const log = openLog(posix, "ucspi");
+  log.line("usage", text.trimEnd());
+  log.end();
+  process.exit(EXIT.usage);
 }
 
 /**
@@ -56,14 +63,30 @@ function keepDebuggerOut(): void {
   process.once("SIGUSR1", () => process.kill(process.pid, "SIGUSR1"));
 }
 
-async function runCommand(posix: Posix, name: string, words: readonly string[]): Promise<number> {
-  const report = reporter(posix);
+function openLog(posix: Posix, program: string): Log {
+  return new StderrLog({ posix, clock: systemClock, program });
+}
+
+async function runAndExit(posix: Posix, name: string, words: readonly string[]): Promise<never> {
+  const log = openLog(posix, name);
+  const code = await runCommand(posix, log, name, words);
+  log.end();
+  process.exit(code);
+}
+
+async function runCommand(
+  posix: Posix,
+  log: Log,
+  name: string,
+  words: readonly string[],
+): Promise<number> {
+  const { report } = log;
   const definition = await loadDefinition(name);
   if (definition === undefined) {
     report("ucspi", "fatal", `no such command: ${name}`);
     return EXIT.usage;
   }
-  const context = commandContext(posix, report);
+  const context = commandContext(posix, log);
   try {
     const prepared = isLink(definition)
       ? prepareLink(definition, words, context)
@@ -139,10 +162,11 @@ function withoutExplain(launch: Launch): Launch {
   return { ...launch, argv: launch.argv.toSpliced(at, 1) };
 }
 
-function commandContext(posix: Posix, report: Report): CommandContext {
+function commandContext(posix: Posix, log: Log): CommandContext {
   return {
     posix,
-    report,
+    log,
+    report: log.report,
     clock: systemClock,
     signals: processSignals,
     chains: openChains(process.env["UCSPI_CHAIN"] !== "exec"),

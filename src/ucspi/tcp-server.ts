@@ -6,8 +6,9 @@
 import { CdbRules, DirectoryRules } from "../access/index.ts";
 import type { CertificateRules, Rules, Verdict } from "../access/index.ts";
 import { Environment } from "../chain/index.ts";
-import type { Chains, Launch, LinkContext, Report, Signals } from "../chain/index.ts";
+import type { Chains, Launch, LinkContext } from "../chain/index.ts";
 import type { Clock } from "../clock/index.ts";
+import type { Log, Report, Signals } from "../host/index.ts";
 import { fromSocketAddress, parseIp, toSocketAddress } from "../net/index.ts";
 import type { Endpoint } from "../net/index.ts";
 import { decodeBytes } from "../posix/index.ts";
@@ -74,6 +75,7 @@ export interface TcpServerSystem {
   readonly clock: Clock;
   readonly chains: Chains;
   readonly signals: Signals;
+  readonly log: Log;
   readonly report: Report;
   readonly variables: Readonly<Record<string, string | undefined>>;
 }

@@ -327,9 +327,9 @@ describe("what is said", () => {
   });
 
   test("a refusal as JSON is a line without a name in front", async () => {
-    const { outcome, kernel } = visit("-H --refusals=json", new FixedRules(notFound));
+    const { outcome, said } = visit("-H --refusals=json", new FixedRules(notFound));
     await outcome;
-    expect(JSON.parse(kernel.written.get(2) ?? "")).toMatchObject({
+    expect(JSON.parse(said.at(-1) ?? "")).toMatchObject({
       event: "refused",
       remoteIp: "192.0.2.7",
       by: "rule",
