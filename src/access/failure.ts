@@ -1,9 +1,9 @@
 /** What the errors of this area say to a user, and whose fault they are. */
 
 import { errnoOf } from "../posix/index.ts";
-import { CdbError } from "./cdb.ts";
-import { RulesProblem } from "./problem.ts";
-import { RuleLineError } from "./tcprules-line.ts";
+import { CdbError } from "./cdb/cdb.ts";
+import { RulesProblem } from "./lookup/problem.ts";
+import { RuleLineError } from "./tcprules/line.ts";
 
 import type { Posix } from "../posix/index.ts";
 

@@ -5,7 +5,8 @@
  * The C suite has two parsers. The "short" one knows no long option and answers every mistake with
  * the usage line; the "long" one also takes `--name` and `--name=value` and has a text for each
  * mistake. We keep the texts, accept `--name value` as well (the C tools reject it, so no working
- * command line changes), and never swallow a missing argument (networking.md section 22, item 40).
+ * command line changes), and never swallow a missing argument (networking.md, section 22,
+ * item 40).
  */
 
 import { InvalidArgument } from "./table.ts";

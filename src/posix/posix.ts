@@ -1,7 +1,7 @@
 /**
  * The seam to the kernel: the system calls that the suite needs and Node lacks, with their types.
  *
- * `native.ts` is the only file that loads the addon; `fake.ts` is the double that unit tests use.
+ * `native.ts` is the only file that loads the addon; the double that unit tests use is test/support/posix.
  * Each function is one call: it marshals its arguments, calls once (retrying only EINTR) and throws
  * SystemError with the errno name. Policy, retries and defaults live above. A call whose failure is
  * an everyday answer (nothing to accept, would block) says so in its result instead of throwing.

@@ -1,17 +1,21 @@
-export { ALTERNATIVE_NAMES_MAX } from "./certificate-fields.ts";
-export type { AlternativeName } from "./certificate-fields.ts";
-export { formatTlsBlock, parseTlsBlock, TLS_BLOCK_BYTES_MAX } from "./block.ts";
-export type { KeyPair } from "./credentials.ts";
-export { describeTlsError } from "./describe-error.ts";
-export { tlsEdits } from "./facts.ts";
-export type { PeerCertificate, TlsFacts } from "./facts.ts";
-export { TlsMaterialError } from "./material-error.ts";
-export type { MaterialExitCode } from "./material-error.ts";
-export { CADIR_ENTRIES_MAX, MATERIAL_FILE_BYTES_MAX, MaterialFiles } from "./material-files.ts";
-export type { MaterialPosix } from "./material-files.ts";
-export { MaterialSource } from "./material-source.ts";
-export type { MaterialSourceOptions } from "./material-source.ts";
-export { loadClientMaterial, loadServerMaterial, validityWarnings } from "./material.ts";
+export { ALTERNATIVE_NAMES_MAX } from "./material/certificate-fields.ts";
+export type { AlternativeName } from "./material/certificate-fields.ts";
+export { formatTlsBlock, parseTlsBlock, TLS_BLOCK_BYTES_MAX } from "./handshake/block.ts";
+export type { KeyPair } from "./material/credentials.ts";
+export { describeTlsError } from "./handshake/describe-error.ts";
+export { tlsEdits } from "./handshake/facts.ts";
+export type { PeerCertificate, TlsFacts } from "./handshake/facts.ts";
+export { TlsMaterialError } from "./material/material-error.ts";
+export type { MaterialExitCode } from "./material/material-error.ts";
+export {
+  CADIR_ENTRIES_MAX,
+  MATERIAL_FILE_BYTES_MAX,
+  MaterialFiles,
+} from "./material/material-files.ts";
+export type { MaterialPosix } from "./material/material-files.ts";
+export { MaterialSource } from "./material/material-source.ts";
+export type { MaterialSourceOptions } from "./material/material-source.ts";
+export { loadClientMaterial, loadServerMaterial, validityWarnings } from "./material/material.ts";
 export type {
   ClientMaterial,
   ClientMaterialOptions,
@@ -21,18 +25,18 @@ export type {
   TlsPolicy,
   TlsVariables,
   TlsVersionName,
-} from "./material.ts";
-export { ServerNames } from "./server-names.ts";
-export type { ServerNamesOptions } from "./server-names.ts";
-export { formatSubject, INVALID_SUBJECT } from "./subject.ts";
-export { TlsAcceptor } from "./acceptor.ts";
-export type { Secured } from "./acceptor.ts";
+} from "./material/material.ts";
+export { ServerNames } from "./handshake/server-names.ts";
+export type { ServerNamesOptions } from "./handshake/server-names.ts";
+export { formatSubject, INVALID_SUBJECT } from "./material/subject.ts";
+export { TlsAcceptor } from "./handshake/acceptor.ts";
+export type { Secured } from "./handshake/acceptor.ts";
 export { tlsdLine } from "./server-options.ts";
 export type { KeyPairFiles, TlsOptions } from "./server-options.ts";
-export { conduct } from "./conduct.ts";
+export { conduct } from "./wrap/conduct.ts";
 export { Engine } from "./engine/engine.ts";
-export { clientLoader, clientPlan, operandNumbers, serverLoader, serverPlan } from "./plan.ts";
-export { offering, securing } from "./wrap.ts";
+export { clientLoader, clientPlan, operandNumbers, serverLoader, serverPlan } from "./wrap/plan.ts";
+export { offering, securing } from "./wrap/wrap.ts";
 export { ENGINE_USER, engineUserEdits } from "./engine-user.ts";
 export {
   DEFAULT_HANDSHAKE_TIMEOUT_MS,

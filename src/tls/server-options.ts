@@ -1,6 +1,6 @@
 /** TLS as those who import a server ask for it, in terms of what the commands know. */
 
-import type { loadServerMaterial, TlsVariables } from "./material.ts";
+import type { loadServerMaterial, TlsVariables } from "./material/material.ts";
 
 /** A certificate and its key, each in PEM or DER. The file of the certificate may have a chain (PEM). */
 export interface KeyPairFiles {

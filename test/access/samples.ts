@@ -4,8 +4,8 @@ import { accessSync, constants, mkdirSync, mkdtempSync, rmSync, statSync } from 
 import { writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { dirname, join } from "node:path";
-import { CdbWriter } from "../../src/access/cdb-writer.ts";
-import { DENY_VALUE, formatAllow } from "../../src/access/rule-value.ts";
+import { CdbWriter } from "../../src/access/cdb/writer.ts";
+import { DENY_VALUE, formatAllow } from "../../src/access/lookup/rule-value.ts";
 import { encodeEdits, parseEdit, parseIp } from "../../src/net/index.ts";
 import { errnoOf } from "../../src/posix/index.ts";
 

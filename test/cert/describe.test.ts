@@ -9,7 +9,7 @@ import {
   makeAuthority,
   parseCertificates,
 } from "../../src/cert/index.ts";
-import { FakeClock } from "../../src/clock/fake.ts";
+import { FakeClock } from "../support/fake-clock.ts";
 
 const clock = new FakeClock(BigInt(Date.UTC(2026, 0, 31, 12)) * 1_000_000n);
 const tools = { clock, crypto: webcrypto };

@@ -9,7 +9,7 @@ import {
   makeAuthority,
   serverNamesOf,
 } from "../../src/cert/index.ts";
-import { FakeClock } from "../../src/clock/fake.ts";
+import { FakeClock } from "../support/fake-clock.ts";
 
 import type { CertifiedKey } from "../../src/cert/index.ts";
 

@@ -1,7 +1,7 @@
 import { describe, expect, test } from "vitest";
 import { become, defineLink, goOn, withDescriptors, withIdentity } from "../../src/chain/index.ts";
 import type { Launch, Link, Outcome, Reach } from "../../src/chain/index.ts";
-import { FakeExecution } from "../../src/posix/fake.ts";
+import { FakeExecution } from "../support/posix/fake-posix.ts";
 import type { Fd } from "../../src/posix/index.ts";
 import { launchOf, newWorld } from "./world.ts";
 import type { World } from "./world.ts";

@@ -3,8 +3,8 @@
 import fc from "fast-check";
 import { expect, test } from "vitest";
 import { Relay } from "../../src/chain/links/relay/relay.ts";
-import { FakeClock } from "../../src/clock/fake.ts";
-import { FakePosix } from "../../src/posix/fake.ts";
+import { FakeClock } from "../support/fake-clock.ts";
+import { FakePosix } from "../support/posix/fake-posix.ts";
 import type { Fd } from "../../src/posix/index.ts";
 
 /** What happens next: a piece arrives, the far end reads some, or the loop turns. */

@@ -2,9 +2,9 @@
 
 import { Chains, Environment, parseLink } from "../../src/chain/index.ts";
 import type { Launch, Link, LinkContext, LinkFinder, Outcome } from "../../src/chain/index.ts";
-import { FakeClock } from "../../src/clock/fake.ts";
-import { FakePosix } from "../../src/posix/fake.ts";
+import { FakeClock } from "../support/fake-clock.ts";
 import { fakeLog } from "../support/fake-log.ts";
+import { FakePosix } from "../support/posix/fake-posix.ts";
 
 export interface World {
   readonly posix: FakePosix;

@@ -1,7 +1,7 @@
 import { describe, expect, test } from "vitest";
 
 import { Deadline, deadlineAfter, systemClock, systemClockWith } from "../../src/clock/index.ts";
-import { FakeClock } from "../../src/clock/fake.ts";
+import { FakeClock } from "../support/fake-clock.ts";
 
 describe("a fake clock", () => {
   test("fires timers at their own moments, in order, and not before", () => {

@@ -1,6 +1,6 @@
 import { expect, test } from "vitest";
 import { deadlineAfter, waitReady } from "../../src/clock/index.ts";
-import { FakeClock } from "../../src/clock/fake.ts";
+import { FakeClock } from "../support/fake-clock.ts";
 import { loadPosix } from "../../src/posix/index.ts";
 
 const posix = loadPosix();

@@ -2,7 +2,7 @@
 
 import { describe, expect, test } from "vitest";
 import { EXIT } from "../../src/chain/index.ts";
-import { tlsclient } from "../../src/tls/links/tlsclient.ts";
+import { tlsclient } from "../../src/ucspi/links/tlsclient.ts";
 import { launchAfter, newWorld, runLink } from "../chain/world.ts";
 import { BIN, bothWays, newScene } from "../support/scene.ts";
 import { newRecordingScene, runRecorded, wordsOf } from "../tls/recorder.ts";

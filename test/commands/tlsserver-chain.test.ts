@@ -2,7 +2,7 @@
 
 import { describe, expect, test } from "vitest";
 import { EXIT } from "../../src/chain/index.ts";
-import { tlsserver } from "../../src/tls/links/tlsserver.ts";
+import { tlsserver } from "../../src/ucspi/links/tlsserver.ts";
 import { launchAfter, newWorld, runLink } from "../chain/world.ts";
 import { BIN, bothWays, newScene } from "../support/scene.ts";
 import { newRecordingScene, runRecorded, wordsOf } from "../tls/recorder.ts";

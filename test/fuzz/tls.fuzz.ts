@@ -4,8 +4,8 @@
  */
 
 import { describe, test } from "vitest";
-import { expectClientStands, expectServerStands } from "../tls/damage.ts";
-import { expectDelivery } from "../tls/schedules.ts";
+import { expectClientStands, expectServerStands } from "../tls/tunnel/damage.ts";
+import { expectDelivery } from "../tls/tunnel/schedules.ts";
 
 const RUNS = Number(process.env["RUNS"] ?? 10_000);
 

@@ -4,7 +4,7 @@ import { createServer } from "node:net";
 import { afterEach, beforeAll, describe, expect, test, vi } from "vitest";
 
 import { deadlineAfter } from "../../src/clock/index.ts";
-import { FakeClock } from "../../src/clock/fake.ts";
+import { FakeClock } from "../support/fake-clock.ts";
 import { askIdent } from "../../src/ident/index.ts";
 import { parseIp } from "../../src/net/index.ts";
 import { loadPosix } from "../../src/posix/index.ts";

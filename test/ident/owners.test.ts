@@ -1,10 +1,10 @@
 import { describe, expect, test, vi } from "vitest";
 
-import { FakeClock } from "../../src/clock/fake.ts";
+import { FakeClock } from "../support/fake-clock.ts";
 import { connectionNames } from "../../src/ident/connection-table.ts";
 import { ConnectionOwners } from "../../src/ident/owners.ts";
 import { parseIp } from "../../src/net/index.ts";
-import { FakePosix } from "../../src/posix/fake.ts";
+import { FakePosix } from "../support/posix/fake-posix.ts";
 import { HEADING, row } from "./tables.ts";
 
 import type { TcpConnection } from "../../src/ident/index.ts";

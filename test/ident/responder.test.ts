@@ -1,11 +1,11 @@
 import { createHmac } from "node:crypto";
 import { describe, expect, test, vi } from "vitest";
 
-import { FakeClock } from "../../src/clock/fake.ts";
+import { FakeClock } from "../support/fake-clock.ts";
 import { connectionNames } from "../../src/ident/connection-table.ts";
 import { IdentResponder, pseudonym } from "../../src/ident/index.ts";
 import { parseIp } from "../../src/net/index.ts";
-import { FakePosix } from "../../src/posix/fake.ts";
+import { FakePosix } from "../support/posix/fake-posix.ts";
 import { row } from "./tables.ts";
 
 import type { IdentQuery, IdentResponderOptions } from "../../src/ident/index.ts";

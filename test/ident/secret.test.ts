@@ -1,7 +1,7 @@
 import { expect, test } from "vitest";
 
 import { readSecret, SECRET_BYTES_MAX, SECRET_BYTES_MIN } from "../../src/ident/index.ts";
-import { FakePosix } from "../../src/posix/fake.ts";
+import { FakePosix } from "../support/posix/fake-posix.ts";
 
 function read(content: string): string {
   const posix = new FakePosix();

@@ -1,9 +1,9 @@
 import { beforeAll, describe, expect, test } from "vitest";
 
-import { FakeClock } from "../../src/clock/fake.ts";
+import { FakeClock } from "../support/fake-clock.ts";
 import { IDENT_QUERIES_MAX, IdentResponder, serveIdent } from "../../src/ident/index.ts";
 import { parseIp } from "../../src/net/index.ts";
-import { FakePosix } from "../../src/posix/fake.ts";
+import { FakePosix } from "../support/posix/fake-posix.ts";
 import { loadPosix } from "../../src/posix/index.ts";
 
 import type { IdentConversation, IdentEnd } from "../../src/ident/index.ts";

@@ -1,4 +1,4 @@
-/** The subjects of test/tls/subjects.ts, as the s6-tlsc of the C suite tells its program. */
+/** The subjects of test/tls/material/subjects.ts, as the s6-tlsc of the C suite tells its program. */
 
 import { once } from "node:events";
 import { createServer } from "node:tls";
@@ -7,7 +7,7 @@ import { describe, expect, test } from "vitest";
 import { newSelfSigned } from "../support/certificates.ts";
 import { newScene } from "../support/scene.ts";
 import type { Scene } from "../support/scene.ts";
-import { SUBJECTS } from "../tls/subjects.ts";
+import { SUBJECTS } from "../tls/material/subjects.ts";
 import { original, startOf, withoutSuite } from "./support.ts";
 
 /** What a program of the C suite's has to say of a server with this certificate. */

@@ -5,7 +5,7 @@ import { join } from "node:path";
 import { afterEach, beforeEach, describe, expect, test } from "vitest";
 
 import { deadlineAfter } from "../../src/clock/index.ts";
-import { FakeClock } from "../../src/clock/fake.ts";
+import { FakeClock } from "../support/fake-clock.ts";
 import { formatIp, openResolver } from "../../src/net/index.ts";
 import { reverseName } from "../../src/net/resolver.ts";
 import { startDnsServer } from "../support/dns-server.ts";

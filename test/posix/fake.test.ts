@@ -2,7 +2,7 @@
 import { describe, expect, test } from "vitest";
 
 import { joinBlock } from "../../src/posix/bytes.ts";
-import { FakeExecution, FakePosix } from "../../src/posix/fake.ts";
+import { FakeExecution, FakePosix } from "../support/posix/fake-posix.ts";
 import { loadPosix } from "../../src/posix/native.ts";
 import type { SpawnRequest } from "../../src/posix/posix.ts";
 import { posixConformance } from "./posix-conformance.ts";

@@ -4,7 +4,7 @@ import { join } from "node:path";
 import fc from "fast-check";
 import { describe, expect, onTestFinished, test } from "vitest";
 import { systemClock } from "../../src/clock/index.ts";
-import { FakeClock } from "../../src/clock/fake.ts";
+import { FakeClock } from "../support/fake-clock.ts";
 import { loadPosix } from "../../src/posix/index.ts";
 import type { Fd } from "../../src/posix/index.ts";
 import { formatProxy, readProxyHeader } from "../../src/proxy/index.ts";

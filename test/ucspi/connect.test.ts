@@ -1,10 +1,10 @@
 /** Connecting to one of several addresses, against a fake kernel and a clock that the test steps. */
 
 import { describe, expect, test } from "vitest";
-import { FakeClock } from "../../src/clock/fake.ts";
+import { FakeClock } from "../support/fake-clock.ts";
 import { deadlineAfter } from "../../src/clock/index.ts";
 import { formatIp, fromSocketAddress, parseIpList } from "../../src/net/index.ts";
-import { FakePosix } from "../../src/posix/fake.ts";
+import { FakePosix } from "../support/posix/fake-posix.ts";
 import type { Fd, SocketAddress } from "../../src/posix/index.ts";
 import { connectInTurn, connectOverlapping } from "../../src/ucspi/client/connect.ts";
 import type { Connected, ConnectRequest } from "../../src/ucspi/client/connect.ts";

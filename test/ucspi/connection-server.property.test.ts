@@ -2,7 +2,7 @@
 
 import fc from "fast-check";
 import { expect, test } from "vitest";
-import { FakeClock } from "../../src/clock/fake.ts";
+import { FakeClock } from "../support/fake-clock.ts";
 import { ConnectionServer } from "../../src/ucspi/connection-server.ts";
 import type { Connection, Serving } from "../../src/ucspi/connection.ts";
 import { FakeKernel } from "./fake-kernel.ts";

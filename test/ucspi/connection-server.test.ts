@@ -1,5 +1,5 @@
 import { describe, expect, test } from "vitest";
-import { FakeClock } from "../../src/clock/fake.ts";
+import { FakeClock } from "../support/fake-clock.ts";
 import type { Fd, WaitStatus } from "../../src/posix/index.ts";
 import { ConnectionServer } from "../../src/ucspi/connection-server.ts";
 import type { ConnectionServerOptions } from "../../src/ucspi/connection-server.ts";

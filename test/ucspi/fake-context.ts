@@ -2,7 +2,7 @@
 
 import { Chains } from "../../src/chain/index.ts";
 import type { Link, LinkContext } from "../../src/chain/index.ts";
-import { FakeClock } from "../../src/clock/fake.ts";
+import { FakeClock } from "../support/fake-clock.ts";
 import { fakeLog } from "../support/fake-log.ts";
 import { FakeKernel } from "./fake-kernel.ts";
 

@@ -1,5 +1,5 @@
 import { describe, expect, test } from "vitest";
-import { FakeClock } from "../../src/clock/fake.ts";
+import { FakeClock } from "../support/fake-clock.ts";
 import { Listener } from "../../src/ucspi/listener.ts";
 import { FakeKernel } from "./fake-kernel.ts";
 

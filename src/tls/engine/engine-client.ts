@@ -4,11 +4,11 @@
  */
 
 import type { Child, Fd, Posix } from "../../posix/index.ts";
-import type { TlsFacts } from "../facts.ts";
-import { TUNNEL_EXIT } from "../tunnel.ts";
-import type { Control } from "../session.ts";
-import { fdsOf } from "../wire.ts";
-import type { Ends } from "../wire.ts";
+import type { TlsFacts } from "../handshake/facts.ts";
+import { TUNNEL_EXIT } from "../tunnel/tunnel.ts";
+import type { Control } from "../tunnel/session.ts";
+import { fdsOf } from "../tunnel/wire.ts";
+import type { Ends } from "../tunnel/wire.ts";
 import { Channel } from "./channel.ts";
 import { configurationParts, formatMessage, parseReply } from "./messages.ts";
 import type { EngineConfiguration, Reply, Request } from "./messages.ts";

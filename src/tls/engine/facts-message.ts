@@ -1,8 +1,8 @@
 /** The facts of a connection on their way from the engine, which is not to be trusted, to the server. */
 
-import { ALTERNATIVE_NAMES_MAX } from "../certificate-fields.ts";
-import type { AlternativeName } from "../certificate-fields.ts";
-import type { TlsFacts } from "../facts.ts";
+import { ALTERNATIVE_NAMES_MAX } from "../material/certificate-fields.ts";
+import type { AlternativeName } from "../material/certificate-fields.ts";
+import type { TlsFacts } from "../handshake/facts.ts";
 
 const TEXT_CHARACTERS_MAX = 4096;
 

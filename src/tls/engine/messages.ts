@@ -4,10 +4,10 @@
  * a body, which is JSON. Descriptors travel beside it.
  */
 
-import type { TlsFacts } from "../facts.ts";
+import type { TlsFacts } from "../handshake/facts.ts";
 import { formatFacts, parseFacts } from "./facts-message.ts";
-import type { TunnelSettings } from "../tunnel.ts";
-import type { PartyMaterial } from "../party.ts";
+import type { TunnelSettings } from "../tunnel/tunnel.ts";
+import type { PartyMaterial } from "../handshake/party.ts";
 
 /** One message. A configuration that is longer travels in several. */
 export const MESSAGE_BYTES_MAX = 65_536;

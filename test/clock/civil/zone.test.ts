@@ -14,7 +14,7 @@ import {
   UTC_ZONE,
 } from "../../../src/clock/civil/index.ts";
 import { parseTai64n, taiFromUnix } from "../../../src/clock/index.ts";
-import { FakePosix } from "../../../src/posix/fake.ts";
+import { FakePosix } from "../../support/posix/fake-posix.ts";
 import { loadPosix } from "../../../src/posix/index.ts";
 import { rightZones, ZONE_FOLDER, zones } from "../../support/zones.ts";
 import type { Zone } from "../../../src/clock/civil/index.ts";

@@ -9,7 +9,7 @@ import {
   LocalizingFilter,
   StampingFilter,
 } from "../../../src/clock/stamps/index.ts";
-import { FakePosix } from "../../../src/posix/fake.ts";
+import { FakePosix } from "../../support/posix/fake-posix.ts";
 import type { LineFilter } from "../../../src/clock/stamps/index.ts";
 import type { Zone } from "../../../src/clock/civil/index.ts";
 

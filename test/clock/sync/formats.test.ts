@@ -10,7 +10,7 @@ import {
   readOffsetRecord,
   unixFromNtp64,
 } from "../../../src/clock/sync/index.ts";
-import { FakePosix } from "../../../src/posix/fake.ts";
+import { FakePosix } from "../../support/posix/fake-posix.ts";
 
 const NS = 1_000_000_000n;
 

@@ -2,7 +2,7 @@ import { createSocket } from "node:dgram";
 import { once } from "node:events";
 import { describe, expect, test } from "vitest";
 
-import { FakeClock } from "../../../src/clock/fake.ts";
+import { FakeClock } from "../../support/fake-clock.ts";
 import { systemClockWith, taiFromUnix, unpackTai64n } from "../../../src/clock/index.ts";
 import {
   CLIENTS_MAX,
@@ -13,7 +13,7 @@ import {
   TaiclockServer,
 } from "../../../src/clock/sync/index.ts";
 import { ip4FromNumber, parseIp } from "../../../src/net/index.ts";
-import { FakePosix } from "../../../src/posix/fake.ts";
+import { FakePosix } from "../../support/posix/fake-posix.ts";
 import { loadPosix, SystemError } from "../../../src/posix/index.ts";
 import { NONCE } from "./packets.ts";
 

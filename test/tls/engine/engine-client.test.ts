@@ -13,7 +13,7 @@ import {
   parseRequest,
 } from "../../../src/tls/engine/messages.ts";
 import type { Reply, Request } from "../../../src/tls/engine/messages.ts";
-import { configurationOf } from "../sample-configuration.ts";
+import { configurationOf } from "./sample-configuration.ts";
 
 const posix = loadPosix();
 

@@ -1,0 +1,83 @@
+/**
+ * Rules kept as a directory: `DIR/<key>/allow` or `deny`, beside `allow` an `env` directory and an
+ * `exec` file (networking 8.2). Nothing is remembered: a change counts from the next check on.
+ */
+
+import { errnoOf } from "../../posix/index.ts";
+import { readEnvironmentDirectory } from "./environment.ts";
+import { readHead } from "../cdb/read-file.ts";
+import { RULE_EXEC_BYTES_MAX } from "../lookup/rule-value.ts";
+import { DENIED, failed, NOT_FOUND, ProbedRules } from "../lookup/rules.ts";
+
+import type { EnvironmentEdit } from "../../net/index.ts";
+import type { Posix } from "../../posix/index.ts";
+import type { Failed, RuleResult } from "../lookup/rules.ts";
+
+const NO_EDITS: readonly EnvironmentEdit[] = [];
+
+/** Not there, or not for us to see: the same to a rule. */
+function isAbsent(code: string | undefined): boolean {
+  return code === "ENOENT" || code === "EACCES";
+}
+
+export class DirectoryRules extends ProbedRules {
+  readonly #posix: Pick<Posix, "readable" | "fileVersion">;
+  readonly #directory: string;
+
+  constructor(posix: Pick<Posix, "readable" | "fileVersion">, directory: string) {
+    super();
+    this.#posix = posix;
+    this.#directory = directory;
+  }
+
+  override probe(key: string): RuleResult {
+    if (!isInside(key)) return NOT_FOUND;
+    const rule = `${this.#directory}/${key}`;
+    const allow = this.#posix.readable(`${rule}/allow`);
+    if (allow === undefined) return this.#allowed(rule);
+    if (!isAbsent(allow)) return unreadable(`${rule}/allow`, allow);
+    const deny = this.#posix.readable(`${rule}/deny`);
+    if (deny === undefined) return DENIED;
+    return isAbsent(deny) ? NOT_FOUND : unreadable(`${rule}/deny`, deny);
+  }
+
+  #allowed(rule: string): RuleResult {
+    const edits = this.#edits(`${rule}/env`);
+    if ("kind" in edits) return edits;
+    const exec = this.#exec(`${rule}/exec`);
+    if (exec !== undefined && "kind" in exec) return exec;
+    return { kind: "allow", edits, exec };
+  }
+
+  /** Most rules have no environment, so its absence is asked for rather than caught. */
+  #edits(path: string): readonly EnvironmentEdit[] | Failed {
+    if (this.#posix.fileVersion(path) === "ENOENT") return NO_EDITS;
+    try {
+      return readEnvironmentDirectory(path);
+    } catch (error) {
+      return unreadable(path, errnoOf(error));
+    }
+  }
+
+  #exec(path: string): Uint8Array | undefined | Failed {
+    const version = this.#posix.fileVersion(path);
+    if (typeof version === "string" && isAbsent(version)) return undefined;
+    try {
+      const script = readHead(path, RULE_EXEC_BYTES_MAX);
+      return script.length === 0 ? undefined : script;
+    } catch (error) {
+      const code = errnoOf(error);
+      return isAbsent(code) ? undefined : unreadable(path, code);
+    }
+  }
+}
+
+/** Does the key name something below the directory? Host names come from the network. */
+function isInside(key: string): boolean {
+  const [, name = "", ...deeper] = key.split("/");
+  return deeper.length === 0 && name !== "." && name !== ".." && !key.includes("\0");
+}
+
+function unreadable(path: string, code: string | undefined): Failed {
+  return failed(`unable to read ${path}`, code);
+}

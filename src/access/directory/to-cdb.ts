@@ -1,0 +1,110 @@
+/** Compiling a directory of rules to a CDB file (networking 8.4, local-services 7.6). */
+
+import { encodeEdits } from "../../net/index.ts";
+import { encodeBytes, errnoOf } from "../../posix/index.ts";
+import { CdbWriter } from "../cdb/writer.ts";
+import { readEnvironmentDirectory } from "./environment.ts";
+import { attempt, RulesProblem } from "../lookup/problem.ts";
+import { listNames, readHead } from "../cdb/read-file.ts";
+import { replaceFile } from "../cdb/replace-file.ts";
+import {
+  DENY_VALUE,
+  formatAllow,
+  RULE_ENVIRONMENT_BYTES_MAX,
+  RULE_EXEC_BYTES_MAX,
+} from "../lookup/rule-value.ts";
+
+import type { Posix } from "../../posix/index.ts";
+
+export interface CompileOptions {
+  readonly posix: Pick<Posix, "fileVersion">;
+  /** Permission bits of the result; 0600 when there are none, whatever the umask. */
+  readonly mode?: number | undefined;
+  /**
+   * Take names in byte order instead of readdir order, so that equal rules make equal files on any
+   * file system. Without it the file is the one that the C compiler makes of this directory.
+   */
+  readonly sort?: boolean;
+  /** Told of what compiles but may not be meant. */
+  readonly warn: (message: string) => void;
+}
+
+/** What distinguishes the temporary file, as in the C suite. */
+const TEMPORARY_TAG = "s6-accessrules-cdb-from-fs";
+
+/** Compile `directory` to the file `cdb`, which is replaced as a whole or not at all. Throws RulesProblem. */
+export function compileDirectory(directory: string, cdb: string, options: CompileOptions): void {
+  const replaceOptions = { tag: TEMPORARY_TAG, mode: options.mode };
+  attempt(`write ${cdb}`, () =>
+    replaceFile(cdb, replaceOptions, (sink) => {
+      const writer = new CdbWriter(sink);
+      for (const key of ruleKeys(directory, options)) {
+        const value = compileRule(`${directory}/${key}`, options);
+        if (value !== undefined) writer.add(encodeBytes(key), value);
+      }
+      writer.finish();
+    }),
+  );
+}
+
+function* ruleKeys(directory: string, options: CompileOptions): Generator<string, void> {
+  for (const kind of visibleNames(directory, options)) {
+    for (const name of visibleNames(`${directory}/${kind}`, options)) yield `${kind}/${name}`;
+  }
+}
+
+function visibleNames(path: string, { sort = false }: CompileOptions): string[] {
+  const names = attempt(`read the directory ${path}`, () => listNames(path)).filter(
+    (name) => !name.startsWith("."),
+  );
+  return sort ? names.sort((a, b) => encodeBytes(a).compare(encodeBytes(b))) : names;
+}
+
+/** The value of a rule; undefined when it neither allows nor denies. */
+function compileRule(rule: string, options: CompileOptions): Uint8Array | undefined {
+  if (exists(`${rule}/allow`, rule, options.posix)) {
+    return formatAllow(compileEnvironment(`${rule}/env`, options), compileExec(rule, options));
+  }
+  return exists(`${rule}/deny`, rule, options.posix) ? DENY_VALUE : undefined;
+}
+
+function exists(path: string, rule: string, posix: Pick<Posix, "fileVersion">): boolean {
+  const version = posix.fileVersion(path);
+  if (typeof version !== "string") return true;
+  if (version === "ENOENT") return false;
+  if (version === "ENOTDIR") {
+    throw new RulesProblem(
+      "system",
+      `${rule} is not a directory: a rule is a directory that holds allow or deny`,
+    );
+  }
+  throw new RulesProblem("system", `unable to read ${path}: ${version}`);
+}
+
+function compileEnvironment(path: string, { posix, sort = false }: CompileOptions): Uint8Array {
+  if (posix.fileVersion(path) === "ENOENT") return new Uint8Array(0);
+  const edits = attempt(`read the environment directory ${path}`, () =>
+    readEnvironmentDirectory(path),
+  );
+  if (sort) edits.sort((a, b) => encodeBytes(a.name).compare(encodeBytes(b.name)));
+  const bytes = encodeEdits(edits);
+  if (bytes.length <= RULE_ENVIRONMENT_BYTES_MAX) return bytes;
+  throw new RulesProblem(
+    "input",
+    `${path} is too big: ${bytes.length} bytes of variables, a rule holds ${RULE_ENVIRONMENT_BYTES_MAX}`,
+  );
+}
+
+function compileExec(rule: string, { warn }: CompileOptions): Uint8Array {
+  const path = `${rule}/exec`;
+  const script = attempt(`read ${path}`, () => {
+    try {
+      return readHead(path, RULE_EXEC_BYTES_MAX);
+    } catch (error) {
+      if (errnoOf(error) === "ENOENT") return new Uint8Array(0);
+      throw error;
+    }
+  });
+  if (script.length === RULE_EXEC_BYTES_MAX) warn(`possibly truncated file ${path}`);
+  return script;
+}

@@ -1,0 +1,107 @@
+/** Linting a directory of rules. */
+
+import { encodeEdits } from "../../net/index.ts";
+import { DirectoryRules } from "../directory/rules.ts";
+import { lintRules } from "./rules.ts";
+import { attempt } from "../lookup/problem.ts";
+import { listNames } from "../cdb/read-file.ts";
+import { RULE_ENVIRONMENT_BYTES_MAX, RULE_EXEC_BYTES_MAX } from "../lookup/rule-value.ts";
+
+import type { FileVersion, Posix } from "../../posix/index.ts";
+import type { Finding } from "./finding.ts";
+import type { LintRule } from "./rules.ts";
+
+type Files = Pick<Posix, "readable" | "fileVersion">;
+
+/** S_IFMT and S_IFDIR of stat(2). */
+const FILE_TYPE = 0o170000;
+const DIRECTORY = 0o040000;
+
+/** The findings of the rules below `directory`. Throws RulesProblem when it cannot be read. */
+export function lintDirectory(posix: Files, directory: string): Finding[] {
+  const rules: LintRule[] = [];
+  const findings: Finding[] = [];
+  const backend = new DirectoryRules(posix, directory);
+  for (const key of keysIn(posix, directory, findings)) {
+    rules.push({ key, result: backend.probe(key) });
+    findings.push(...lintFiles(posix, directory, key));
+  }
+  findings.push(...lintSizes(rules), ...lintRules(rules));
+  return findings;
+}
+
+function keysIn(posix: Files, directory: string, findings: Finding[]): string[] {
+  const keys: string[] = [];
+  for (const kind of directoriesIn(posix, directory, "", findings)) {
+    for (const name of directoriesIn(posix, directory, `${kind}/`, findings)) {
+      keys.push(`${kind}/${name}`);
+    }
+  }
+  return keys;
+}
+
+function directoriesIn(posix: Files, root: string, below: string, findings: Finding[]): string[] {
+  const path = `${root}/${below}`;
+  const names = attempt(`read the directory ${path}`, () => listNames(path)).sort();
+  return names.filter((name) => {
+    if (name.startsWith(".")) return false;
+    const version = posix.fileVersion(`${path}${name}`);
+    if (isDirectory(version)) return true;
+    findings.push(stray(`${below}${name}`));
+    return false;
+  });
+}
+
+function isDirectory(version: FileVersion | string): boolean {
+  return typeof version !== "string" && (version.mode & FILE_TYPE) === DIRECTORY;
+}
+
+function lintFiles(posix: Files, directory: string, key: string): Finding[] {
+  const findings: Finding[] = [];
+  const path = `${directory}/${key}`;
+  const [hasAllow, hasDeny] = ["allow", "deny"].map(
+    (file) => typeof posix.fileVersion(`${path}/${file}`) !== "string",
+  );
+  if (hasAllow && hasDeny) findings.push(both(key));
+  for (const file of ["allow", "deny"]) {
+    if (posix.readable(`${path}/${file}`) === "EACCES") findings.push(unreadable(key, file));
+  }
+  const exec = posix.fileVersion(`${path}/exec`);
+  if (typeof exec !== "string" && exec.sizeBytes >= RULE_EXEC_BYTES_MAX) {
+    findings.push(execCut(key));
+  }
+  return findings;
+}
+
+function lintSizes(rules: readonly LintRule[]): Finding[] {
+  return rules.flatMap(({ key, result }) => {
+    if (result.kind !== "allow") return [];
+    const bytes = encodeEdits(result.edits).length;
+    return bytes > RULE_ENVIRONMENT_BYTES_MAX ? [tooBig(key, bytes)] : [];
+  });
+}
+
+function stray(key: string): Finding {
+  const message = "is not a directory, so the rules cannot be compiled";
+  return { severity: "error", key, code: "stray", message };
+}
+
+function both(key: string): Finding {
+  const message = "has both allow and deny: it allows";
+  return { severity: "warning", key, code: "both", message };
+}
+
+function unreadable(key: string, file: string): Finding {
+  const message = `has a file ${file} that we may not read: it is skipped, but root compiles it`;
+  return { severity: "warning", key, code: "unreadable", message };
+}
+
+function execCut(key: string): Finding {
+  const message = `has a script of ${RULE_EXEC_BYTES_MAX} bytes or more: the rest is cut off`;
+  return { severity: "warning", key, code: "exec-cut", message };
+}
+
+function tooBig(key: string, bytes: number): Finding {
+  const message = `sets ${bytes} bytes of variables: it cannot be compiled, ${RULE_ENVIRONMENT_BYTES_MAX} is the most`;
+  return { severity: "error", key, code: "environment-too-big", message };
+}

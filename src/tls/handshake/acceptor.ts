@@ -1,0 +1,136 @@
+/** TLS for connections that a function serves in this very process, on ordinary sockets of Node. */
+
+import type { Socket } from "node:net";
+import type { TLSSocket } from "node:tls";
+import type { CertificateRules } from "../../access/index.ts";
+import type { Clock } from "../../clock/index.ts";
+import type { EnvironmentEdit } from "../../net/index.ts";
+import type { Posix } from "../../posix/index.ts";
+import { ServerContexts } from "./contexts.ts";
+import { describeTlsError } from "./describe-error.ts";
+import { hasNames, tlsEdits, UNREADABLE_NAMES } from "./facts.ts";
+import type { PeerCertificate, TlsFacts } from "./facts.ts";
+import { loadServerMaterial, pairsOf, validityWarnings } from "../material/material.ts";
+import type { ServerMaterial } from "../material/material.ts";
+import { MaterialSource } from "../material/material-source.ts";
+import { DEFAULT_HANDSHAKE_TIMEOUT_MS } from "../options.ts";
+import { materialOptions, materialVariables } from "../server-options.ts";
+import type { TlsOptions } from "../server-options.ts";
+
+export interface AcceptorOptions {
+  readonly posix: Posix;
+  readonly clock: Clock;
+  readonly tls: TlsOptions;
+  /** Rules for the certificates of clients; without them everyone with an accepted one is served. */
+  readonly rules: CertificateRules | undefined;
+  /** Files in use were replaced by some that cannot be used, or a certificate has expired. */
+  warn(text: string): void;
+}
+
+/** A connection behind its handshake. */
+export interface Secured {
+  readonly kind: "secured";
+  readonly stream: TLSSocket;
+  readonly facts: TlsFacts;
+  /** The variables that tell of it, and those that the rule of the client's certificate sets. */
+  readonly edits: readonly EnvironmentEdit[];
+}
+
+/** What came of a handshake. */
+export type Accepted =
+  | Secured
+  /** The connection has been closed. */
+  | { readonly kind: "failed"; readonly why: string };
+
+/** What was read, and what is made of it, which holds nothing that would show in JSON. */
+interface Loaded {
+  readonly material: ServerMaterial;
+  readonly contexts: ServerContexts;
+}
+
+export class TlsAcceptor {
+  readonly #options: AcceptorOptions;
+  readonly #source: MaterialSource<Loaded>;
+
+  /** Reads the files. Throws TlsMaterialError. */
+  constructor(options: AcceptorOptions) {
+    const { posix, clock, tls, warn } = options;
+    this.#options = options;
+    this.#source = new MaterialSource({
+      posix,
+      clock,
+      load: (files) => {
+        const material = loadServerMaterial(materialVariables(tls), materialOptions(tls), files);
+        const contexts = new ServerContexts(material, clock);
+        for (const text of validityWarnings(pairsOf(material), posix.realtimeNs())) warn(text);
+        return { material, contexts };
+      },
+      onBroken: ({ message }) => warn(`${message}; the files read before stay in use`),
+    });
+  }
+
+  /** Do the handshake on a connection, whose owner the socket of TLS becomes; `done` is called once. */
+  accept(connection: Socket, done: (accepted: Accepted) => void): TLSSocket {
+    const { contexts } = this.#source.current();
+    const stream = contexts.accept(connection);
+    let isDone = false;
+    const timer = this.#limit(() => fail("handshake timed out"));
+    function settle(accepted: Accepted): void {
+      if (isDone) return;
+      isDone = true;
+      timer?.cancel();
+      done(accepted);
+    }
+    function fail(why: string): void {
+      if (isDone) return;
+      stream.destroy();
+      connection.destroy();
+      settle({ kind: "failed", why });
+    }
+    // A socket that belongs to no tls.Server tells errors of the engine by the second name only.
+    stream.on("error", (error) => fail(describeTlsError(error)));
+    stream.on("_tlsError", (error: unknown) => {
+      if (isDone) stream.destroy(error instanceof Error ? error : undefined);
+      else fail(describeTlsError(error));
+    });
+    stream.once("close", () => fail("the client closed the connection"));
+    stream.once("secure", () => {
+      const why = contexts.verdict(stream);
+      if (why !== undefined) {
+        fail(why);
+        return;
+      }
+      const facts = contexts.facts(stream);
+      const admission = this.#admit(facts.peer);
+      if (typeof admission === "string") fail(admission);
+      else settle({ kind: "secured", stream, facts, edits: [...tlsEdits(facts), ...admission] });
+    });
+    return stream;
+  }
+
+  /** What the rules set for a client with this certificate; why, if they refuse it. */
+  #admit(peer: PeerCertificate | undefined): readonly EnvironmentEdit[] | string {
+    const { rules } = this.#options;
+    if (rules === undefined) return [];
+    if (peer !== undefined && !hasNames(peer)) return UNREADABLE_NAMES;
+    const verdict = rules.checkClientCertificate(peer);
+    switch (verdict.kind) {
+      case "allow":
+        return verdict.edits;
+      case "deny":
+        return `rule ${verdict.rule}`;
+      case "notFound":
+        return "no rule matches the client's certificate";
+      case "error":
+        return verdict.why;
+    }
+  }
+
+  #limit(expired: () => void): { cancel(): void } | undefined {
+    const { clock, tls } = this.#options;
+    const { handshakeTimeoutMs = DEFAULT_HANDSHAKE_TIMEOUT_MS } = tls;
+    return handshakeTimeoutMs === Infinity
+      ? undefined
+      : clock.setTimer(handshakeTimeoutMs, expired);
+  }
+}

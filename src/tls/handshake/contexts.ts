@@ -1,0 +1,268 @@
+/**
+ * Handshakes, from material: what to offer, whom to trust, and what came of it. TLS itself is OpenSSL's,
+ * by way of node:tls, which is loaded with this file and no other.
+ *
+ * Node finishes a handshake whatever it thinks of the peer's certificate. So whoever takes a socket from
+ * here asks for the `verdict` once it is secure, and lets nothing through before.
+ */
+
+import { createHash, constants, randomBytes } from "node:crypto";
+import { isIP } from "node:net";
+import type { Duplex } from "node:stream";
+import { checkServerIdentity, connect, createSecureContext, TLSSocket } from "node:tls";
+import type { SecureContext } from "node:tls";
+import type { Clock } from "../../clock/index.ts";
+import { errnoOf } from "../../posix/index.ts";
+import type { KeyPair } from "../material/credentials.ts";
+import { describeTlsError, describeUntrusted } from "./describe-error.ts";
+import { exportable, factsOf, peerCertificateOf } from "./facts.ts";
+import type { TlsFacts } from "./facts.ts";
+import { TlsMaterialError } from "../material/material-error.ts";
+import type { ClientMaterial, ServerMaterial, TlsPolicy } from "../material/material.ts";
+import { ServerNames } from "./server-names.ts";
+
+/** What is agreed to when no list is given: forward secrecy and authenticated encryption. */
+const DEFAULT_CIPHERS = [
+  "TLS_AES_128_GCM_SHA256",
+  "TLS_AES_256_GCM_SHA384",
+  "TLS_CHACHA20_POLY1305_SHA256",
+  "ECDHE-ECDSA-AES128-GCM-SHA256",
+  "ECDHE-RSA-AES128-GCM-SHA256",
+  "ECDHE-ECDSA-AES256-GCM-SHA384",
+  "ECDHE-RSA-AES256-GCM-SHA384",
+  "ECDHE-ECDSA-CHACHA20-POLY1305",
+  "ECDHE-RSA-CHACHA20-POLY1305",
+].join(":");
+
+/** How long the keys of session tickets are used, in nanoseconds: 12 hours. */
+const TICKET_KEYS_LIFE_NS = 43_200_000_000_000n;
+const TICKET_KEYS_BYTES = 48;
+/** The longest SSL_CTX session id context. */
+const SESSION_ID_CONTEXT_LENGTH = 32;
+
+/** A server's side of handshakes. Make another one when the material has changed. */
+export class ServerContexts {
+  readonly #material: ServerMaterial;
+  readonly #clock: Pick<Clock, "realtimeNs">;
+  #epoch: bigint;
+  #contexts: ContextTable;
+
+  /** Throws TlsMaterialError: 100 for settings, 96 for a pair that OpenSSL will not use. */
+  constructor(material: ServerMaterial, clock: Pick<Clock, "realtimeNs">) {
+    this.#material = material;
+    this.#clock = clock;
+    checkCiphers(material);
+    this.#epoch = this.#currentEpoch();
+    this.#contexts = tableOf(material);
+  }
+
+  /** Start the handshake with a client; `secure` and `error` of the socket tell how it ends. */
+  accept(duplex: Duplex): TLSSocket {
+    const { sniLevel, clientCertificate, alpn } = this.#material;
+    const { initial, names } = this.#currentContexts();
+    return new TLSSocket(duplex, {
+      isServer: true,
+      secureContext: initial,
+      requestCert: clientCertificate !== "none",
+      rejectUnauthorized: clientCertificate === "required", // no certificate: an alert
+      ...(alpn.length === 0 ? {} : { ALPNProtocols: [...alpn] }),
+      ...(sniLevel === 0
+        ? {}
+        : { SNICallback: (name, done) => done(null, names.lookup(name) ?? initial) }),
+    });
+  }
+
+  /** Why a client whose handshake is over must not be served; undefined: serve it. */
+  verdict(socket: TLSSocket): string | undefined {
+    if (this.#material.clientCertificate !== "required") return undefined;
+    return problemOfClient(socket);
+  }
+
+  /** What the handshake has settled. */
+  facts(socket: TLSSocket): TlsFacts {
+    const reportsPeer = this.#material.clientCertificate !== "none";
+    return factsOf(socket, {
+      serverName: exportable(sentServerName(socket)),
+      reportsPeer,
+      isPeerVerified: reportsPeer && problemOfClient(socket) === undefined,
+    });
+  }
+
+  /** New keys for session tickets take new contexts; sessions of the old ones are not resumed. */
+  #currentContexts(): ContextTable {
+    const epoch = this.#currentEpoch();
+    if (epoch !== this.#epoch) {
+      this.#contexts = tableOf(this.#material);
+      this.#epoch = epoch;
+    }
+    return this.#contexts;
+  }
+
+  #currentEpoch(): bigint {
+    return this.#clock.realtimeNs() / TICKET_KEYS_LIFE_NS;
+  }
+}
+
+/** A client's side of handshakes. */
+export class ClientContexts {
+  readonly #material: ClientMaterial;
+  readonly #context: SecureContext;
+  /** As sent: a name, not an address (RFC 6066, section 3), without a dot at its end. */
+  readonly #sentName: string | undefined;
+
+  /** Throws TlsMaterialError: 100 for settings, 96 for a pair that OpenSSL will not use. */
+  constructor(material: ClientMaterial) {
+    this.#material = material;
+    checkCiphers(material);
+    this.#context = contextOf(material, material.pair, {});
+    const name = material.serverName?.replace(/\.$/, "");
+    this.#sentName = name === undefined || isIP(name) !== 0 ? undefined : name;
+  }
+
+  /** Start the handshake with a server; `secure` and `error` of the socket tell how it ends. */
+  connect(duplex: Duplex): TLSSocket {
+    const { alpn } = this.#material;
+    return connect({
+      socket: duplex,
+      secureContext: this.#context,
+      rejectUnauthorized: false, // `verdict` does, and says why
+      checkServerIdentity: () => undefined, // the same
+      ...(this.#sentName === undefined ? {} : { servername: this.#sentName }),
+      ...(alpn.length === 0 ? {} : { ALPNProtocols: [...alpn] }),
+    });
+  }
+
+  /** Why a server whose handshake is over must not be talked to; undefined: talk to it. */
+  verdict(socket: TLSSocket): string | undefined {
+    const { verifiesCertificate, verifiesName, serverName } = this.#material;
+    if (!verifiesCertificate) return undefined;
+    if (!socket.authorized) return untrustedServer(socket);
+    if (!verifiesName || serverName === undefined) return undefined;
+    if (isCertificateFor(serverName, socket)) return undefined;
+    return `the server's certificate is not for ${serverName}`;
+  }
+
+  /** What the handshake has settled. */
+  facts(socket: TLSSocket): TlsFacts {
+    return factsOf(socket, {
+      serverName: this.#sentName,
+      reportsPeer: true,
+      isPeerVerified: this.#material.verifiesCertificate && socket.authorized,
+    });
+  }
+}
+
+/** The contexts of one set of ticket keys. */
+interface ContextTable {
+  /** What a handshake begins with; of no certificate when a name has to be asked for. */
+  readonly initial: SecureContext;
+  readonly names: ServerNames<SecureContext>;
+}
+
+/** What the contexts of a server share, so that a session of one is not taken for one of another. */
+interface SessionOptions {
+  readonly sessionIdContext?: string;
+  readonly ticketKeys?: Buffer;
+}
+
+function tableOf(material: ServerMaterial): ContextTable {
+  const sessions = sessionOptions(material);
+  const { sniLevel, defaultPair, namedPairs } = material;
+  const initial = contextOf(material, defaultPair, sessions);
+  const named = namedPairs.map(
+    ({ name, pair }) => [name, contextOf(material, pair, sessions)] as const,
+  );
+  return { initial, names: new ServerNames({ level: sniLevel, fallback: initial, named }) };
+}
+
+/**
+ * A session stands for the verification of its client's certificate, so it must not outlive a change of
+ * whom we trust: that takes other contexts, with keys of their own.
+ */
+function sessionOptions({ clientCertificate, anchors }: ServerMaterial): SessionOptions {
+  const policy = createHash("sha256")
+    .update(JSON.stringify([clientCertificate, anchors]))
+    .digest("hex");
+  const sessionIdContext = policy.slice(0, SESSION_ID_CONTEXT_LENGTH);
+  return { sessionIdContext, ticketKeys: randomBytes(TICKET_KEYS_BYTES) };
+}
+
+function contextOf(
+  policy: TlsPolicy & { readonly anchors: readonly string[] },
+  pair: KeyPair | undefined,
+  sessions: SessionOptions,
+): SecureContext {
+  try {
+    return createSecureContext({
+      ca: [...policy.anchors], // an empty list: nobody, rather than whom Node trusts
+      allowPartialTrustChain: true, // an anchor need not be a root
+      ...(pair === undefined ? {} : { cert: pair.chain, key: pair.key }),
+      minVersion: policy.minVersion,
+      maxVersion: policy.maxVersion,
+      ciphers: policy.ciphers ?? DEFAULT_CIPHERS,
+      secureOptions: constants.SSL_OP_NO_RENEGOTIATION | constants.SSL_OP_CIPHER_SERVER_PREFERENCE,
+      ...sessions,
+    });
+  } catch (error) {
+    const detail = describeTlsError(error);
+    const what = pair === undefined ? "trust anchors" : `certificate ${pair.file}`;
+    throw new TlsMaterialError(96, `unable to use ${what}: ${detail}`, { cause: error });
+  }
+}
+
+/** Before anything is made of them: OpenSSL passes over a list that leaves a version without ciphers. */
+function checkCiphers({ ciphers, minVersion, maxVersion }: TlsPolicy): void {
+  if (ciphers === undefined) return;
+  const isNew = ciphers.split(":").map((name) => name.startsWith("TLS_"));
+  const isUsable = (maxVersion === "TLSv1.3" && isNew.includes(true)) || isNew.includes(false);
+  if (!isUsable || (minVersion === "TLSv1.3" && !isNew.includes(true))) {
+    throw new TlsMaterialError(100, `no cipher for ${minVersion} to ${maxVersion} in ${ciphers}`);
+  }
+  try {
+    createSecureContext({ ciphers, minVersion, maxVersion });
+  } catch (error) {
+    throw new TlsMaterialError(100, `no such ciphers: ${ciphers}`, { cause: error });
+  }
+}
+
+/** Why the certificate of a client proves nothing; undefined when it does. */
+function problemOfClient(socket: TLSSocket): string | undefined {
+  // A resumed session without a certificate has nothing wrong with it either.
+  if (peerCertificateOf(socket) === undefined) return "the client has shown no certificate";
+  const problem = verifyError(socket);
+  return problem && `the client's certificate is not trusted: ${describeUntrusted(problem)}`;
+}
+
+/**
+ * What OpenSSL found when it verified the peer's chain; undefined: nothing. Of sockets that accept, Node
+ * tells it to its own tls.Server alone, hence the `ssl` of old. Should that be gone, nobody is trusted.
+ */
+function verifyError(socket: TLSSocket): string | undefined {
+  const { ssl } = socket as { ssl?: { verifyError?: () => unknown } | null };
+  if (typeof ssl?.verifyError !== "function") return "Node does not tell";
+  const error = ssl.verifyError();
+  if (error === undefined || error === null) return undefined;
+  const { code } = error as { code?: unknown };
+  return typeof code === "string" ? code : "unknown reason";
+}
+
+/** Node throws at names that it cannot take apart; a certificate that has such is for nobody. */
+function isCertificateFor(serverName: string, socket: TLSSocket): boolean {
+  try {
+    return checkServerIdentity(serverName, socket.getPeerCertificate()) === undefined;
+  } catch (error) {
+    if (errnoOf(error) === "ERR_TLS_CERT_ALTNAME_FORMAT") return false;
+    throw error;
+  }
+}
+
+function untrustedServer(socket: TLSSocket): string {
+  const code = String(socket.authorizationError ?? "it has not been verified");
+  return `the server's certificate is not trusted: ${describeUntrusted(code)}`;
+}
+
+/** The name that a client asked for; @types/node knows it of client sockets only. */
+function sentServerName(socket: TLSSocket): string | undefined {
+  const { servername } = socket as { servername?: unknown };
+  return typeof servername === "string" ? servername : undefined;
+}

@@ -1,0 +1,48 @@
+/** Which certificate for which name: the choice that a server makes by SNI (networking.md, 14.1). */
+
+import type { SniLevel } from "../options.ts";
+
+/** What a server may choose from. */
+export interface ServerNamesOptions<T> {
+  readonly level: SniLevel;
+  /** For clients that name nothing, or something else. Not at level 2. */
+  readonly fallback: T | undefined;
+  /** By name, or by `*.` and the name of a domain. An empty name is ignored; level 0 ignores all. */
+  readonly named: Iterable<readonly [name: string, entry: T]>;
+}
+
+/** A table of names. ASCII case does not count. */
+export class ServerNames<T> {
+  readonly #fallback: T | undefined;
+  readonly #named: ReadonlyMap<string, T>;
+
+  constructor({ level, fallback, named }: ServerNamesOptions<T>) {
+    this.#fallback = level === 2 ? undefined : fallback;
+    const entries = level === 0 ? [] : [...named].filter(([name]) => name !== "");
+    this.#named = new Map(entries.map(([name, entry]) => [lowerCase(name), entry]));
+  }
+
+  /**
+   * The entry for the name that a client asks for: exactly that one, else a wildcard in place of its
+   * first label, else the fallback. Undefined: there is to be no handshake.
+   *
+   * A wildcard stands for one label of a name with three at least: `*.com` matches nothing. A dot at
+   * the end, which RFC 6066 forbids to send, is part of the name.
+   */
+  lookup(name: string | undefined): T | undefined {
+    const asked = lowerCase(name ?? "");
+    return this.#named.get(asked) ?? this.#named.get(wildcardFor(asked)) ?? this.#fallback;
+  }
+}
+
+/** The name of the wildcard that would match; empty when none can. */
+function wildcardFor(name: string): string {
+  const dot = name.indexOf(".");
+  const domain = name.slice(dot + 1);
+  return dot >= 0 && domain.includes(".") ? `*.${domain}` : "";
+}
+
+/** Of ASCII letters alone: others are bytes like any. */
+function lowerCase(name: string): string {
+  return name.replaceAll(/[A-Z]/g, (letter) => letter.toLowerCase());
+}

@@ -1,0 +1,132 @@
+/**
+ * What we read from a certificate ourselves: its subject, attribute by attribute, and its alternative
+ * names (RFC 5280, sections 4.1 and 4.2.1.6). Both are read from the DER: a text that has been made of
+ * several names can be forged by one name with a comma in it (CVE-2021-44532).
+ */
+
+import { formatIp, ipFromBytes } from "../../net/index.ts";
+import { DER_TAG, readElements, readInside } from "./der.ts";
+import type { DerElement } from "./der.ts";
+
+/** An attribute of a name. `oid` is the content of its DER, in hexadecimal. */
+export interface NameAttribute {
+  readonly oid: string;
+  readonly value: DerElement;
+}
+
+/** A name that a certificate is for besides its subject. Addresses are written as we always do. */
+export interface AlternativeName {
+  readonly kind: "dns" | "email" | "uri" | "ip";
+  readonly value: string;
+}
+
+/** A certificate with more names than these is not read: rules take fewer (src/access). */
+export const ALTERNATIVE_NAMES_MAX = 256;
+
+/** 2.5.29.17, subjectAltName. */
+const SUBJECT_ALT_NAME = "551d11";
+/** The tags of the fields that may be missing: [0] version and [3] extensions. */
+const VERSION = 0xa0;
+const EXTENSIONS = 0xa3;
+/** How many fields there are between the version and the subject. */
+const FIELDS_BEFORE_SUBJECT = 4;
+
+/** The attributes of the subject in their order; undefined when this is no certificate. */
+export function readSubject(certificate: Uint8Array): NameAttribute[] | undefined {
+  const fields = certificateFields(certificate);
+  const sets = readInside(fields?.[FIELDS_BEFORE_SUBJECT], DER_TAG.sequence);
+  const attributes: NameAttribute[] = [];
+  for (const set of sets ?? []) {
+    for (const pair of readInside(set, DER_TAG.set) ?? []) {
+      const [oid, value] = readInside(pair, DER_TAG.sequence) ?? [];
+      if (oid?.tag !== DER_TAG.oid || value === undefined) return undefined;
+      attributes.push({ oid: hex(oid.content), value });
+    }
+  }
+  return sets === undefined ? undefined : attributes;
+}
+
+/**
+ * The alternative names of the kinds we know. Undefined unless all of them can be read: a rule that keeps
+ * a name out must not be got round with another that spoils the list. So it is with more names than
+ * ALTERNATIVE_NAMES_MAX, one that is not made of visible ASCII alone, an address of a length that no
+ * address has, a second list (RFC 5280, section 4.2, has one), and whatever is no certificate.
+ */
+export function readAlternativeNames(certificate: Uint8Array): AlternativeName[] | undefined {
+  const extensions = readExtensions(certificate);
+  if (extensions === undefined) return undefined;
+  const [names, ...others] = extensions.filter(({ oid }) => oid === SUBJECT_ALT_NAME);
+  if (names === undefined) return [];
+  return others.length === 0 ? namesIn(names.value) : undefined;
+}
+
+interface Extension {
+  /** The content of its DER, in hexadecimal. */
+  readonly oid: string;
+  readonly value: DerElement;
+}
+
+/** None where the field is missing; undefined when one of them makes no sense. */
+function readExtensions(certificate: Uint8Array): Extension[] | undefined {
+  const fields = certificateFields(certificate);
+  const wrapped = fields?.find(({ tag }) => tag === EXTENSIONS);
+  if (fields !== undefined && wrapped === undefined) return [];
+  const [list] = readInside(wrapped, EXTENSIONS) ?? [];
+  return allOf(readInside(list, DER_TAG.sequence), (element) => {
+    const parts = readInside(element, DER_TAG.sequence) ?? [];
+    const [id] = parts;
+    const value = parts.at(-1);
+    if (id?.tag !== DER_TAG.oid || value?.tag !== DER_TAG.octetString) return undefined;
+    return { oid: hex(id.content), value };
+  });
+}
+
+function namesIn({ content }: DerElement): AlternativeName[] | undefined {
+  const [sequence, ...rest] = readElements(content) ?? [];
+  const elements = rest.length === 0 ? readInside(sequence, DER_TAG.sequence) : undefined;
+  const known = elements?.filter(({ tag }) => TAGS_OF_NAMES.has(tag));
+  return known !== undefined && known.length > ALTERNATIVE_NAMES_MAX
+    ? undefined
+    : allOf(known, alternativeName);
+}
+
+/** GeneralName: [1] rfc822Name, [2] dNSName, [6] uniformResourceIdentifier, [7] iPAddress. */
+const TAGS_OF_NAMES: ReadonlyMap<number, AlternativeName["kind"]> = new Map([
+  [0x81, "email"],
+  [0x82, "dns"],
+  [0x86, "uri"],
+  [0x87, "ip"],
+]);
+
+function alternativeName({ tag, content }: DerElement): AlternativeName | undefined {
+  const kind = TAGS_OF_NAMES.get(tag);
+  if (kind === undefined) return undefined;
+  const value = kind === "ip" ? addressText(content) : Buffer.from(content).toString("latin1");
+  return value !== undefined && /^[\x21-\x7e]+$/.test(value) ? { kind, value } : undefined;
+}
+
+function addressText(content: Uint8Array): string | undefined {
+  if (content.length !== 4 && content.length !== 16) return undefined;
+  return formatIp(ipFromBytes(content));
+}
+
+/** What `read` makes of each; undefined when it makes nothing of one. */
+function allOf<T>(
+  elements: readonly DerElement[] | undefined,
+  read: (element: DerElement) => T | undefined,
+): T[] | undefined {
+  const all = elements?.map(read);
+  return all?.every((one) => one !== undefined) === true ? all : undefined;
+}
+
+/** The fields of TBSCertificate, without the version. */
+function certificateFields(certificate: Uint8Array): DerElement[] | undefined {
+  const [whole] = readElements(certificate) ?? [];
+  const [body] = readInside(whole, DER_TAG.sequence) ?? [];
+  const fields = readInside(body, DER_TAG.sequence);
+  return fields?.[0]?.tag === VERSION ? fields.slice(1) : fields;
+}
+
+function hex(bytes: Uint8Array): string {
+  return Buffer.from(bytes).toString("hex");
+}

@@ -1,0 +1,184 @@
+/**
+ * Everything a side needs for its handshakes, read from the files its environment names: plain data
+ * (JSON can carry it) from which contexts are made, in this process or in another with fewer rights.
+ */
+
+import { X509Certificate } from "node:crypto";
+import { anchorSource, loadAnchors } from "./anchors.ts";
+import { loadKeyPair } from "./credentials.ts";
+import type { KeyPair } from "./credentials.ts";
+import { TlsMaterialError, UnsetVariable } from "./material-error.ts";
+import type { Side } from "./material-error.ts";
+import type { MaterialFiles } from "./material-files.ts";
+import type { ClientCertificate, SniLevel, TlscIoOptions, TlsdIoOptions } from "../options.ts";
+
+/** Where the names of files come from; an `Environment` is one. */
+export interface TlsVariables {
+  get(name: string): string | undefined;
+  /** NAME=VALUE strings. */
+  strings(): Iterable<string>;
+}
+
+/** As Node names versions. */
+export type TlsVersionName = "TLSv1.2" | "TLSv1.3";
+
+/** What either side agrees to. */
+export interface TlsPolicy {
+  readonly minVersion: TlsVersionName;
+  readonly maxVersion: TlsVersionName;
+  /** In OpenSSL's form; undefined is what we prefer. */
+  readonly ciphers: string | undefined;
+  /** Application protocols, best first. */
+  readonly alpn: readonly string[];
+}
+
+export interface ServerMaterial extends TlsPolicy {
+  readonly sniLevel: SniLevel;
+  readonly defaultPair: KeyPair | undefined;
+  readonly namedPairs: readonly NamedPair[];
+  readonly clientCertificate: ClientCertificate;
+  /** In PEM. None where no client certificate is asked for. */
+  readonly anchors: readonly string[];
+}
+
+/** A pair for a name, as in `KEYFILE:name`. */
+export interface NamedPair {
+  readonly name: string;
+  readonly pair: KeyPair;
+}
+
+export interface ClientMaterial extends TlsPolicy {
+  /** What to show when the server asks. */
+  readonly pair: KeyPair | undefined;
+  /** In PEM. */
+  readonly anchors: readonly string[];
+  /** A name or an address; undefined: any server that is trusted will do. */
+  readonly serverName: string | undefined;
+  readonly verifiesCertificate: boolean;
+  readonly verifiesName: boolean;
+}
+
+type PolicyOptions = Pick<TlsdIoOptions, "versions" | "ciphers" | "alpn">;
+
+export type ServerMaterialOptions = PolicyOptions &
+  Pick<TlsdIoOptions, "clientCertificate"> & { readonly sniLevel: SniLevel };
+
+export type ClientMaterialOptions = PolicyOptions &
+  Pick<TlscIoOptions, "sendsCertificate" | "serverName" | "verifiesCertificate" | "verifiesName">;
+
+const NAMED_KEY = /^KEYFILE:([^=]+)=/;
+/** More names than this on one server are a mistake of some script. */
+const NAMED_PAIRS_MAX = 4096;
+
+/**
+ * Read what a server needs. Throws TlsMaterialError: 100 for variables that are not set, 96 for files
+ * that cannot be used.
+ */
+export function loadServerMaterial(
+  variables: TlsVariables,
+  options: ServerMaterialOptions,
+  files: MaterialFiles,
+): ServerMaterial {
+  const { sniLevel, clientCertificate } = options;
+  const namedPairs = sniLevel === 0 ? [] : loadNamedPairs(variables, files);
+  if (sniLevel === 2 && namedPairs.length === 0) {
+    throw new UnsetVariable(96, "no suitable keypairs found in the environment");
+  }
+  return {
+    ...policyOf(options),
+    sniLevel,
+    defaultPair: sniLevel === 2 ? undefined : loadPair(variables, files, "server"),
+    namedPairs,
+    clientCertificate,
+    anchors: clientCertificate === "none" ? [] : requireAnchors(variables, files, "server"),
+  };
+}
+
+/**
+ * Read what a client needs. Anchors are not needed to verify nothing. Throws TlsMaterialError: 100 for
+ * variables that are not set, 111 for files that cannot be read, 96 for files of no use.
+ */
+export function loadClientMaterial(
+  variables: TlsVariables,
+  options: ClientMaterialOptions,
+  files: MaterialFiles,
+): ClientMaterial {
+  const { sendsCertificate, serverName, verifiesCertificate, verifiesName } = options;
+  return {
+    ...policyOf(options),
+    pair: sendsCertificate ? loadPair(variables, files, "client") : undefined,
+    anchors: verifiesCertificate ? requireAnchors(variables, files, "client") : [],
+    serverName,
+    verifiesCertificate,
+    verifiesName,
+  };
+}
+
+/** All the pairs of a server. */
+export function pairsOf({ defaultPair, namedPairs }: ServerMaterial): KeyPair[] {
+  const named = namedPairs.map(({ pair }) => pair);
+  return defaultPair === undefined ? named : [defaultPair, ...named];
+}
+
+/**
+ * What is amiss with the certificates we are to show, though we can show them: those that have expired
+ * or are not valid yet. One line each.
+ */
+export function validityWarnings(pairs: readonly KeyPair[], realtimeNs: bigint): string[] {
+  const nowMs = Number(realtimeNs / 1_000_000n);
+  return pairs.flatMap(({ file, chain }) => {
+    const { validFrom, validTo } = new X509Certificate(chain);
+    if (Date.parse(validTo) < nowMs) return [`certificate ${file} has expired on ${validTo}`];
+    if (Date.parse(validFrom) <= nowMs) return [];
+    return [`certificate ${file} is not valid before ${validFrom}`];
+  });
+}
+
+function policyOf({ versions, ciphers, alpn }: PolicyOptions): TlsPolicy {
+  return {
+    minVersion: `TLSv${versions.min ?? "1.2"}`,
+    maxVersion: `TLSv${versions.max ?? "1.3"}`,
+    ciphers,
+    alpn: alpn ?? [],
+  };
+}
+
+function loadPair(variables: TlsVariables, files: MaterialFiles, side: Side): KeyPair {
+  const [keyPath, certificatePath] = [variables.get("KEYFILE"), variables.get("CERTFILE")];
+  if (keyPath === undefined) throw new UnsetVariable(100, "KEYFILE not set");
+  if (certificatePath === undefined) throw new UnsetVariable(100, "CERTFILE not set");
+  const names = { keyVariable: "KEYFILE", certificateVariable: "CERTFILE" };
+  return loadKeyPair(files, { ...names, keyPath, certificatePath }, side);
+}
+
+function loadNamedPairs(variables: TlsVariables, files: MaterialFiles): NamedPair[] {
+  const names = new Set<string>();
+  for (const variable of variables.strings()) {
+    const name = NAMED_KEY.exec(variable)?.[1];
+    if (name !== undefined) names.add(name);
+    if (names.size > NAMED_PAIRS_MAX) {
+      throw new TlsMaterialError(100, `more than ${NAMED_PAIRS_MAX} variables KEYFILE:name`);
+    }
+  }
+  return Array.from(names, (name) => ({ name, pair: loadNamedPair(variables, files, name) }));
+}
+
+function loadNamedPair(variables: TlsVariables, files: MaterialFiles, name: string): KeyPair {
+  const [keyVariable, certificateVariable] = [`KEYFILE:${name}`, `CERTFILE:${name}`];
+  const keyPath = variables.get(keyVariable);
+  const certificatePath = variables.get(certificateVariable);
+  if (keyPath === undefined || certificatePath === undefined) {
+    throw new TlsMaterialError(96, `${keyVariable} is set, ${certificateVariable} is not`);
+  }
+  return loadKeyPair(
+    files,
+    { keyVariable, keyPath, certificateVariable, certificatePath },
+    "server",
+  );
+}
+
+function requireAnchors(variables: TlsVariables, files: MaterialFiles, side: Side): string[] {
+  const source = anchorSource((name) => variables.get(name));
+  if (source === undefined) throw new UnsetVariable(100, "CADIR or CAFILE not set");
+  return loadAnchors(files, source, side);
+}

@@ -1,0 +1,27 @@
+/** The descriptors of the network, by the numbers that a command line has for them. */
+
+import { isOwnDescriptor } from "../../chain/index.ts";
+import type { Launch } from "../../chain/index.ts";
+import type { Fd, Posix } from "../../posix/index.ts";
+import type { Ends } from "./wire.ts";
+
+/** A pair of numbers: what a process reads from, and what it writes to. */
+export interface EndNumbers {
+  readonly read: number;
+  readonly write: number;
+}
+
+/**
+ * What the launch has under these numbers, or, where it names none, what its process would inherit from
+ * this one. Undefined when one of them is not open.
+ */
+export function networkOf(launch: Launch, ends: EndNumbers, posix: Posix): Ends | undefined {
+  const [read, write] = [ends.read, ends.write].map((number) => openUnder(launch, number, posix));
+  return read === undefined || write === undefined ? undefined : { read, write };
+}
+
+/** What the process of a launch has under one number; undefined when that is not open. */
+export function openUnder({ descriptors }: Launch, number: number, posix: Posix): Fd | undefined {
+  const source = descriptors.get(number) ?? (isOwnDescriptor(number) ? "closed" : number);
+  return source !== "closed" && posix.isOpen(source) ? source : undefined;
+}

@@ -1,0 +1,205 @@
+/**
+ * The network side of a tunnel: ciphertext on a pair of descriptors, as the Duplex that node:tls works
+ * on. Node's own sockets do not tell a peer that said goodbye (close_notify) from one that is gone, nor
+ * that it went in the middle of a record; and they end the connection as they like, not as the tunnel
+ * decides. Nothing is read before it is asked for, so a slow reader behind the tunnel slows the peer.
+ */
+
+import { Duplex } from "node:stream";
+import { afterBytes, SystemError } from "../../posix/index.ts";
+import type { Fd, Posix, Readiness, Watch } from "../../posix/index.ts";
+import { RecordCounter } from "./records.ts";
+
+/** What is read at a time. With less, or with more than stays in a cache, throughput goes down. */
+const BUFFER_BYTES = 65_536;
+
+/** What is read lands here, for all connections: one that is silent has no buffer of its own. */
+let input = Buffer.allocUnsafeSlow(BUFFER_BYTES);
+
+/** A way in and a way out, which may be the same descriptor. */
+export interface Ends {
+  readonly read: Fd;
+  readonly write: Fd;
+}
+
+/** Its descriptors, each once. */
+export function fdsOf({ read, write }: Ends): Fd[] {
+  return read === write ? [read] : [read, write];
+}
+
+export interface WireEvents {
+  /** Bytes went in or out. */
+  moved(): void;
+  /** Reading failed: there is no peer any more. */
+  readFailed(error: SystemError): void;
+  /** Writing failed. What is written from now on is thrown away. */
+  writeFailed(error: SystemError): void;
+}
+
+type Callback = (error?: Error | null) => void;
+
+export class Wire extends Duplex {
+  readonly #posix: Posix;
+  readonly #ends: Ends;
+  readonly #events: WireEvents;
+  readonly #records = new RecordCounter();
+  readonly #readWatch: Watch;
+  readonly #writeWatch: Watch;
+  #isReading = false;
+  /** What is being written. */
+  #pending: readonly Uint8Array[] = [];
+  #written: Callback | undefined;
+  #isWriteSideOpen = true;
+
+  /** The descriptors are nonblocking, and the wire's own from now on. */
+  constructor(posix: Posix, ends: Ends, events: WireEvents) {
+    super({ allowHalfOpen: true, readableHighWaterMark: BUFFER_BYTES, emitClose: true });
+    this.#posix = posix;
+    this.#ends = ends;
+    this.#events = events;
+    this.#readWatch = posix.watch(ends.read, {}, (ready) => this.#ready(ready));
+    this.#writeWatch =
+      ends.write === ends.read
+        ? this.#readWatch
+        : posix.watch(ends.write, {}, (ready) => this.#ready(ready));
+  }
+
+  /** The last byte that came was in the middle of a record. */
+  get isInsideRecord(): boolean {
+    return this.#records.isInsideRecord;
+  }
+
+  /** Tell the peer that nothing more will come: the end of a connection, or of a pipe. */
+  shutdownWrite(): void {
+    if (!this.#isWriteSideOpen) return;
+    this.#isWriteSideOpen = false;
+    const { read, write } = this.#ends;
+    this.#attempt(() => {
+      if (this.#posix.isSocket(write)) this.#posix.shutdown(write, "write");
+      else if (write !== read) this.#posix.close(write);
+    });
+  }
+
+  override _read(): void {
+    if (this.#isReading) return;
+    this.#isReading = true;
+    this.#wait();
+  }
+
+  override _write(chunk: Uint8Array, _encoding: BufferEncoding, written: Callback): void {
+    this.#send([chunk], written);
+  }
+
+  override _writev(chunks: readonly { readonly chunk: Uint8Array }[], written: Callback): void {
+    this.#send(
+      chunks.map(({ chunk }) => chunk),
+      written,
+    );
+  }
+
+  override _final(done: Callback): void {
+    this.shutdownWrite();
+    done();
+  }
+
+  override _destroy(error: Error | null, done: Callback): void {
+    this.#readWatch.close();
+    this.#writeWatch.close();
+    const { read, write } = this.#ends;
+    this.#posix.close(read);
+    if (write !== read && (this.#isWriteSideOpen || this.#posix.isSocket(write))) {
+      this.#posix.close(write);
+    }
+    done(error);
+  }
+
+  #ready({ readable, writable, hangup }: Readiness): void {
+    if (this.#isReading && (readable || hangup)) this.#receive();
+    if (this.#pending.length > 0 && (writable || hangup)) this.#flush();
+  }
+
+  #wait(): void {
+    if (this.destroyed) return;
+    const readable = this.#isReading;
+    const writable = this.#pending.length > 0;
+    if (this.#readWatch === this.#writeWatch) this.#readWatch.update({ readable, writable });
+    else {
+      this.#readWatch.update({ readable });
+      this.#writeWatch.update({ writable });
+    }
+  }
+
+  #receive(): void {
+    const count = this.#attempt(() => this.#posix.read(this.#ends.read, input));
+    if (count === undefined) return;
+    if (count instanceof SystemError) {
+      this.#stopReading();
+      this.#events.readFailed(count);
+      return;
+    }
+    if (count === 0) {
+      this.#stopReading();
+      this.push(null);
+      return;
+    }
+    this.#events.moved();
+    this.#records.count(input.subarray(0, count));
+    if (!this.#pass(count)) this.#stopReading();
+  }
+
+  /**
+   * Pass on what was read. While node:tls is reading, it copies it at once; what has to wait for it is
+   * copied here, so that a few bytes do not hold a whole buffer.
+   */
+  #pass(count: number): boolean {
+    const bytes = input.subarray(0, count);
+    if (this.readableFlowing !== true || this.readableLength > 0) {
+      return this.push(Buffer.from(bytes));
+    }
+    const wantsMore = this.push(bytes);
+    if (this.readableLength > 0) input = Buffer.allocUnsafeSlow(BUFFER_BYTES); // it has to wait after all
+    return wantsMore;
+  }
+
+  #stopReading(): void {
+    this.#isReading = false;
+    this.#wait();
+  }
+
+  #send(bytes: readonly Uint8Array[], written: Callback): void {
+    this.#pending = bytes;
+    this.#written = written;
+    this.#flush();
+  }
+
+  #flush(): void {
+    while (this.#pending.length > 0 && this.#isWriteSideOpen) {
+      const count = this.#attempt(() => this.#posix.writev(this.#ends.write, this.#pending));
+      if (count === undefined) {
+        this.#wait();
+        return;
+      }
+      if (count instanceof SystemError) {
+        this.shutdownWrite();
+        this.#events.writeFailed(count);
+      } else {
+        this.#events.moved();
+        this.#pending = afterBytes(this.#pending, count);
+      }
+    }
+    this.#pending = [];
+    const written = this.#written;
+    this.#written = undefined;
+    this.#wait();
+    written?.();
+  }
+
+  #attempt<T>(call: () => T): T | SystemError {
+    try {
+      return call();
+    } catch (error) {
+      if (error instanceof SystemError) return error;
+      throw error;
+    }
+  }
+}

@@ -1,0 +1,201 @@
+/**
+ * TLS for a program that this process is about to become: a child conducts the tunnel (networking.md,
+ * sections 15 and 16), for nothing of this process will be left to do it.
+ */
+
+import {
+  candidateFiles,
+  Children,
+  end,
+  EXIT,
+  goOn,
+  Spawner,
+  withDescriptors,
+  withEnvironment,
+} from "../../chain/index.ts";
+import type { Launch, LinkContext, Outcome, Source } from "../../chain/index.ts";
+import type { EnvironmentEdit } from "../../net/index.ts";
+import type { Child, Fd, Posix, WaitStatus } from "../../posix/index.ts";
+import { parseTlsBlock, TLS_BLOCK_BYTES_MAX } from "../handshake/block.ts";
+import { admitPeer } from "./certificate-rules.ts";
+import { peerOf } from "../handshake/facts.ts";
+import type { EngineChannel } from "../options.ts";
+import { openPipes } from "../tunnel/pipes.ts";
+import { findNetwork } from "./plan.ts";
+import type { Plan } from "./plan.ts";
+import { controlEdits, controlNumbers, freeNumbers } from "./ucspi-tls.ts";
+import { privateEdits } from "./variables.ts";
+import type { Ends } from "../tunnel/wire.ts";
+
+/** Have a child do the handshake, and go on with its tunnel in place of the network. */
+export async function secureByChild(
+  launch: Launch,
+  program: readonly string[],
+  plan: Plan,
+  context: LinkContext,
+): Promise<Outcome> {
+  const { posix } = context;
+  if (findNetwork(launch, plan, context) === undefined) return end(EXIT.system);
+  const pipes = openPipes(posix);
+  const [told, teller] = posix.pipe();
+  const child = await startChild(launch, plan, context, {
+    local: pipes.engine,
+    channel: teller,
+    kind: "notification",
+  });
+  if (typeof child === "number") return end(child);
+  const edits = await readBlock(posix, told);
+  posix.close(told);
+  if (edits === undefined) {
+    posix.close(pipes.program.read);
+    posix.close(pipes.program.write);
+    return end(await exitCodeOf(child, context));
+  }
+  if (child.pidfd >= 0) posix.close(child.pidfd);
+  const secured = withEnvironment(launch, [...privateEdits(launch.environment, plan), ...edits]);
+  // Of this connection, not what the environment says of another.
+  const peer = peerOf((name) => edits.find((edit) => edit.name === name)?.value);
+  const verdict = admitPeer(peer, plan, context);
+  if (verdict.kind === "refuse") return end(verdict.exitCode);
+  const attached = withDescriptors(secured, [
+    [plan.ends.read, pipes.program.read],
+    [plan.ends.write, pipes.program.write],
+  ]);
+  return goOn({ ...withEnvironment(attached, verdict.edits), argv: verdict.argv ?? program });
+}
+
+/** Have a child wait for the program to start TLS when it likes to. */
+export async function offerByChild(
+  launch: Launch,
+  program: readonly string[],
+  plan: Plan,
+  context: LinkContext,
+): Promise<Outcome> {
+  const { posix } = context;
+  if (findNetwork(launch, plan, context) === undefined) return end(EXIT.system);
+  const pipes = openPipes(posix);
+  const [ours, theirs] = posix.socketPair("stream");
+  const child = await startChild(launch, plan, context, {
+    local: pipes.engine,
+    channel: ours,
+    kind: "control",
+  });
+  if (typeof child === "number") return end(child);
+  if (child.pidfd >= 0) posix.close(child.pidfd);
+  const numbers = controlNumbers(launch, posix);
+  const offered = withDescriptors(launch, [
+    [numbers.control, theirs],
+    [numbers.read, pipes.program.read],
+    [numbers.write, pipes.program.write],
+  ]);
+  const edits = [...privateEdits(launch.environment, plan), ...controlEdits(numbers)];
+  return goOn({ ...withEnvironment(offered, edits), argv: program });
+}
+
+/** What a child gets besides the network. */
+interface ChildEnds {
+  /** Its ends of the pipes of the program. */
+  readonly local: Ends;
+  readonly channel: Fd;
+  readonly kind: EngineChannel["kind"];
+}
+
+/** Start the engine of this one tunnel, and close our copies of its ends. The exit code if it fails. */
+async function startChild(
+  launch: Launch,
+  plan: Plan,
+  context: LinkContext,
+  ends: ChildEnds,
+): Promise<Child | number> {
+  const { posix, report } = context;
+  const { channel, operands, descriptors } = layOut(plan, ends);
+  const words = [...plan.engineWords(channel), "--", ...operands.map(String)];
+  const argv = [engineFile(launch, plan, context, channel), ...words];
+  const spawner = new Spawner(plan.name, { ...context, isBecoming: false });
+  const result = await spawner.spawn({ ...withDescriptors(launch, descriptors), argv });
+  for (const fd of [ends.local.read, ends.local.write, ends.channel]) posix.close(fd);
+  if (result.kind === "child") return result.child;
+  if (result.kind === "ended") return result.exitCode;
+  if (result.kind === "failed") {
+    report(plan.name, "fatal", `unable to spawn ${argv[0] ?? ""}: ${result.error.message}`);
+  }
+  return EXIT.system;
+}
+
+interface Layout {
+  readonly channel: EngineChannel;
+  readonly operands: readonly [number, number];
+  readonly descriptors: readonly (readonly [number, Source])[];
+}
+
+/**
+ * Which descriptor is what in the engine: s6-tlsd-io has the network as its standard input and output
+ * and the program as its operands, s6-tlsc-io the other way round.
+ */
+function layOut({ engine, ends }: Plan, { local, channel, kind }: ChildEnds): Layout {
+  if (engine === "s6-tlsc-io") {
+    const [number = 3] = freeNumbers(1, (taken) => taken === ends.read || taken === ends.write);
+    return {
+      channel: { kind, fd: number },
+      operands: [ends.read, ends.write],
+      descriptors: [
+        [0, local.read],
+        [1, local.write],
+        [number, channel],
+      ],
+    };
+  }
+  return {
+    channel: { kind, fd: 5 },
+    operands: [3, 4],
+    descriptors: [
+      [3, local.read],
+      [4, local.write],
+      [5, channel],
+    ],
+  };
+}
+
+/**
+ * Somebody else's engine if it comes first in PATH, as for any word of a chain; but only ours waits on
+ * a control socket.
+ */
+function engineFile(
+  launch: Launch,
+  { engine }: Plan,
+  { chains, posix }: LinkContext,
+  channel: EngineChannel,
+): string {
+  const own = chains.finder.file(engine);
+  if (channel.kind === "control") return own;
+  const path = launch.environment.get("PATH");
+  const isFound = candidateFiles(engine, path).some(
+    (file) => typeof posix.fileVersion(file) !== "string",
+  );
+  return isFound && chains.finder.ownCommand(engine, path) === undefined ? engine : own;
+}
+
+/** What the engine tells after the handshake; undefined when it ends without a word. */
+async function readBlock(posix: Posix, fd: Fd): Promise<EnvironmentEdit[] | undefined> {
+  posix.setNonblocking(fd, true);
+  const buffer = Buffer.alloc(TLS_BLOCK_BYTES_MAX + 1);
+  let used = 0;
+  return new Promise((resolve) => {
+    const watch = posix.watch(fd, { readable: true }, () => {
+      const count = posix.read(fd, buffer.subarray(used));
+      if (count === undefined) return;
+      used += count;
+      if (count > 0 && used < buffer.length) return;
+      watch.close();
+      resolve(parseTlsBlock(buffer.subarray(0, used)));
+    });
+  });
+}
+
+/** What an engine that has not told anything ended with is what we end with. */
+async function exitCodeOf(child: Child, { posix, signals }: LinkContext): Promise<number> {
+  const status = await new Promise<WaitStatus>((resolve) => {
+    new Children(posix, signals).watch(child, resolve);
+  });
+  return status.kind === "killed" ? 128 + status.signal : Math.min(status.exitCode, 128);
+}

@@ -1,0 +1,205 @@
+/**
+ * TLS for the program of a connection that a server is making a process for: the tunnel is conducted
+ * by the server's engine, and the process gets the pipes to it.
+ */
+
+import {
+  end,
+  EXIT,
+  goOn,
+  withCompanion,
+  withDescriptors,
+  withEnvironment,
+} from "../../chain/index.ts";
+import type { Companion, Environment, Launch, LinkContext, Outcome } from "../../chain/index.ts";
+import { VariableError } from "../../net/index.ts";
+import { SystemError } from "../../posix/index.ts";
+import type { Fd, Posix } from "../../posix/index.ts";
+import { admitPeer } from "./certificate-rules.ts";
+import type { EngineClient, RemoteTunnel } from "../engine/engine-client.ts";
+import type { EngineConfiguration } from "../engine/messages.ts";
+import { engineFor } from "../engine/start.ts";
+import { tlsEdits } from "../handshake/facts.ts";
+import { TlsMaterialError, UnsetVariable } from "../material/material-error.ts";
+import { findNetwork } from "./plan.ts";
+import type { Plan } from "./plan.ts";
+import { TUNNEL_EXIT } from "../tunnel/tunnel.ts";
+import { openPipes, orClose } from "../tunnel/pipes.ts";
+import { controlEdits, controlNumbers, tellDecision } from "./ucspi-tls.ts";
+import { engineIdentity, privateEdits } from "./variables.ts";
+import { fdsOf } from "../tunnel/wire.ts";
+import type { Ends } from "../tunnel/wire.ts";
+
+/** Everything that is needed to open tunnels for one environment. */
+interface Equipment {
+  readonly engine: EngineClient;
+  readonly configuration: EngineConfiguration;
+}
+
+/**
+ * Start the engine and read the files before the first connection. Variables that are not set may be
+ * set for each connection; files that are named and cannot be used never can.
+ */
+export function prepareEngine(
+  launch: Launch,
+  plan: Plan,
+  context: LinkContext,
+): Promise<number | undefined> {
+  try {
+    const equipment = findEquipment(launch.environment, plan, context);
+    equipment.engine.start();
+    return Promise.resolve(undefined);
+  } catch (error) {
+    if (error instanceof UnsetVariable) return Promise.resolve(undefined);
+    return Promise.resolve(reportUnequipped(error, plan, context));
+  }
+}
+
+/** Do the handshake, and go on with a launch that has the tunnel in place of the network. */
+export async function secureByEngine(
+  launch: Launch,
+  program: readonly string[],
+  plan: Plan,
+  context: LinkContext,
+): Promise<Outcome> {
+  const equipment = equip(launch.environment, plan, context);
+  if (typeof equipment === "number") return end(equipment);
+  const network = findNetwork(launch, plan, context);
+  if (network === undefined) return end(EXIT.system);
+  const { engine, configuration } = equipment;
+  const { posix } = context;
+  const tunnel = engine.open(configuration, copyOf(network, posix));
+  const securing = await tunnel.secured;
+  if (securing.kind === "failed") return end(securing.exitCode);
+  const { facts } = securing;
+  const verdict = admitPeer(facts.peer, plan, context);
+  if (verdict.kind === "refuse") {
+    tunnel.abort();
+    return end(verdict.exitCode);
+  }
+  const edits = [...privateEdits(launch.environment, plan), ...tlsEdits(facts), ...verdict.edits];
+  const argv = verdict.argv ?? program;
+  const secured = { ...withEnvironment(launch, edits), argv };
+  return goOn(attach(secured, tunnel, plan, posix));
+}
+
+/** Let the program start TLS when it likes to (networking.md, section 16). */
+export function offerByEngine(
+  launch: Launch,
+  program: readonly string[],
+  plan: Plan,
+  context: LinkContext,
+): Outcome {
+  const equipment = equip(launch.environment, plan, context);
+  if (typeof equipment === "number") return end(equipment);
+  const network = findNetwork(launch, plan, context);
+  if (network === undefined) return end(EXIT.system);
+  const { posix } = context;
+  const { tunnel, control, program: pipes } = openOffer(network, equipment, posix);
+  const numbers = controlNumbers(launch, posix);
+  const offered = withEnvironment(
+    withDescriptors(launch, [
+      [numbers.control, control],
+      [numbers.read, pipes.read],
+      [numbers.write, pipes.write],
+    ]),
+    [...privateEdits(launch.environment, plan), ...controlEdits(numbers)],
+  );
+  const mine = [control, pipes.read, pipes.write];
+  const companion = companionOf(tunnel, mine, posix, (pid) => {
+    void tunnel.decided.then((accepts) => tellDecision(accepts, pid, plan, context));
+  });
+  return goOn(withCompanion({ ...offered, argv: program }, companion));
+}
+
+/** What a program gets that may ask for TLS, and the tunnel that is on the other ends. */
+interface Offer {
+  readonly tunnel: RemoteTunnel;
+  readonly control: Fd;
+  readonly program: Ends;
+}
+
+/** Throws SystemError. */
+function openOffer(open: Ends, { engine, configuration }: Equipment, posix: Posix): Offer {
+  const network = copyOf(open, posix);
+  const { program, engine: local } = orClose(posix, fdsOf(network), () => openPipes(posix));
+  const opened = [network, program, local].flatMap(fdsOf);
+  const [socket, control] = orClose(posix, opened, () => posix.socketPair("stream"));
+  const tunnel = orClose(posix, [control, ...fdsOf(program)], () =>
+    engine.open(configuration, network, { socket, local }),
+  );
+  return { tunnel, control, program };
+}
+
+/** The engine and what it needs to know; the exit code, with the reason reported, if there is no way. */
+function equip(environment: Environment, plan: Plan, context: LinkContext): Equipment | number {
+  try {
+    return findEquipment(environment, plan, context);
+  } catch (error) {
+    return reportUnequipped(error, plan, context);
+  }
+}
+
+/** Throws TlsMaterialError and VariableError. */
+function findEquipment(
+  environment: Environment,
+  { configurations }: Plan,
+  context: LinkContext,
+): Equipment {
+  const identity = engineIdentity(environment, context.posix);
+  const configuration = configurations.current(environment);
+  return { engine: engineFor(identity, environment.get("PATH"), context), configuration };
+}
+
+/** The exit code for the lack of equipment. Errors of any other kind are thrown on. */
+function reportUnequipped(error: unknown, { name, engine }: Plan, { report }: LinkContext): number {
+  if (error instanceof TlsMaterialError) {
+    report(engine, "fatal", error.message);
+    return error.exitCode;
+  }
+  if (error instanceof SystemError) {
+    report(name, "fatal", `unable to start the TLS engine: ${error.message}`);
+    return TUNNEL_EXIT.system;
+  }
+  if (!(error instanceof VariableError)) throw error;
+  report(name, "fatal", error.message);
+  return TUNNEL_EXIT.usage;
+}
+
+/** Put the tunnel in place of the network. */
+function attach(launch: Launch, tunnel: RemoteTunnel, { ends }: Plan, posix: Posix): Launch {
+  try {
+    const { engine, program } = openPipes(posix);
+    tunnel.relay(engine);
+    const attached = withDescriptors(launch, [
+      [ends.read, program.read],
+      [ends.write, program.write],
+    ]);
+    return withCompanion(attached, companionOf(tunnel, [program.read, program.write], posix));
+  } catch (error) {
+    tunnel.abort();
+    throw error;
+  }
+}
+
+function companionOf(
+  tunnel: RemoteTunnel,
+  fds: readonly Fd[],
+  posix: Posix,
+  born?: (pid: number) => void,
+): Companion {
+  return {
+    release(pid) {
+      for (const fd of fds) posix.close(fd);
+      if (pid !== undefined) born?.(pid);
+    },
+    abort: () => tunnel.abort(),
+    ended: tunnel.ended,
+  };
+}
+
+function copyOf({ read, write }: Ends, posix: Posix): Ends {
+  const copy = posix.dup(read);
+  if (write === read) return { read: copy, write: copy };
+  return { read: copy, write: orClose(posix, [copy], () => posix.dup(write)) };
+}

@@ -1,0 +1,190 @@
+/** What the commands of TLS have in common, and where they differ. */
+
+import type { Environment, Launch, LinkContext } from "../../chain/index.ts";
+import { parseUnsigned } from "../../net/index.ts";
+import { UsageError } from "../../options/index.ts";
+import type { OptionsOf } from "../../options/index.ts";
+import { Configurations } from "../engine/configurations.ts";
+import type { EngineConfiguration } from "../engine/messages.ts";
+import { openParty } from "../handshake/party.ts";
+import type { MaterialFiles } from "../material/material-files.ts";
+import {
+  loadClientMaterial,
+  loadServerMaterial,
+  pairsOf,
+  validityWarnings,
+} from "../material/material.ts";
+import { networkOf } from "../tunnel/network.ts";
+import type { EndNumbers } from "../tunnel/network.ts";
+import { tlscIoWords, tlsdIoWords } from "../option-words.ts";
+import { DEFAULT_HANDSHAKE_TIMEOUT_MS } from "../options.ts";
+import type {
+  CertificateRules,
+  EngineChannel,
+  TLSC_OPTIONS,
+  TlscIoOptions,
+  TlsdIoOptions,
+  UCSPITLSD_OPTIONS,
+} from "../options.ts";
+import type { TunnelSettings } from "../tunnel/tunnel.ts";
+import type { Ends } from "../tunnel/wire.ts";
+
+/** The commands that conduct a single tunnel. */
+export type EngineName = "s6-tlsd-io" | "s6-tlsc-io";
+
+/** A command line that wraps a program in TLS. */
+export interface Plan {
+  /** Who speaks of the wrapping. */
+  readonly name: string;
+  /** Who speaks of the tunnel, and conducts it where there is no server to do that. */
+  readonly engine: EngineName;
+  /** Where the network is, and the program's end of the tunnel will be. */
+  readonly ends: EndNumbers;
+  readonly keepsVariables: boolean;
+  readonly verbosity: number;
+  readonly rules: CertificateRules | undefined;
+  readonly configurations: Configurations;
+  /** The words of the engine, up to the `--` before its operands. */
+  engineWords(channel: EngineChannel): readonly string[];
+}
+
+type ServerOptions = OptionsOf<typeof UCSPITLSD_OPTIONS> & {
+  readonly certificateRules?: CertificateRules | undefined;
+};
+
+/** s6-tlsd and s6-ucspitlsd. */
+export function serverPlan(name: string, options: ServerOptions, context: LinkContext): Plan {
+  const loader = checked(serverLoader(options, context), context);
+  return {
+    name,
+    engine: "s6-tlsd-io",
+    ends: { read: 0, write: 1 },
+    keepsVariables: options.keepsVariables,
+    verbosity: options.verbosity,
+    rules: options.certificateRules,
+    configurations: new Configurations({ ...loader, ...context, hasNames: options.sni.level > 0 }),
+    engineWords: (channel) => tlsdIoWords({ ...options, channel }),
+  };
+}
+
+/** s6-tlsc and s6-ucspitlsc. Throws UsageError. */
+export function clientPlan(
+  name: string,
+  options: OptionsOf<typeof TLSC_OPTIONS>,
+  context: LinkContext,
+): Plan {
+  const { readFd, writeFd } = options;
+  if (readFd === writeFd) throw new UsageError("read-fd and write-fd must differ", true);
+  const loader = checked(clientLoader(options, context), context);
+  return {
+    name,
+    engine: "s6-tlsc-io",
+    ends: { read: readFd, write: writeFd },
+    keepsVariables: options.keepsVariables,
+    verbosity: options.verbosity,
+    rules: undefined,
+    configurations: new Configurations({ ...loader, ...context, hasNames: false }),
+    engineWords: (channel) => tlscIoWords({ ...options, channel }),
+  };
+}
+
+/** Where the plan's network is in a launch; undefined, and told, when that is not open. */
+export function findNetwork(
+  launch: Launch,
+  { name, ends }: Plan,
+  { posix, report }: LinkContext,
+): Ends | undefined {
+  const network = networkOf(launch, ends, posix);
+  if (network === undefined) {
+    report(name, "fatal", `unable to check network fds: ${posix.strerror("EBADF")}`);
+  }
+  return network;
+}
+
+/** Reads what the variables name, and says what is odd about it. */
+export interface Loader {
+  load(variables: Environment, files: MaterialFiles): EngineConfiguration;
+  warn(text: string): void;
+}
+
+export function serverLoader(
+  options: Omit<TlsdIoOptions, "channel">,
+  { report, posix }: Pick<LinkContext, "report" | "posix">,
+): Loader {
+  const speaker = "s6-tlsd-io";
+  const warn = (text: string): void => report(speaker, "warning", text);
+  return {
+    warn,
+    load(variables, files) {
+      const material = loadServerMaterial(
+        variables,
+        { ...options, sniLevel: options.sni.level },
+        files,
+      );
+      for (const text of validityWarnings(pairsOf(material), posix.realtimeNs())) warn(text);
+      return { party: { role: "server", material }, settings: settingsOf(options), speaker };
+    },
+  };
+}
+
+export function clientLoader(
+  options: Omit<TlscIoOptions, "channel">,
+  { report, posix }: Pick<LinkContext, "report" | "posix">,
+): Loader {
+  const speaker = "s6-tlsc-io";
+  const warn = (text: string): void => report(speaker, "warning", text);
+  return {
+    warn,
+    load(variables, files) {
+      const material = loadClientMaterial(variables, options, files);
+      const pairs = material.pair === undefined ? [] : [material.pair];
+      for (const text of validityWarnings(pairs, posix.realtimeNs())) warn(text);
+      return { party: { role: "client", material }, settings: settingsOf(options), speaker };
+    },
+  };
+}
+
+/** What this loads an engine can use: found out now, and not with the next connection. */
+function checked(loader: Loader, { clock }: LinkContext): Loader {
+  return {
+    ...loader,
+    load(variables, files) {
+      const configuration = loader.load(variables, files);
+      openParty(configuration.party, clock);
+      return configuration;
+    },
+  };
+}
+
+/** The two operands of an engine. Throws UsageError. */
+export function operandNumbers([read = "", write = ""]: readonly string[]): EndNumbers {
+  return { read: numberOf(read, "fdr"), write: numberOf(write, "fdw") };
+}
+
+function numberOf(text: string, name: string): number {
+  const number = parseUnsigned(text);
+  if (number !== undefined) return number;
+  throw new UsageError(`${name} must be an unsigned integer: ${text}`, true);
+}
+
+type SettingOptions = Pick<
+  TlsdIoOptions,
+  | "handshakeTimeoutMs"
+  | "idleTimeoutMs"
+  | "sendsCloseNotify"
+  | "enforcesCloseNotify"
+  | "closesBothWays"
+  | "verbosity"
+>;
+
+function settingsOf(options: SettingOptions): TunnelSettings {
+  const { handshakeTimeoutMs = DEFAULT_HANDSHAKE_TIMEOUT_MS } = options;
+  return {
+    handshakeTimeoutMs: handshakeTimeoutMs === 0 ? undefined : handshakeTimeoutMs,
+    idleTimeoutMs: options.idleTimeoutMs,
+    tellsTimeout: options.verbosity > 0,
+    sendsCloseNotify: options.sendsCloseNotify,
+    enforcesCloseNotify: options.enforcesCloseNotify,
+    closesBothWays: options.closesBothWays,
+  };
+}

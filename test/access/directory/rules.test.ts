@@ -1,0 +1,88 @@
+import { mkdirSync, rmSync, unlinkSync, writeFileSync } from "node:fs";
+import { describe, expect, test } from "vitest";
+import { DirectoryRules } from "../../../src/access/index.ts";
+import { mustParseIp, NodeFiles, TemporaryDirectory } from "../samples.ts";
+
+const CLIENT = mustParseIp("192.0.2.1");
+const KEY = "ip4/192.0.2.1_32";
+
+function opened(files: Readonly<Record<string, string | Uint8Array>>) {
+  const directory = new TemporaryDirectory();
+  directory.write(files);
+  const kernel = new NodeFiles();
+  const rules = new DirectoryRules(kernel, directory.path);
+  return { directory, kernel, rules, [Symbol.dispose]: () => directory[Symbol.dispose]() };
+}
+
+describe("a rule in a directory", () => {
+  test("that has both files allows", () => {
+    using it = opened({ [`${KEY}/allow`]: "", [`${KEY}/deny`]: "" });
+    expect(it.rules.checkIp(CLIENT).kind).toBe("allow");
+  });
+
+  test("counts, and stops counting, as soon as it is changed", () => {
+    using it = opened({ [`${KEY}/allow`]: "" });
+    expect(it.rules.checkIp(CLIENT).kind).toBe("allow");
+    unlinkSync(it.directory.file(`${KEY}/allow`));
+    expect(it.rules.checkIp(CLIENT).kind).toBe("notFound");
+    writeFileSync(it.directory.file(`${KEY}/deny`), "");
+    expect(it.rules.checkIp(CLIENT).kind).toBe("deny");
+  });
+
+  test("whose files we may not read is passed over", () => {
+    using it = opened({ [`${KEY}/allow`]: "", "ip4/0.0.0.0_0/deny": "" });
+    it.kernel.forbidden.add(it.directory.file(`${KEY}/allow`));
+    expect(it.rules.checkIp(CLIENT)).toEqual({ kind: "deny", rule: "ip4/0.0.0.0_0" });
+  });
+
+  test("that is a plain file is an error, which keeps the client out", () => {
+    using it = opened({ [KEY]: "", "ip4/0.0.0.0_0/allow": "" });
+    expect(it.rules.checkIp(CLIENT)).toMatchObject({ kind: "error", code: "ENOTDIR", rule: KEY });
+  });
+
+  test("has the variables of its env directory", () => {
+    using it = opened({
+      [`${KEY}/allow`]: "",
+      [`${KEY}/env/FOO`]: "bar  \t\nsecond line\n",
+      [`${KEY}/env/GONE`]: "",
+      [`${KEY}/env/EMPTY`]: "\n",
+      [`${KEY}/env/NUL`]: "a\0b",
+      [`${KEY}/env/.hidden`]: "x",
+      [`${KEY}/env/A=B`]: "x",
+      [`${KEY}/env/LONG`]: "x".repeat(5000),
+    });
+    const verdict = it.rules.checkIp(CLIENT);
+    expect(verdict.kind).toBe("allow");
+    const edits = verdict.kind === "allow" ? verdict.edits : [];
+    expect(new Map(edits.map(({ name, value }) => [name, value]))).toEqual(
+      new Map([
+        ["FOO", "bar"],
+        ["GONE", undefined],
+        ["EMPTY", ""],
+        ["NUL", "a\nb"],
+        ["LONG", "x".repeat(4095)],
+      ]),
+    );
+  });
+
+  test("with a directory in its env is an error", () => {
+    using it = opened({ [`${KEY}/allow`]: "", [`${KEY}/env/X/`]: "" });
+    expect(it.rules.checkIp(CLIENT)).toMatchObject({ kind: "error", code: "EISDIR" });
+  });
+
+  test("has the first 4096 bytes of its script", () => {
+    using it = opened({ [`${KEY}/allow`]: "", [`${KEY}/exec`]: "x".repeat(5000) });
+    const verdict = it.rules.checkIp(CLIENT);
+    expect(verdict.kind === "allow" && verdict.exec?.length).toBe(4096);
+    writeFileSync(it.directory.file(`${KEY}/exec`), "");
+    expect(it.rules.checkIp(CLIENT)).toMatchObject({ kind: "allow", exec: undefined });
+    rmSync(it.directory.file(`${KEY}/exec`));
+    mkdirSync(it.directory.file(`${KEY}/exec`));
+    expect(it.rules.checkIp(CLIENT)).toMatchObject({ kind: "error", code: "EISDIR" });
+  });
+
+  test("is not found below a directory that is not there", () => {
+    const rules = new DirectoryRules(new NodeFiles(), "/nonexistent");
+    expect(rules.checkIp(CLIENT)).toEqual({ kind: "notFound" });
+  });
+});

@@ -1,0 +1,143 @@
+import { describe, expect, test } from "vitest";
+import {
+  certificateKey,
+  parseCertificateFact,
+} from "../../../src/access/lookup/client-certificate.ts";
+import { CdbRules, CdbRuleSet, DirectoryRules } from "../../../src/access/index.ts";
+import { cdbBytes, NodeFiles, sampleValue, TemporaryDirectory } from "../samples.ts";
+
+import type {
+  AlternativeName,
+  CertificateFact,
+  ClientCertificate,
+} from "../../../src/access/index.ts";
+
+const SHA256 = "0123456789abcdef".repeat(4);
+
+function certificate(more: Partial<ClientCertificate> = {}): ClientCertificate {
+  return { sha256: SHA256, alternativeNames: [], subject: undefined, ...more };
+}
+
+function dnsNames(count: number): AlternativeName[] {
+  return Array.from({ length: count }, (_, at) => ({ kind: "dns", value: `n${at}.example` }));
+}
+
+test.each<[CertificateFact["kind"], string, string | undefined]>([
+  ["sha256", SHA256, `sha256:${SHA256}`],
+  ["sha256", SHA256.toUpperCase().replaceAll(/(..)(?!$)/g, "$1:"), `sha256:${SHA256}`],
+  ["sha256", SHA256.slice(1), undefined],
+  ["sha256", `${SHA256.slice(1)}g`, undefined],
+  ["dns", "*.Example.ORG", "dns:*.example.org"],
+  ["dns", "\u212aelvin.example", "dns:\u212aelvin.example"],
+  ["dns", ".a/../b", "dns:.a%2F..%2Fb"],
+  ["dns", "a\0b\n\u007f\u0085", "dns:a%00b%0A%7F%C2%85"],
+  ["dns", "", undefined],
+  ["email", "Joe@Big@Example.ORG", "email:Joe@Big@example.org"],
+  ["email", "Joe", "email:Joe"],
+  ["uri", "https://A.example/%41", "uri:https:%2F%2FA.example%2F%2541"],
+  ["ip", "192.0.2.1", "ip:192.0.2.1"],
+  ["ip", "2001:DB8:0:0::1", "ip:2001:db8::1"],
+  ["ip", "192.0.2.1/24", undefined],
+  ["subject", "C=US, O=A\\,B, CN=Jürgen", "subject:C=US, O=A\\,B, CN=Jürgen"],
+  ["subject", "<invalid>", undefined],
+  ["uri", "x".repeat(251), `uri:${"x".repeat(251)}`],
+  ["uri", "x".repeat(252), undefined],
+  ["uri", "ü".repeat(126), undefined],
+  ["uri", "/".repeat(84), undefined],
+])("the key of %s %j", (kind, value, name) => {
+  expect(certificateKey({ kind, value })).toBe(name && `clientcert/${name}`);
+});
+
+test.each<[string, CertificateFact | undefined]>([
+  ["dns:a.example", { kind: "dns", value: "a.example" }],
+  ["uri:spiffe://a%2fb%C3%A9%ff", { kind: "uri", value: "spiffe://a/bé\udcff" }],
+  ["subject:", { kind: "subject", value: "" }],
+  ["uri:100%", undefined],
+  ["uri:%2", undefined],
+  ["name:x", undefined],
+  ["toString:x", undefined],
+  ["dns", undefined],
+  ["", undefined],
+])("%j states", (text, fact) => {
+  expect(parseCertificateFact(text)).toEqual(fact);
+});
+
+describe("a certificate", () => {
+  const rules = new CdbRuleSet(
+    cdbBytes([
+      ["clientcert/dns:n127.example", sampleValue("allow")],
+      ["clientcert/dns:n0.example", "A"],
+      [`clientcert/sha256:${"f".repeat(64)}`, sampleValue("allow")],
+      ["clientcert/subject:O=A, CN=b c", sampleValue("allow")],
+      ["clientcert/@", sampleValue("allow A=any")],
+    ]),
+  );
+
+  test("with 128 alternative names is looked up to the last", () => {
+    const alternativeNames = dnsNames(128).slice(1);
+    expect(rules.checkClientCertificate(certificate({ alternativeNames }))).toMatchObject({
+      kind: "allow",
+      rule: "clientcert/dns:n127.example",
+    });
+  });
+
+  test("with more is an error, as a denied one might be among those not looked up", () => {
+    const alternativeNames = dnsNames(129);
+    expect(rules.checkClientCertificate(certificate({ alternativeNames }))).toEqual({
+      kind: "error",
+      why: "the certificate has more than 128 alternative names",
+      code: "E2BIG",
+      rule: undefined,
+    });
+    const known = certificate({ alternativeNames, sha256: "f".repeat(64) });
+    expect(rules.checkClientCertificate(known).kind).toBe("allow");
+  });
+
+  test("without a fingerprint is an error", () => {
+    expect(rules.checkClientCertificate(certificate({ sha256: "" }))).toMatchObject({
+      kind: "error",
+      rule: undefined,
+    });
+  });
+
+  test("is kept out by a name whose rule cannot be read, though another name allows", () => {
+    const alternativeNames = [...dnsNames(128).slice(127), ...dnsNames(1)];
+    expect(rules.checkClientCertificate(certificate({ alternativeNames }))).toMatchObject({
+      kind: "error",
+      rule: "clientcert/dns:n0.example",
+    });
+  });
+
+  test("may have blanks in its subject", () => {
+    expect(rules.checkClientCertificate(certificate({ subject: "O=A, CN=b c" }))).toMatchObject({
+      rule: "clientcert/subject:O=A, CN=b c",
+    });
+  });
+
+  test("without a subject, or with one that has no key, is any certificate", () => {
+    for (const subject of [undefined, "", "<invalid>", "x".repeat(300)]) {
+      expect(rules.checkClientCertificate(certificate({ subject }))).toMatchObject({
+        rule: "clientcert/@",
+      });
+    }
+  });
+});
+
+test("names too long for a file are no error to a directory", () => {
+  using directory = new TemporaryDirectory();
+  directory.write({ "clientcert/@/allow": "" });
+  const rules = new DirectoryRules(new NodeFiles(), directory.path);
+  const alternativeNames = [{ kind: "uri", value: "x".repeat(5000) }] as const;
+  expect(rules.checkClientCertificate(certificate({ alternativeNames }))).toMatchObject({
+    kind: "allow",
+    rule: "clientcert/@",
+  });
+});
+
+test("while the file of rules is missing every certificate is an error, and so is none", () => {
+  using directory = new TemporaryDirectory();
+  const rules = new CdbRules(new NodeFiles(), directory.file("rules.cdb"));
+  for (const client of [certificate(), undefined]) {
+    expect(rules.checkClientCertificate(client)).toMatchObject({ kind: "error", code: "ENOENT" });
+  }
+});

@@ -1,0 +1,243 @@
+/**
+ * What the descriptors of FakePosix refer to: files in memory, channels of bytes between two ends,
+ * and the open file descriptions that processes share. No errno is thrown here; see fake-posix.ts.
+ */
+import type {
+  Fd,
+  FileVersion,
+  OpenMode,
+  Pid,
+  Readiness,
+  SocketAddress,
+} from "../../../src/posix/posix.ts";
+
+const S_IFREG = 0o100000;
+const S_IFIFO = 0o010000;
+const PIPE_BYTES = 65_536;
+
+/** A file or fifo in memory. */
+export class FakeFile {
+  content: Uint8Array;
+  mode: number;
+  readonly inode: number;
+  readonly fifo: Channel | undefined;
+  readonly locks = new Map<OpenFile, "shared" | "exclusive">();
+  /** The process that holds a record lock, ourselves included. */
+  recordLock: { readonly pid: Pid; readonly kind: "shared" | "exclusive" } | undefined;
+  #version = 1;
+
+  constructor(inode: number, content: Uint8Array, permissions: number, kind: "file" | "fifo") {
+    this.inode = inode;
+    this.content = content;
+    this.mode = (kind === "file" ? S_IFREG : S_IFIFO) | permissions;
+    this.fifo = kind === "fifo" ? new Channel() : undefined;
+  }
+
+  change(content: Uint8Array): void {
+    this.content = content;
+    this.#version++;
+  }
+
+  get version(): FileVersion {
+    return {
+      device: 1,
+      inode: this.inode,
+      sizeBytes: this.content.length,
+      mtimeSeconds: this.#version,
+      mtimeNanoseconds: 0,
+      ctimeSeconds: this.#version,
+      ctimeNanoseconds: 0,
+      mode: this.mode,
+    };
+  }
+}
+
+/** Bytes that were sent together, with the descriptors and the sender's address, if any. */
+export interface Parcel {
+  readonly bytes: Uint8Array;
+  readonly rights: readonly OpenFile[];
+  readonly from?: SocketAddress | undefined;
+}
+
+/** One direction of a pipe or socket: what was written and not yet read. */
+export class Channel {
+  readonly parcels: Parcel[] = [];
+  readonly room: number;
+  /** How many open files may still write to and read from it. */
+  writers = 0;
+  readers = 0;
+
+  constructor(room = PIPE_BYTES) {
+    this.room = room;
+  }
+
+  get size(): number {
+    return this.parcels.reduce((sum, parcel) => sum + parcel.bytes.length, 0);
+  }
+
+  get isReadable(): boolean {
+    return this.parcels.length > 0;
+  }
+
+  get isWritable(): boolean {
+    return this.size < this.room;
+  }
+
+  /** Take up to `most` bytes of the first parcel; what is left of a datagram is lost. */
+  take(most: number, isDatagram: boolean): Parcel | undefined {
+    const first = this.parcels.shift();
+    if (first === undefined || isDatagram || first.bytes.length <= most) {
+      return first === undefined ? undefined : { ...first, bytes: first.bytes.subarray(0, most) };
+    }
+    this.parcels.unshift({ ...first, bytes: first.bytes.subarray(most), rights: [] });
+    return { ...first, bytes: first.bytes.subarray(0, most) };
+  }
+
+  /** The first of the bytes of a stream, which stay. */
+  peek(most: number): Uint8Array {
+    return Buffer.concat(this.parcels.map(({ bytes }) => bytes)).subarray(0, most);
+  }
+}
+
+/** What makes an open file a socket. */
+export interface FakeSocket {
+  readonly family: SocketAddress["family"];
+  readonly type: "stream" | "datagram" | "seqpacket";
+  local?: SocketAddress;
+  peer?: SocketAddress;
+  /** Connections that wait to be accepted; present when it listens. */
+  backlog?: OpenFile[];
+  error?: string;
+  readonly options: Map<string, boolean>;
+}
+
+/** An open file description: shared by all descriptors that were copied from one another. */
+export class OpenFile {
+  readonly mode: OpenMode;
+  isNonblocking: boolean;
+  file?: FakeFile;
+  isAppending = false;
+  offset = 0;
+  incoming?: Channel;
+  outgoing?: Channel;
+  socket?: FakeSocket;
+  /** For a pidfd: has the process ended? */
+  hasEnded?: () => boolean;
+  #references = 0;
+
+  constructor(mode: OpenMode, isNonblocking = false) {
+    this.mode = mode;
+    this.isNonblocking = isNonblocking;
+  }
+
+  /** Give it the channels it reads from and writes to; once, before it is used. */
+  attach(incoming: Channel | undefined, outgoing: Channel | undefined): this {
+    if (incoming !== undefined) this.incoming = incoming;
+    if (outgoing !== undefined) this.outgoing = outgoing;
+    if (this.#references > 0) this.#count(1);
+    return this;
+  }
+
+  retain(): this {
+    if (this.#references++ === 0) this.#count(1);
+    return this;
+  }
+
+  release(): void {
+    if (--this.#references > 0) return;
+    this.#count(-1);
+    this.file?.locks.delete(this);
+    for (const waiting of this.socket?.backlog?.splice(0) ?? []) waiting.release();
+  }
+
+  shutdown(how: "read" | "write" | "both"): void {
+    if (how !== "write" && this.incoming !== undefined) this.incoming.readers = 0;
+    if (how !== "read" && this.outgoing !== undefined) this.outgoing.writers = 0;
+  }
+
+  /** What poll(2) would say. */
+  get readiness(): Readiness {
+    if (this.hasEnded !== undefined) return only({ readable: this.hasEnded() });
+    if (this.socket?.backlog !== undefined) {
+      return only({ readable: this.socket.backlog.length > 0 });
+    }
+    const { incoming, outgoing } = this;
+    if (incoming === undefined && outgoing === undefined) {
+      return { readable: true, writable: true, hangup: false };
+    }
+    const isAtEnd = incoming !== undefined && incoming.writers <= 0;
+    const isBroken = outgoing !== undefined && outgoing.readers <= 0;
+    return {
+      readable: incoming !== undefined && (incoming.isReadable || isAtEnd),
+      writable: this.#isWritable || isBroken,
+      hangup: (isAtEnd && (outgoing === undefined || isBroken)) || (isBroken && !incoming),
+    };
+  }
+
+  /** A datagram socket can be written to, whomever it talks to. */
+  get #isWritable(): boolean {
+    return this.outgoing?.isWritable ?? this.socket?.type === "datagram";
+  }
+
+  #count(change: 1 | -1): void {
+    if (this.incoming !== undefined) this.incoming.readers += change;
+    if (this.outgoing !== undefined) this.outgoing.writers += change;
+  }
+}
+
+function only(readiness: Partial<Readiness>): Readiness {
+  return { readable: false, writable: false, hangup: false, ...readiness };
+}
+
+/** Two open files that talk to each other, as socketpair(2) and a connection have them. */
+export function connectedPair(make: () => OpenFile, room?: number): readonly [OpenFile, OpenFile] {
+  const there = new Channel(room);
+  const back = new Channel(room);
+  return [make().attach(back, there), make().attach(there, back)];
+}
+
+/** The descriptors of one process. */
+export class FdTable {
+  readonly #entries = new Map<number, { file: OpenFile; closeOnExec: boolean }>();
+
+  get(fd: number): OpenFile | undefined {
+    return this.#entries.get(fd)?.file;
+  }
+
+  isCloseOnExec(fd: number): boolean {
+    return this.#entries.get(fd)?.closeOnExec ?? false;
+  }
+
+  setCloseOnExec(fd: number, on: boolean): void {
+    const entry = this.#entries.get(fd);
+    if (entry !== undefined) entry.closeOnExec = on;
+  }
+
+  /** Put an open file at the lowest free number that is at least `minimum`. */
+  add(file: OpenFile, minimum = 0): Fd {
+    let fd = minimum;
+    while (this.#entries.has(fd)) fd++;
+    return this.place(file, fd, true);
+  }
+
+  place(file: OpenFile, fd: number, closeOnExec: boolean): Fd {
+    file.retain();
+    this.remove(fd);
+    this.#entries.set(fd, { file, closeOnExec });
+    return fd as Fd;
+  }
+
+  remove(fd: number): void {
+    const entry = this.#entries.get(fd);
+    this.#entries.delete(fd);
+    entry?.file.release();
+  }
+
+  get numbers(): readonly Fd[] {
+    return [...this.#entries.keys()].sort((a, b) => a - b) as Fd[];
+  }
+
+  clear(): void {
+    for (const fd of this.numbers) this.remove(fd);
+  }
+}

@@ -1,0 +1,32 @@
+/** What an engine is told before it can conduct tunnels, in as few words as possible. */
+
+import type { EngineConfiguration } from "../../../src/tls/engine/messages.ts";
+
+/** A client that verifies nothing, and fails in the name of `speaker`. */
+export function configurationOf(speaker: string): EngineConfiguration {
+  return {
+    speaker,
+    settings: {
+      handshakeTimeoutMs: undefined,
+      idleTimeoutMs: undefined,
+      tellsTimeout: false,
+      sendsCloseNotify: false,
+      enforcesCloseNotify: false,
+      closesBothWays: false,
+    },
+    party: {
+      role: "client",
+      material: {
+        pair: undefined,
+        anchors: [],
+        serverName: undefined,
+        verifiesCertificate: false,
+        verifiesName: false,
+        minVersion: "TLSv1.2",
+        maxVersion: "TLSv1.3",
+        ciphers: undefined,
+        alpn: [],
+      },
+    },
+  };
+}

@@ -1,0 +1,69 @@
+import fc from "fast-check";
+import { describe, expect, test } from "vitest";
+import { formatTlsBlock, parseTlsBlock, TLS_BLOCK_BYTES_MAX } from "../../../src/tls/index.ts";
+
+const name = fc.string({ minLength: 1, maxLength: 20 }).filter((text) => !/[=\0]/.test(text));
+const value = fc.string({ unit: "grapheme", maxLength: 40 }).filter((text) => !text.includes("\0"));
+const edits = fc.array(fc.record({ name, value: fc.option(value, { nil: undefined }) }), {
+  maxLength: 10,
+});
+
+describe("the block of variables", () => {
+  test("is what the C suite writes", () => {
+    const block = formatTlsBlock([
+      { name: "SSL_PROTOCOL", value: "TLSv1.2" },
+      { name: "SSL_CIPHER", value: "ECDHE-ECDSA-CHACHA20-POLY1305" },
+      { name: "SSL_TLS_SNI_SERVERNAME", value: "localhost" },
+      { name: "SSL_PEER_CERT_HASH", value: undefined },
+      { name: "SSL_PEER_CERT_SUBJECT", value: undefined },
+    ]);
+    expect(block.toString("latin1")).toBe(
+      "SSL_PROTOCOL=TLSv1.2\0SSL_CIPHER=ECDHE-ECDSA-CHACHA20-POLY1305\0" +
+        "SSL_TLS_SNI_SERVERNAME=localhost\0SSL_PEER_CERT_HASH\0SSL_PEER_CERT_SUBJECT\0\0",
+    );
+  });
+
+  test("comes back as it was", () => {
+    fc.assert(
+      fc.property(edits, (list) => {
+        expect(parseTlsBlock(formatTlsBlock(list))).toEqual(list);
+      }),
+    );
+  });
+
+  test("is nothing when it is cut short or goes on", () => {
+    fc.assert(
+      fc.property(edits, fc.nat(), (list, at) => {
+        const block = formatTlsBlock(list);
+        expect(parseTlsBlock(block.subarray(0, at % block.length))).toBeUndefined();
+        expect(parseTlsBlock(Buffer.concat([block, Buffer.from([at & 0xff])]))).toBeUndefined();
+      }),
+    );
+  });
+
+  test("is parsed or refused, whatever the bytes; what is parsed can be written", () => {
+    fc.assert(
+      fc.property(fc.uint8Array({ maxLength: 64 }), (bytes) => {
+        const parsed = parseTlsBlock(bytes);
+        if (parsed !== undefined) expect(formatTlsBlock(parsed)).toEqual(Buffer.from(bytes));
+      }),
+    );
+  });
+
+  test("has a ceiling both ways", () => {
+    const fits = [{ name: "A", value: "x".repeat(TLS_BLOCK_BYTES_MAX - 4) }];
+    expect(parseTlsBlock(formatTlsBlock(fits))).toEqual(fits);
+    expect(() => formatTlsBlock([...fits, { name: "B", value: undefined }])).toThrow(RangeError);
+    const tooLong = Buffer.from(`A=${"x".repeat(TLS_BLOCK_BYTES_MAX)}\0\0`);
+    expect(parseTlsBlock(tooLong)).toBeUndefined();
+  });
+
+  test.each([
+    { name: "", value: "x" },
+    { name: "A=B", value: "x" },
+    { name: "A", value: "x\0y" },
+    { name: "A\0", value: undefined },
+  ])("holds no %j", (edit) => {
+    expect(() => formatTlsBlock([edit])).toThrow(RangeError);
+  });
+});

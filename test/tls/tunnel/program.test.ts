@@ -1,0 +1,142 @@
+/** What a program gets, and in how many pieces, with a kernel in memory. */
+
+import { expect, test } from "vitest";
+import { FakePosix } from "../../support/posix/fake-posix.ts";
+import type { Fd } from "../../../src/posix/index.ts";
+import { Program } from "../../../src/tls/tunnel/program.ts";
+
+const PIPE_BYTES = 65_536;
+
+interface Scene {
+  readonly posix: FakePosix;
+  readonly program: Program;
+  /** What the program reads from. */
+  readonly input: Fd;
+  /** The sizes of what was written, call by call. */
+  readonly written: readonly number[];
+  readonly told: readonly string[];
+}
+
+class CountingPosix extends FakePosix {
+  readonly written: number[] = [];
+
+  override writev(fd: Fd, buffers: readonly Uint8Array[]): number | undefined {
+    const count = super.writev(fd, buffers);
+    if (count !== undefined) this.written.push(count);
+    return count;
+  }
+}
+
+function open(): Scene {
+  const posix = new CountingPosix();
+  const [input, write] = posix.pipe();
+  const [read] = posix.pipe();
+  for (const fd of [input, write, read]) posix.setNonblocking(fd, true);
+  const told: string[] = [];
+  const program = new Program(
+    posix,
+    { read, write },
+    {
+      moved: () => undefined,
+      arrived: () => undefined,
+      closed: () => told.push("closed"),
+      stoppedReading: () => told.push("stoppedReading"),
+      isFull: () => told.push("isFull"),
+      hasRoom: () => told.push("hasRoom"),
+      delivered: () => told.push("delivered"),
+    },
+  );
+  program.start();
+  return { posix, program, input, written: posix.written, told };
+}
+
+/** All that there is to read; "end" comes last when nothing more will. */
+function readAll({ posix, input }: Scene): string[] {
+  const pieces: string[] = [];
+  const into = Buffer.alloc(PIPE_BYTES);
+  for (;;) {
+    const count = posix.read(input, into);
+    if (count === undefined) return pieces;
+    if (count === 0) return [...pieces, "end"];
+    pieces.push(into.toString("latin1", 0, count));
+  }
+}
+
+function deliver({ program }: Scene, ...words: readonly string[]): void {
+  for (const word of words) program.deliver(Buffer.from(word));
+}
+
+const endOfTurn = (): Promise<void> => Promise.resolve();
+
+test("what comes in one turn is written at its end, at once and in order", async () => {
+  const scene = open();
+  deliver(scene, "one ", "two ", "three");
+  expect(scene.written).toEqual([]);
+  await endOfTurn();
+  expect(scene.written).toEqual([13]);
+  expect(readAll(scene)).toEqual(["one two three"]);
+  deliver(scene, "more");
+  await endOfTurn();
+  expect(scene.written).toEqual([13, 4]);
+});
+
+test("what fills a pipe is not gathered any longer, nor are very many pieces", async () => {
+  const scene = open();
+  deliver(scene, "x".repeat(PIPE_BYTES));
+  expect(scene.written).toEqual([PIPE_BYTES]);
+  readAll(scene);
+  deliver(scene, ...Array.from({ length: 65 }, () => "y"));
+  expect(scene.written).toEqual([PIPE_BYTES, 64]);
+  await endOfTurn();
+  expect(scene.written).toEqual([PIPE_BYTES, 64, 1]);
+});
+
+test("a program that does not read is given no more until it does", async () => {
+  const scene = open();
+  deliver(scene, "x".repeat(PIPE_BYTES - 1), "yz");
+  expect(scene.told).toEqual(["isFull"]);
+  deliver(scene, "!"); // what was on its way already
+  await endOfTurn();
+  expect(scene.written).toEqual([PIPE_BYTES]);
+  expect(readAll(scene).join("")).toBe(`${"x".repeat(PIPE_BYTES - 1)}y`);
+  scene.posix.turn();
+  expect(readAll(scene)).toEqual(["z!"]);
+  expect(scene.told).toEqual(["isFull", "hasRoom"]);
+});
+
+test("the end comes behind what waits, for the end of the turn or for room", async () => {
+  const scene = open();
+  deliver(scene, "last words");
+  scene.program.endDelivery();
+  expect(readAll(scene)).toEqual([]);
+  await endOfTurn();
+  expect(readAll(scene)).toEqual(["last words", "end"]);
+
+  const slow = open();
+  deliver(slow, "x".repeat(PIPE_BYTES), "last words");
+  slow.program.endDelivery();
+  await endOfTurn();
+  expect(readAll(slow)).toEqual(["x".repeat(PIPE_BYTES)]);
+  slow.posix.turn();
+  expect(readAll(slow)).toEqual(["last words", "end"]);
+  expect([scene.told, slow.told]).toEqual([["delivered"], ["isFull", "delivered"]]);
+});
+
+test("what has come before its input is closed still reaches the program", async () => {
+  const scene = open();
+  deliver(scene, "last words");
+  scene.program.closeInput();
+  await endOfTurn();
+  expect(readAll(scene)).toEqual(["last words", "end"]);
+  expect(scene.told).toEqual([]);
+});
+
+test("a program that has closed its input is told of once", async () => {
+  const scene = open();
+  scene.posix.close(scene.input);
+  deliver(scene, "x");
+  await endOfTurn();
+  deliver(scene, "y");
+  await endOfTurn();
+  expect(scene.told).toEqual(["stoppedReading"]);
+});
