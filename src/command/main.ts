@@ -49,8 +49,8 @@ export async function multicall(): Promise<never> {
     writeFully(posix, 1 as Fd, encodeBytes(text));
     process.exit(EXIT.ok);
   }
-  const log = openLog(posix, "ucspi");
-  log.line("usage", text.trimEnd());
+  const log = new StderrLog({ posix, clock: systemClock });
+  log.line("ucspi", "usage", text.trimEnd());
   log.end();
   process.exit(EXIT.usage);
 }
@@ -63,12 +63,8 @@ function keepDebuggerOut(): void {
   process.once("SIGUSR1", () => process.kill(process.pid, "SIGUSR1"));
 }
 
-function openLog(posix: Posix, program: string): Log {
-  return new StderrLog({ posix, clock: systemClock, program });
-}
-
 async function runAndExit(posix: Posix, name: string, words: readonly string[]): Promise<never> {
-  const log = openLog(posix, name);
+  const log = new StderrLog({ posix, clock: systemClock });
   const code = await runCommand(posix, log, name, words);
   log.end();
   process.exit(code);

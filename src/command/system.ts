@@ -31,7 +31,7 @@ export function defaultSystem(): System {
 
 function openSystem(): System {
   const posix = loadPosix();
-  const log = new StderrLog({ posix, clock: systemClock, program: "ucspi" });
+  const log = new StderrLog({ posix, clock: systemClock });
   return {
     posix,
     clock: systemClock,

@@ -29,8 +29,8 @@ export const FLUSH_MS = 1000;
 export interface Log {
   /** Say `PROG: KIND: TEXT`. Never waits, never throws. */
   readonly report: Report;
-  /** Write a line as it is (`text` has no newline); `kind` says how much it matters. */
-  line(kind: MessageKind, text: string): void;
+  /** The same for a line that is written as it is (`text` has no newline), a record of JSON say. */
+  line(program: string, kind: MessageKind, text: string): void;
   /** Wait until everything is written, as long as the process may still wait. False if it is not. */
   flush(): boolean;
   /** The last call before the process ends: wait only where that is worth it. */
@@ -40,31 +40,32 @@ export interface Log {
 export interface StderrLogOptions {
   readonly posix: Posix;
   readonly clock: Pick<Clock, "monotonicMs">;
-  /** In whose name it is told that lines are missing. */
-  readonly program: string;
   /** Descriptor 2 unless given. */
   readonly fd?: Fd;
 }
 
 export class StderrLog implements Log {
   readonly report: Report = (program, kind, text) => {
-    this.line(kind, `${program}: ${kind}: ${text}`);
+    this.line(program, kind, `${program}: ${kind}: ${text}`);
   };
   readonly #clock: Pick<Clock, "monotonicMs">;
   readonly #outlet: Outlet;
   readonly #queue: LineQueue;
+  /** Who has spoken last: in that name it is told that lines are missing. */
+  #speaker = "";
   #waitLeftMs = FLUSH_MS;
 
-  constructor({ posix, clock, program, fd = 2 as Fd }: StderrLogOptions) {
+  constructor({ posix, clock, fd = 2 as Fd }: StderrLogOptions) {
     this.#clock = clock;
     this.#outlet = new Outlet(posix, fd);
     this.#queue = new LineQueue((missing) => {
       const lines = missing === 1 ? "1 line is" : `${missing} lines are`;
-      return `${program}: warning: ${lines} missing here: this log was not read in time`;
+      return `${this.#speaker}: warning: ${lines} missing here: this log was not read in time`;
     });
   }
 
-  line(kind: MessageKind, text: string): void {
+  line(program: string, kind: MessageKind, text: string): void {
+    this.#speaker = program;
     this.#queue.add(kind, text);
     this.#write();
   }

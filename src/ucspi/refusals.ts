@@ -9,5 +9,5 @@ export function recordRefusal(
   { log, report }: LinkContext,
 ): void {
   if (format === "text") report(speaker, "info", record);
-  else log.line("info", record);
+  else log.line(speaker, "info", record);
 }

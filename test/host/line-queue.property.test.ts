@@ -12,7 +12,7 @@ type Step =
   | { readonly do: "lose" };
 
 const kind = fc.constantFrom<MessageKind>("info", "info", "warning", "fatal", "usage");
-const step = fc.oneof<fc.Arbitrary<Step>[]>(
+const step = fc.oneof(
   {
     weight: 6,
     arbitrary: fc.record({ do: fc.constant("add" as const), kind, length: fc.nat(90) }),
