@@ -63,8 +63,22 @@ function keepDebuggerOut(): void {
   process.once("SIGUSR1", () => process.kill(process.pid, "SIGUSR1"));
 }
 
+/**
+ * Node opens its own stream on descriptor 2 as soon as anything asks for process.stderr, which the end
+ * of every socket of node:net does (to find out whether it is that one), and sets O_NONBLOCK on a pipe
+ * that others share. They would lose lines. So there is a stand-in, for whoever writes to it.
+ */
+function keepStderrAsItIs(log: Log, name: string): void {
+  const write = (text: string): boolean => {
+    log.line(name, "warning", text.trimEnd());
+    return true;
+  };
+  Object.defineProperty(process, "stderr", { configurable: true, value: { fd: 2, write } });
+}
+
 async function runAndExit(posix: Posix, name: string, words: readonly string[]): Promise<never> {
   const log = new StderrLog({ posix, clock: systemClock });
+  keepStderrAsItIs(log, name);
   const code = await runCommand(posix, log, name, words);
   log.end();
   process.exit(code);

@@ -43,6 +43,8 @@ describe("while nobody reads the log of a server", () => {
     for (let i = 0; i < 100; i++) await failHandshake(port);
     established.write("after\n");
     expect(await established.line()).toBe("after");
+    // Others share the pipe: a write that would block has to block them.
+    expect(log.isNonblocking).toBe(false);
     established.end();
     await established.rest();
     process.signal("SIGTERM");

@@ -42,6 +42,11 @@ export class StalledPipe implements Disposable {
     }
   }
 
+  /** Has somebody set O_NONBLOCK on the writing end? */
+  get isNonblocking(): boolean {
+    return posix.isNonblocking(this.writer);
+  }
+
   /** Nobody will ever read it any more. */
   break(): void {
     posix.close(this.#reader);
