@@ -31,6 +31,10 @@ export type {
   Rules,
   Verdict,
 } from "./lookup/rules.ts";
+export { ADMITTED_WITHOUT_RULES, decide } from "./admission/admission.ts";
+export type { Admission, Admitted, Refused } from "./admission/admission.ts";
+export { openRules, rulesPath } from "./admission/open.ts";
+export type { RulesSource } from "./admission/open.ts";
 export { compileDirectory } from "./directory/to-cdb.ts";
 export type { CompileOptions } from "./directory/to-cdb.ts";
 export { unpackCdb } from "./directory/from-cdb.ts";

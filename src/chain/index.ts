@@ -6,6 +6,7 @@ export { Environment } from "./environment.ts";
 export { execFailureCode, EXIT } from "./exit.ts";
 export { initialLaunch } from "./inherit.ts";
 export {
+  descriptorAt,
   withCompanion,
   withDescriptors,
   withEnvironment,

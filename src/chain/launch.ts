@@ -3,6 +3,7 @@
 import type { EnvironmentEdit } from "../net/index.ts";
 import type { Fd, Identity, Limit, Pid, Resource, Session } from "../posix/index.ts";
 import type { Environment } from "./environment.ts";
+import { isOwnDescriptor } from "./own-descriptors.ts";
 
 /** What a descriptor will be in the process: one of ours, or closed. */
 export type Source = Fd | "closed";
@@ -56,6 +57,24 @@ export function withDescriptors(
   descriptors: Iterable<readonly [number, Source]>,
 ): Launch {
   return { ...launch, descriptors: new Map([...launch.descriptors, ...descriptors]) };
+}
+
+/** The number of no descriptor: calls on it fail with EBADF. */
+const NO_DESCRIPTOR = -1 as Fd;
+
+/**
+ * The descriptor of this process that is number `number` in the process of a launch: the one it names,
+ * or what is inherited under that number. Where the process has none, it is one on which every call
+ * fails with EBADF, as it would there. A named one is not looked at: it may have been closed since.
+ */
+export function descriptorAt({ descriptors }: Launch, number: number): Fd {
+  const source = descriptors.get(number) ?? (isInherited(number) ? (number as Fd) : "closed");
+  return source === "closed" ? NO_DESCRIPTOR : source;
+}
+
+/** Node takes none of the standard descriptors for itself. */
+function isInherited(number: number): boolean {
+  return number <= 2 || !isOwnDescriptor(number);
 }
 
 export function withCompanion(launch: Launch, companion: Companion): Launch {

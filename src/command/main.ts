@@ -26,21 +26,21 @@ import { packageVersion } from "./package.ts";
 import { loadDefinition } from "./registry.ts";
 import { openChains, processSignals } from "./system.ts";
 
-/** Run the command `name` with the words of this process, and end the process. */
-export async function main(name: string): Promise<never> {
+/** Run the command `name`, one of those in `directory`, with the words of this process, and end the process. */
+export async function main(name: string, directory: string): Promise<never> {
   keepDebuggerOut();
   const posix = loadOrDie(name);
   const words = processWords().slice(2);
-  return runAndExit(posix, name, words);
+  return runAndExit(posix, { name, directory, words });
 }
 
 /** The multi-call entry: `ucspi NAME WORD...` */
-export async function multicall(): Promise<never> {
+export async function multicall(directory: string): Promise<never> {
   keepDebuggerOut();
   const posix = loadOrDie("ucspi");
   const [name, ...words] = processWords().slice(2);
   if (name !== undefined && !name.startsWith("-")) {
-    return runAndExit(posix, name, words);
+    return runAndExit(posix, { name, directory, words });
   }
   const { describeCommands } = await import("./overview.ts");
   const isAsked = name === "--help" || name === "--version";
@@ -76,10 +76,17 @@ function keepStderrAsItIs(log: Log, name: string): void {
   Object.defineProperty(process, "stderr", { configurable: true, value: { fd: 2, write } });
 }
 
-async function runAndExit(posix: Posix, name: string, words: readonly string[]): Promise<never> {
+/** A command that was asked for: its name, the folder of launchers that it is in, and its words. */
+interface Call {
+  readonly name: string;
+  readonly directory: string;
+  readonly words: readonly string[];
+}
+
+async function runAndExit(posix: Posix, call: Call): Promise<never> {
   const log = new StderrLog({ posix, clock: systemClock });
-  keepStderrAsItIs(log, name);
-  const code = await runCommand(posix, log, name, words);
+  keepStderrAsItIs(log, call.name);
+  const code = await runCommand(posix, log, call);
   log.end();
   process.exit(code);
 }
@@ -87,8 +94,7 @@ async function runAndExit(posix: Posix, name: string, words: readonly string[]):
 async function runCommand(
   posix: Posix,
   log: Log,
-  name: string,
-  words: readonly string[],
+  { name, directory, words }: Call,
 ): Promise<number> {
   const { report } = log;
   const definition = await loadDefinition(name);
@@ -96,7 +102,7 @@ async function runCommand(
     report("ucspi", "fatal", `no such command: ${name}`);
     return EXIT.usage;
   }
-  const context = commandContext(posix, log);
+  const context = commandContext(posix, directory, log);
   try {
     const prepared = isLink(definition)
       ? prepareLink(definition, words, context)
@@ -172,14 +178,14 @@ function withoutExplain(launch: Launch): Launch {
   return { ...launch, argv: launch.argv.toSpliced(at, 1) };
 }
 
-function commandContext(posix: Posix, log: Log): CommandContext {
+function commandContext(posix: Posix, directory: string, log: Log): CommandContext {
   return {
     posix,
     log,
     report: log.report,
     clock: systemClock,
     signals: processSignals,
-    chains: openChains(process.env["UCSPI_CHAIN"] !== "exec"),
+    chains: openChains(directory, process.env["UCSPI_CHAIN"] !== "exec"),
     isBecoming: true,
     get environment() {
       return Environment.of(processVariables());

@@ -35,7 +35,7 @@ function openSystem(): System {
   return {
     posix,
     clock: systemClock,
-    chains: openChains(true),
+    chains: openChains(join(packageRoot(), "bin"), true),
     signals: processSignals,
     log,
     report: log.report,
@@ -43,9 +43,9 @@ function openSystem(): System {
   };
 }
 
-/** The chains of this package's launchers. */
-export function openChains(fuses: boolean): Chains {
-  return new Chains({ finder: launcherFinder(join(packageRoot(), "bin")), fuses });
+/** The chains of the launchers in `directory`. */
+export function openChains(directory: string, fuses: boolean): Chains {
+  return new Chains({ finder: launcherFinder(directory), fuses });
 }
 
 /** The signals of this process. */

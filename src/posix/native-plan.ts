@@ -2,7 +2,8 @@
  * A spawn request as the array of numbers that native/process.c reads: a header, then groups,
  * limits and descriptors. One buffer serves all spawns of an environment, for they are synchronous.
  */
-import type { Resource, SpawnRequest } from "./posix.ts";
+import type { Resource } from "./attributes.ts";
+import type { SpawnRequest } from "./spawn.ts";
 
 /** In the order of RESOURCES in native/identity.c. */
 const RESOURCES: readonly Resource[] = [

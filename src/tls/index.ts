@@ -4,7 +4,7 @@ export { formatTlsBlock, parseTlsBlock, TLS_BLOCK_BYTES_MAX } from "./handshake/
 export type { KeyPair } from "./material/credentials.ts";
 export { describeTlsError } from "./handshake/describe-error.ts";
 export { tlsEdits } from "./handshake/facts.ts";
-export type { PeerCertificate, TlsFacts } from "./handshake/facts.ts";
+export type { NamedPeer, PeerCertificate, TlsFacts } from "./handshake/facts.ts";
 export { TlsMaterialError } from "./material/material-error.ts";
 export type { MaterialExitCode } from "./material/material-error.ts";
 export {
@@ -26,6 +26,7 @@ export type {
   TlsVariables,
   TlsVersionName,
 } from "./material/material.ts";
+export type { AdmitPeer, PeerAdmission } from "./handshake/peer-rules.ts";
 export { ServerNames } from "./handshake/server-names.ts";
 export type { ServerNamesOptions } from "./handshake/server-names.ts";
 export { formatSubject, INVALID_SUBJECT } from "./material/subject.ts";
@@ -35,7 +36,14 @@ export { tlsdLine } from "./server-options.ts";
 export type { KeyPairFiles, TlsOptions } from "./server-options.ts";
 export { conduct } from "./wrap/conduct.ts";
 export { Engine } from "./engine/engine.ts";
-export { clientLoader, clientPlan, operandNumbers, serverLoader, serverPlan } from "./wrap/plan.ts";
+export {
+  clientLoader,
+  clientPlan,
+  operandNumbers,
+  ruledServerPlan,
+  serverLoader,
+  serverPlan,
+} from "./wrap/plan.ts";
 export { offering, securing } from "./wrap/wrap.ts";
 export { ENGINE_USER, engineUserEdits } from "./engine-user.ts";
 export {
@@ -51,7 +59,7 @@ export {
 } from "./options.ts";
 export { tlscIoWords, tlscWords, tlsdIoWords, tlsdWords } from "./option-words.ts";
 export type {
-  CertificateRules,
+  CertificateRulesSource,
   ClientCertificate,
   EngineChannel,
   SniChoice,

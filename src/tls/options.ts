@@ -43,11 +43,8 @@ export interface TlsVersions {
   readonly max: TlsVersion | undefined;
 }
 
-/** The rules that client certificates are looked up in. */
-export interface CertificateRules {
-  readonly kind: "directory" | "cdb";
-  readonly path: string;
-}
+/** Where the rules are that client certificates are looked up in. */
+export type CertificateRulesSource = { readonly directory: string } | { readonly cdb: string };
 
 /** The descriptor on which an engine talks to the program it works for. */
 export type EngineChannel =
@@ -271,20 +268,20 @@ const VERIFIES_NAME = choice(true, [
   },
 ]);
 
-const CERTIFICATE_RULES = fold<CertificateRules | undefined>(undefined, [
+const CERTIFICATE_RULES = fold<CertificateRulesSource | undefined>(undefined, [
   {
     long: "rules-directory",
     argument: "dir",
     help: "admit client certificates by the rules in this directory",
     ours: true,
-    next: (_, path) => ({ kind: "directory", path }),
+    next: (_, path) => ({ directory: path }),
   },
   {
     long: "rules-file",
     argument: "file",
     help: "admit client certificates by the rules in this CDB file; the last of the two counts",
     ours: true,
-    next: (_, path) => ({ kind: "cdb", path }),
+    next: (_, path) => ({ cdb: path }),
   },
 ]);
 

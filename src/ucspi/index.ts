@@ -1,8 +1,8 @@
 export { admit, BANNER_BYTES_MAX } from "./admission/admit.ts";
-export type { Visit } from "./admission/admit.ts";
+export type { AdmissionRequest } from "./admission/admit.ts";
 export { readClient } from "./admission/client.ts";
 export { ACCESS_OPTIONS } from "./admission/options.ts";
-export type { AccessOptions, RulesSource } from "./admission/options.ts";
+export type { AccessOptions } from "./admission/options.ts";
 export { runTcpClient } from "./client/client.ts";
 export type { ClientRequest, ClientResult } from "./client/client.ts";
 export { literalAddresses } from "./client/hosts.ts";
@@ -20,5 +20,5 @@ export type {
   TcpServerOptions,
   TcpServerSystem,
 } from "./tcp-server.ts";
-export type { Handler, TcpConnection } from "./handler-service.ts";
+export type { Handler, TcpConnection } from "./serving/handler-service.ts";
 export { ALSO, DRAIN, LOCAL_ADDRESS, REFUSALS } from "./shared-options.ts";

@@ -3,22 +3,21 @@
  * access rules and limits.
  */
 
-import { CdbRules, DirectoryRules } from "../access/index.ts";
-import type { CertificateRules, Rules, Verdict } from "../access/index.ts";
+import { decide, openRules } from "../access/index.ts";
+import type { CertificateRules, Rules, RulesSource } from "../access/index.ts";
 import { Environment } from "../chain/index.ts";
 import type { Chains, Launch, LinkContext } from "../chain/index.ts";
 import type { Clock } from "../clock/index.ts";
 import type { Log, Report, Signals } from "../host/index.ts";
 import { fromSocketAddress, parseIp, toSocketAddress } from "../net/index.ts";
 import type { Endpoint } from "../net/index.ts";
-import { decodeBytes } from "../posix/index.ts";
 import type { Fd, Posix, SystemError, WaitStatus } from "../posix/index.ts";
 import type { TlsAcceptor, TlsOptions } from "../tls/index.ts";
-import { childService } from "./child-service.ts";
-import type { Connection, Service } from "./connection.ts";
-import { ConnectionServer } from "./connection-server.ts";
-import { handlerService } from "./handler-service.ts";
-import type { Handler, TcpConnection } from "./handler-service.ts";
+import { childService } from "./serving/child-service.ts";
+import type { Service } from "./serving/connection.ts";
+import { ConnectionServer } from "./serving/connection-server.ts";
+import { handlerService } from "./serving/handler-service.ts";
+import type { Handler, TcpConnection } from "./serving/handler-service.ts";
 import { tcpPreview } from "./serve.ts";
 
 /** Where to listen: an address and a port (0: any free one), or a listening socket somebody has made. */
@@ -26,11 +25,10 @@ export type ListenTarget =
   { readonly host: string; readonly port: number } | { readonly fd: number };
 
 /** Rules for the certificates of clients. */
-export type CertificateRulesOption =
-  { readonly directory: string } | { readonly cdb: string } | CertificateRules;
+export type CertificateRulesOption = RulesSource | CertificateRules;
 
 /** The rules of an access-controlled server: a directory, a CDB file, or any other implementation. */
-export type RulesOption = { readonly directory: string } | { readonly cdb: string } | Rules;
+export type RulesOption = RulesSource | Rules;
 
 export interface TcpServerOptions {
   readonly listen: ListenTarget | readonly ListenTarget[];
@@ -285,11 +283,12 @@ export class TcpServer {
   async #openAcceptor(tls: NonNullable<TcpServerOptions["tls"]>): Promise<TlsAcceptor> {
     const { posix, clock } = this.#system;
     const { TlsAcceptor } = await import("../tls/index.ts");
+    const rules = tls.rules && openRules(tls.rules, posix);
     return new TlsAcceptor({
       posix,
       clock,
       tls,
-      rules: tls.rules && openCertificateRules(tls.rules, posix),
+      admit: rules && ((peer) => decide(rules.checkClientCertificate(peer), posix)),
       warn: (text) => this.#options.onError?.(new Error(text)),
     });
   }
@@ -309,28 +308,18 @@ export class TcpServer {
     const { rules: option, onRefused } = this.#options;
     if (option === undefined) return service;
     const { posix } = this.#system;
-    const rules = openRules(option, posix);
+    const rules: Rules = openRules(option, posix);
     return (connection, serving) => {
-      const verdict = rules.checkIp(connection.remote.address);
-      if (verdict.kind === "allow") {
-        service(admitted(connection, verdict), serving);
+      const admission = decide(rules.checkIp(connection.remote.address), posix);
+      if (admission.kind === "admit") {
+        service({ ...connection, admission }, serving);
         return;
       }
       posix.close(connection.fd);
       serving.refuse();
-      onRefused?.({ remote: connection.remote, reason: reasonOf(verdict) });
+      onRefused?.({ remote: connection.remote, reason: admission.reason });
     };
   }
-}
-
-function openRules(option: RulesOption, posix: Posix): Rules {
-  if ("directory" in option) return new DirectoryRules(posix, option.directory);
-  return "cdb" in option ? new CdbRules(posix, option.cdb) : option;
-}
-
-function openCertificateRules(option: CertificateRulesOption, posix: Posix): CertificateRules {
-  if ("directory" in option) return new DirectoryRules(posix, option.directory);
-  return "cdb" in option ? new CdbRules(posix, option.cdb) : option;
 }
 
 /** The same rules as options of s6-tlsd. */
@@ -339,21 +328,4 @@ function rulesWords(rules: CertificateRulesOption | undefined): string[] {
   if ("directory" in rules) return [`--rules-directory=${rules.directory}`];
   if ("cdb" in rules) return [`--rules-file=${rules.cdb}`];
   throw new TypeError("The certificate rules of a chain are a directory or a CDB file");
-}
-
-function admitted(connection: Connection, verdict: Verdict & { kind: "allow" }): Connection {
-  const { rule, edits, exec } = verdict;
-  const argv = exec === undefined ? undefined : ["execlineb", "-c", decodeBytes(exec)];
-  return { ...connection, admission: { rule, edits, argv } };
-}
-
-function reasonOf(verdict: Exclude<Verdict, { kind: "allow" }>): string {
-  switch (verdict.kind) {
-    case "deny":
-      return `rule ${verdict.rule}`;
-    case "notFound":
-      return "no rule matches";
-    case "error":
-      return verdict.why;
-  }
 }

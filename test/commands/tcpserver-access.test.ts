@@ -198,6 +198,17 @@ describe("the log", () => {
       reason: "ip4/192.0.2.0_24",
     });
   });
+
+  bothWays("records refusals because of rules that cannot be read", async (newScene) => {
+    await using scene = await newScene();
+    const text = await access(scene, "-H -x missing.cdb --refusals=text", ["true"]);
+    text
+      .exits(EXIT.system)
+      .stderrMatches(/^\S+: pid \d+: fatal: (.*missing\.cdb: No such file.*)\n.* by error: \1\n$/);
+    const json = await access(scene, "-H -x missing.cdb --refusals=json", ["true"]);
+    const [, record = ""] = json.exits(EXIT.system).stderr.split("\n");
+    expect(JSON.parse(record)).toMatchObject({ event: "refused", by: "error" });
+  });
 });
 
 describe("the banner", () => {

@@ -73,7 +73,7 @@ afterEach(async () => {
   await dns[Symbol.asyncDispose]();
 });
 
-function visit(options: string, rules?: Rules, variables: readonly string[] = []) {
+function access(options: string, rules?: Rules, variables: readonly string[] = []) {
   const world = fakeWorld();
   const environment = Environment.of([
     ...variables,
@@ -123,7 +123,7 @@ describe("rules alone decide when no names are looked up", () => {
     ["nothing matches", notFound, "end 1"],
     ["an error", damaged, "end 111"],
   ])("%s", async (_, verdict, expected) => {
-    const { outcome } = visit("-H", verdict && new FixedRules(verdict));
+    const { outcome } = access("-H", verdict && new FixedRules(verdict));
     expect(outcome).not.toBeInstanceOf(Promise);
     expect(await fate(outcome)).toBe(expected);
     expect(dns.queries).toEqual([]);
@@ -132,35 +132,35 @@ describe("rules alone decide when no names are looked up", () => {
 
 describe("what is looked up", () => {
   test("nothing for a client that a rule denies", async () => {
-    expect(await fate(visit("", new FixedRules(deny)).outcome)).toBe("end 1");
-    expect(await fate(visit("-r -p", new FixedRules(damaged)).outcome)).toBe("end 111");
+    expect(await fate(access("", new FixedRules(deny)).outcome)).toBe("end 1");
+    expect(await fate(access("-r -p", new FixedRules(damaged)).outcome)).toBe("end 111");
     expect(dns.queries).toEqual([]);
   });
 
   test("the names of both ends, and stale ones go", async () => {
     dns.records("7.2.0.192.in-addr.arpa", "PTR", ["Client.example.com"]);
     dns.records("1.2.0.192.in-addr.arpa", "PTR", ["server.example.com"]);
-    expect(await fate(visit("").outcome)).toBe(
+    expect(await fate(access("").outcome)).toBe(
       "cat REMOTEHOST=client.example.com. LOCALHOST=server.example.com.",
     );
   });
 
   test("only the remote name with -l", async () => {
     dns.records("7.2.0.192.in-addr.arpa", "PTR", ["client.example.com"]);
-    expect(await fate(visit("-l me").outcome)).toBe(
+    expect(await fate(access("-l me").outcome)).toBe(
       "cat REMOTEHOST=client.example.com. LOCALHOST=me",
     );
     expect(dns.queries.map(({ name }) => name)).toEqual(["7.2.0.192.in-addr.arpa"]);
   });
 
   test("-l counts with -H too", async () => {
-    expect(await fate(visit("-H -l me").outcome)).toBe("cat LOCALHOST=me");
+    expect(await fate(access("-H -l me").outcome)).toBe("cat LOCALHOST=me");
   });
 
   test("-p looks up in spite of -H", async () => {
     dns.records("7.2.0.192.in-addr.arpa", "PTR", ["client.example.com"]);
     dns.records("client.example.com", "A", ["192.0.2.9", "192.0.2.7"]);
-    expect(await fate(visit("-H -p").outcome)).toBe("cat REMOTEHOST=client.example.com.");
+    expect(await fate(access("-H -p").outcome)).toBe("cat REMOTEHOST=client.example.com.");
   });
 });
 
@@ -175,13 +175,13 @@ describe("a client that only its name can admit", () => {
   ])("%s", async (_, byName, expected) => {
     named();
     const rules = new FixedRules(notFound, byName);
-    expect(await fate(visit("", rules).outcome)).toBe(expected);
+    expect(await fate(access("", rules).outcome)).toBe(expected);
     expect(rules.names).toEqual(["client.example.com."]);
   });
 
   test("stays out when it has none", async () => {
     const rules = new FixedRules(notFound, allow);
-    expect(await fate(visit("", rules).outcome)).toBe("end 1");
+    expect(await fate(access("", rules).outcome)).toBe("end 1");
     expect(rules.names).toEqual([]);
   });
 
@@ -189,7 +189,7 @@ describe("a client that only its name can admit", () => {
     named();
     dns.records("client.example.com", "A", ["192.0.2.8"]);
     const rules = new FixedRules(notFound, allow);
-    expect(await fate(visit("-p", rules).outcome)).toBe("end 1");
+    expect(await fate(access("-p", rules).outcome)).toBe("end 1");
     expect(rules.names).toEqual([]);
   });
 });
@@ -222,7 +222,7 @@ describe("the paranoid check of a client that is admitted anyway", () => {
     ],
   ])("%s: %s", async (_, options, prepare, expected) => {
     for (const step of prepare) step();
-    expect(await fate(visit(options, new FixedRules(allow)).outcome)).toBe(expected);
+    expect(await fate(access(options, new FixedRules(allow)).outcome)).toBe(expected);
   });
 });
 
@@ -240,7 +240,7 @@ describe("a DNS that does not answer", () => {
     ["-t 500 --require-name", "end 1"],
   ])("%s", async (options, expected) => {
     silence();
-    const { outcome, clock } = visit(`-l me ${options}`, new FixedRules(allow));
+    const { outcome, clock } = access(`-l me ${options}`, new FixedRules(allow));
     await dns.received(1);
     clock.advance(500);
     expect(await fate(outcome)).toBe(expected);
@@ -249,7 +249,7 @@ describe("a DNS that does not answer", () => {
 
   test("keeps out whom only a name could admit", async () => {
     silence();
-    const { outcome, clock } = visit("-l me -t 500", new FixedRules(notFound, allow));
+    const { outcome, clock } = access("-l me -t 500", new FixedRules(notFound, allow));
     await dns.received(1);
     clock.advance(500);
     expect(await fate(outcome)).toBe("end 1");
@@ -262,7 +262,7 @@ describe("IDENT", () => {
     ["-r -H -w", "end 111", ["fatal"]],
     ["-r -H -v3", "cat", ["warning", "info"]],
   ])("cannot be asked: %s", async (options, expected, kinds) => {
-    const { outcome, said } = visit(`-v0 ${options}`, new FixedRules(allow));
+    const { outcome, said } = access(`-v0 ${options}`, new FixedRules(allow));
     expect(await fate(outcome)).toBe(expected);
     expect(said.map((line) => line.split(": ")[2])).toEqual(kinds);
   });
@@ -276,7 +276,7 @@ describe("what a rule adds", () => {
       { name: "TCPLOCALHOST", value: "of the rule" },
       { name: "TCPREMOTEINFO", value: "of the rule" },
     ];
-    const { outcome } = visit("-H -l me", new FixedRules({ ...allow, edits }), ["PATH=/bin"]);
+    const { outcome } = access("-H -l me", new FixedRules({ ...allow, edits }), ["PATH=/bin"]);
     const result = await outcome;
     const environment = result.kind === "continue" ? result.launch.environment : undefined;
     const names = ["A", "PATH", "TCPLOCALHOST", "TCPREMOTEINFO"];
@@ -285,7 +285,7 @@ describe("what a rule adds", () => {
 
   test("its script in place of the program", async () => {
     const exec = new TextEncoder().encode("echo hello");
-    const result = await visit("-H", new FixedRules({ ...allow, exec })).outcome;
+    const result = await access("-H", new FixedRules({ ...allow, exec })).outcome;
     expect(result.kind === "continue" && result.launch.argv).toEqual([
       "execlineb",
       "-c",
@@ -296,8 +296,8 @@ describe("what a rule adds", () => {
   test("the same script is the same words, so that its chain is compiled once", async () => {
     const rules = new FixedRules({ ...allow, exec: new TextEncoder().encode("echo x") });
     const [first, second] = await Promise.all([
-      visit("-H", rules).outcome,
-      visit("-H", rules).outcome,
+      access("-H", rules).outcome,
+      access("-H", rules).outcome,
     ]);
     expect(first.kind === "continue" && second.kind === "continue").toBe(true);
     if (first.kind === "continue" && second.kind === "continue") {
@@ -321,13 +321,13 @@ describe("what is said", () => {
       [`${prefix} refused ip 192.0.2.7 port 50000 by rule: ip4/192.0.2.0_24`],
     ],
   ])("%s", async (options, verdict, expected) => {
-    const { outcome, said } = visit(`-H ${options}`, new FixedRules(verdict));
+    const { outcome, said } = access(`-H ${options}`, new FixedRules(verdict));
     await outcome;
     expect(said).toEqual(expected);
   });
 
   test("a refusal as JSON is a line without a name in front", async () => {
-    const { outcome, said } = visit("-H --refusals=json", new FixedRules(notFound));
+    const { outcome, said } = access("-H --refusals=json", new FixedRules(notFound));
     await outcome;
     expect(JSON.parse(said.at(-1) ?? "")).toMatchObject({
       event: "refused",
@@ -336,12 +336,59 @@ describe("what is said", () => {
       reason: "no rule matches",
     });
   });
+
+  test("rules that cannot be used are recorded as the reason of the refusal, as text", async () => {
+    const rule = "ip4/192.0.2.7_32";
+    const { outcome, said } = access(
+      "-H -v2 --refusals=text",
+      new FixedRules({ ...damaged, rule }),
+    );
+    expect(await fate(outcome)).toBe("end 111");
+    const reason = "unable to read rules.cdb: strerror of EIO (rule ip4/192.0.2.7_32)";
+    expect(said).toEqual([
+      `${COMMAND}: pid 4000: fatal: ${reason}`,
+      `${prefix} deny pid 4000 ip 192.0.2.7`,
+      `${prefix} refused ip 192.0.2.7 port 50000 by error: ${reason}`,
+    ]);
+  });
+
+  test("rules that cannot be used are recorded as the reason of the refusal, as JSON", async () => {
+    const { outcome, said } = access("-H --refusals=json", new FixedRules(damaged));
+    expect(await fate(outcome)).toBe("end 111");
+    expect(JSON.parse(said.at(-1) ?? "")).toMatchObject({
+      event: "refused",
+      by: "error",
+      reason: "unable to read rules.cdb: strerror of EIO",
+    });
+  });
+
+  test("rules for names that cannot be used are recorded too", async () => {
+    dns.records("7.2.0.192.in-addr.arpa", "PTR", ["client.example.com"]);
+    const { outcome, said } = access("--refusals=text", new FixedRules(notFound, damaged));
+    expect(await fate(outcome)).toBe("end 111");
+    expect(said.at(-1)).toBe(
+      `${prefix} refused ip 192.0.2.7 port 50000 by error: unable to read rules.cdb: strerror of EIO`,
+    );
+  });
+
+  test.each([
+    ["", notFound, notFound, "no rule matches the address or the host name"],
+    ["", notFound, deny, "ip4/192.0.2.0_24"],
+  ])("a refusal by name says which rule: %s%j%j", async (options, byIp, byName, reason) => {
+    dns.records("7.2.0.192.in-addr.arpa", "PTR", ["client.example.com"]);
+    const { outcome, said } = access(
+      `--refusals=text ${options}`.trim(),
+      new FixedRules(byIp, byName),
+    );
+    expect(await fate(outcome)).toBe("end 1");
+    expect(said).toEqual([`${prefix} refused ip 192.0.2.7 port 50000 by rule: ${reason}`]);
+  });
 });
 
 describe("the connection itself", () => {
   test("gets the banners before anything is decided, whole", async () => {
     const long = "x".repeat(300);
-    const { outcome, kernel } = visit(`-H -B a -B ${long}`, new FixedRules(deny));
+    const { outcome, kernel } = access(`-H -B a -B ${long}`, new FixedRules(deny));
     expect(await fate(outcome)).toBe("end 1");
     expect(kernel.written.get(1)).toBe(`a${long}`);
   });
@@ -376,10 +423,10 @@ describe("the connection itself", () => {
   });
 
   test("gets TCP_NODELAY with -D", async () => {
-    const { outcome, kernel } = visit("-H -D");
+    const { outcome, kernel } = access("-H -D");
     await outcome;
     expect(kernel.noDelay).toEqual([1]);
-    expect(visit("-H").kernel.noDelay).toEqual([]);
+    expect(access("-H").kernel.noDelay).toEqual([]);
   });
 });
 

@@ -1,6 +1,6 @@
 /** s6-ioconnect: copy standard input to one descriptor and another to standard output (supervision.md, 11.8). */
 
-import { defineLink, end, EXIT, isOwnDescriptor } from "../index.ts";
+import { defineLink, descriptorAt, end, EXIT } from "../index.ts";
 import type { Launch, LinkContext, LinkWords } from "../index.ts";
 import { choice, descriptorAbove2, milliseconds, value } from "../../options/index.ts";
 import type { Fd } from "../../posix/index.ts";
@@ -79,10 +79,10 @@ function findEnds(launch: Launch, words: Words, context: LinkContext): Flow[] | 
   ];
 }
 
-function findOpen({ descriptors }: Launch, number: number, context: LinkContext): Fd | undefined {
+function findOpen(launch: Launch, number: number, context: LinkContext): Fd | undefined {
   const { posix, report } = context;
-  const source = descriptors.get(number) ?? (isOwnDescriptor(number) ? "closed" : number);
-  if (source !== "closed" && posix.isOpen(source)) return source;
+  const fd = descriptorAt(launch, number);
+  if (posix.isOpen(fd)) return fd;
   const why = posix.strerror("EBADF");
   report(NAME, "fatal", `unable to fstat fd ${number}: ${why}`);
   return undefined;

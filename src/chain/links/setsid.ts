@@ -1,6 +1,6 @@
 /** s6-setsid: a new session or process group for the program (supervision.md, 11.2). */
 
-import { defineLink, end, EXIT, goOn, isOwnDescriptor } from "../index.ts";
+import { defineLink, descriptorAt, end, EXIT, goOn } from "../index.ts";
 import type { Launch, LinkContext, LinkWords, Outcome } from "../index.ts";
 import { choice, descriptorNumber, value } from "../../options/index.ts";
 import { SystemError } from "../../posix/index.ts";
@@ -123,15 +123,12 @@ interface Terminal {
 
 /** The terminal to take; undefined, and told, when there is no /dev/tty to open. */
 function openTerminal(
-  { descriptors }: Launch,
+  launch: Launch,
   { options }: Words,
   { posix, report }: LinkContext,
 ): Terminal | undefined {
   if (options.terminal !== undefined) {
-    const number = options.terminal;
-    const source = descriptors.get(number) ?? (isOwnDescriptor(number) ? "closed" : number);
-    // A closed one fails as it should.
-    return { fd: (source === "closed" ? -1 : source) as Fd, isOurs: false };
+    return { fd: descriptorAt(launch, options.terminal), isOurs: false };
   }
   try {
     return { fd: posix.open("/dev/tty", "readwrite"), isOurs: true };

@@ -1,6 +1,6 @@
 /** s6-ident-server: answer the questions of one IDENT client, behind a super-server (RFC 1413). */
 
-import { defineLink, end, EXIT } from "../../chain/index.ts";
+import { defineLink, descriptorAt, end, EXIT } from "../../chain/index.ts";
 import type { Launch, LinkContext, LinkWords, Outcome } from "../../chain/index.ts";
 import {
   formatIp,
@@ -97,7 +97,7 @@ async function serve(launch: Launch, words: Words, context: LinkContext): Promis
   if (typeof office === "number") return end(office);
   const connection = readConnection(launch, context);
   if (connection === undefined) return end(EXIT.usage);
-  const input = descriptorOf(launch, 0);
+  const input = descriptorAt(launch, 0);
   const { remote } = connection;
   const asking = {
     local: localAddress(connection, input, context.posix),
@@ -106,7 +106,7 @@ async function serve(launch: Launch, words: Words, context: LinkContext): Promis
   const clerk = new Clerk(office, words.options.verbosity, asking.remote, context);
   const ending = await serveIdent(context.posix, context.clock, office.responder, {
     input,
-    output: descriptorOf(launch, 1),
+    output: descriptorAt(launch, 1),
     asking,
     idleMs: words.options.idleMs,
     onAnswer: (query, response) => clerk.answered(query, response),
@@ -136,11 +136,6 @@ function localAddress({ local }: UcspiConnection, input: Fd, posix: Posix): IpAd
   const isKnown = local.address.bytes.some((byte) => byte !== 0);
   if (isKnown || !posix.isSocket(input)) return local.address;
   return fromSocketAddress(posix.getsockname(input))?.address ?? local.address;
-}
-
-function descriptorOf({ descriptors }: Launch, target: 0 | 1): Fd {
-  const source = descriptors.get(target);
-  return source === undefined || source === "closed" ? (target as Fd) : source;
 }
 
 /** Keeps the log of one conversation. */

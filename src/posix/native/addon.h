@@ -1,7 +1,7 @@
 /*
  * What the files of the addon share. Each function of theirs takes its arguments apart, makes one
- * system call (again after EINTR) and throws when it fails. Only native.ts calls them, with
- * arguments of the right types; anything else is a TypeError, never a wild pointer.
+ * system call (again after EINTR) and throws when it fails. Only the TypeScript of their family calls
+ * them, with arguments of the right types; anything else is a TypeError, never a wild pointer.
  */
 #ifndef UCSPI_ADDON_H
 #define UCSPI_ADDON_H

@@ -10,7 +10,6 @@
 #include <fcntl.h>
 #include <poll.h>
 #include <pthread.h>
-#include <signal.h>
 #include <stdlib.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
@@ -18,6 +17,18 @@
 #include <sys/sysmacros.h>
 #include <sys/uio.h>
 #include <unistd.h>
+
+/*
+ * glibc 2.34 gave these a new version when it moved them from libpthread to libc. The first ones are the
+ * same functions, and are found by the libraries of Node's oldest systems too.
+ */
+#if defined(__GLIBC__) && defined(__x86_64__)
+__asm__(".symver pthread_create,pthread_create@GLIBC_2.2.5");
+__asm__(".symver pthread_attr_setstacksize,pthread_attr_setstacksize@GLIBC_2.2.5");
+#elif defined(__GLIBC__) && defined(__aarch64__)
+__asm__(".symver pthread_create,pthread_create@GLIBC_2.17");
+__asm__(".symver pthread_attr_setstacksize,pthread_attr_setstacksize@GLIBC_2.17");
+#endif
 
 /* In the order of DESCRIPTOR_KINDS of the TypeScript side. */
 enum { FILE_KIND, DIRECTORY_KIND, PIPE_KIND, SOCKET_KIND, MEMORY_KIND, DEVICE_KIND, OTHER_KIND };
@@ -131,19 +142,21 @@ static void *copy_until_end(void *argument) {
   return NULL;
 }
 
+/* Signals 1 to 31. The next ones are libc's, which has every thread change its identity by one of them. */
+static const uint64_t ORDINARY_SIGNALS = 0x7fffffff;
+
 /* A detached thread that takes no signals. */
 static int start_thread(struct copier *copier) {
   pthread_attr_t attributes;
   int error = pthread_attr_init(&attributes);
   if (error != 0) return error;
-  sigset_t all, before;
-  sigfillset(&all);
+  uint64_t before;
   pthread_t thread;
   pthread_attr_setdetachstate(&attributes, PTHREAD_CREATE_DETACHED);
   pthread_attr_setstacksize(&attributes, THREAD_STACK_BYTES);
-  pthread_sigmask(SIG_SETMASK, &all, &before);
+  set_mask(ORDINARY_SIGNALS, &before);
   error = pthread_create(&thread, &attributes, copy_until_end, copier);
-  pthread_sigmask(SIG_SETMASK, &before, NULL);
+  set_mask(before, &before);
   pthread_attr_destroy(&attributes);
   return error;
 }

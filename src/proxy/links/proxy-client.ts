@@ -1,11 +1,10 @@
 /** proxy-client: send a PROXY header to the server that s6-tcpclient has connected to. */
 
-import { defineLink, end, EXIT, goOn, withEnvironment } from "../../chain/index.ts";
+import { defineLink, descriptorAt, end, EXIT, goOn, withEnvironment } from "../../chain/index.ts";
 import type { Launch, LinkContext, LinkWords, Outcome } from "../../chain/index.ts";
 import { VariableError } from "../../net/index.ts";
 import type { Variables } from "../../net/index.ts";
 import { SystemError, writeFully } from "../../posix/index.ts";
-import type { Fd } from "../../posix/index.ts";
 import {
   announcement,
   forgetEdits,
@@ -86,14 +85,12 @@ function announced(variables: Variables, options: ProxyClientOptions): ProxyHead
 /** The header is the first thing in a connection and fits into its buffer: writing does not wait. */
 function send(
   bytes: Uint8Array,
-  { descriptors }: Launch,
+  launch: Launch,
   { options }: Words,
   { posix, report }: LinkContext,
 ): Outcome | undefined {
-  const source = descriptors.get(options.fd);
   try {
-    const fd = source === undefined || source === "closed" ? (options.fd as Fd) : source;
-    writeFully(posix, fd, bytes);
+    writeFully(posix, descriptorAt(launch, options.fd), bytes);
     return undefined;
   } catch (error) {
     if (!(error instanceof SystemError)) throw error;

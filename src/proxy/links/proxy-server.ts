@@ -1,6 +1,6 @@
 /** proxy-server: take the header of a proxy off a connection, and tell the program (networking.md, 12). */
 
-import { defineLink, end, EXIT, goOn, withEnvironment } from "../../chain/index.ts";
+import { defineLink, descriptorAt, end, EXIT, goOn, withEnvironment } from "../../chain/index.ts";
 import type { Launch, LinkContext, LinkWords, Outcome } from "../../chain/index.ts";
 import type { MessageKind } from "../../host/index.ts";
 import {
@@ -13,7 +13,6 @@ import {
   VariableError,
 } from "../../net/index.ts";
 import type { EnvironmentEdit } from "../../net/index.ts";
-import type { Fd } from "../../posix/index.ts";
 import {
   isTrusted,
   PROXY_SERVER_OPTIONS,
@@ -84,15 +83,10 @@ function findStranger(
 function receive(launch: Launch, words: Words, context: LinkContext): Outcome | Promise<Outcome> {
   const { timeoutMs, only } = words.options;
   const { posix, clock } = context;
-  const arrived = readProxyHeader(posix, connectionFd(launch), { clock, timeoutMs, only });
+  const arrived = readProxyHeader(posix, descriptorAt(launch, 0), { clock, timeoutMs, only });
   return arrived instanceof Promise
     ? arrived.then((later) => settle(later, launch, words, context))
     : settle(arrived, launch, words, context);
-}
-
-function connectionFd(launch: Launch): Fd {
-  const source = launch.descriptors.get(0);
-  return source === undefined || source === "closed" ? (0 as Fd) : source;
 }
 
 function settle(arrived: Arrived, launch: Launch, words: Words, context: LinkContext): Outcome {

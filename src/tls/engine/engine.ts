@@ -6,10 +6,11 @@
 import type { Clock } from "../../clock/index.ts";
 import type { Fd, Posix } from "../../posix/index.ts";
 import { openParty } from "../handshake/party.ts";
+import type { TlsParty } from "../handshake/party.ts";
 import { Session } from "../tunnel/session.ts";
 import type { SessionOptions } from "../tunnel/session.ts";
 import { TUNNEL_EXIT } from "../tunnel/tunnel.ts";
-import type { TlsParty, TunnelEnd } from "../tunnel/tunnel.ts";
+import type { TunnelEnd } from "../tunnel/tunnel.ts";
 import { Channel } from "./channel.ts";
 import { formatMessage, parseRequest } from "./messages.ts";
 import type { EngineConfiguration, OpenRequest, Reply } from "./messages.ts";

@@ -2,14 +2,15 @@
 
 import type { Socket } from "node:net";
 import type { TLSSocket } from "node:tls";
-import type { CertificateRules } from "../../access/index.ts";
 import type { Clock } from "../../clock/index.ts";
 import type { EnvironmentEdit } from "../../net/index.ts";
 import type { Posix } from "../../posix/index.ts";
 import { ServerContexts } from "./contexts.ts";
 import { describeTlsError } from "./describe-error.ts";
-import { hasNames, tlsEdits, UNREADABLE_NAMES } from "./facts.ts";
-import type { PeerCertificate, TlsFacts } from "./facts.ts";
+import { tlsEdits } from "./facts.ts";
+import type { TlsFacts } from "./facts.ts";
+import { admitPeer } from "./peer-rules.ts";
+import type { AdmitPeer } from "./peer-rules.ts";
 import { loadServerMaterial, pairsOf, validityWarnings } from "../material/material.ts";
 import type { ServerMaterial } from "../material/material.ts";
 import { MaterialSource } from "../material/material-source.ts";
@@ -22,7 +23,7 @@ export interface AcceptorOptions {
   readonly clock: Clock;
   readonly tls: TlsOptions;
   /** Rules for the certificates of clients; without them everyone with an accepted one is served. */
-  readonly rules: CertificateRules | undefined;
+  readonly admit: AdmitPeer | undefined;
   /** Files in use were replaced by some that cannot be used, or a certificate has expired. */
   warn(text: string): void;
 }
@@ -101,29 +102,12 @@ export class TlsAcceptor {
         return;
       }
       const facts = contexts.facts(stream);
-      const admission = this.#admit(facts.peer);
-      if (typeof admission === "string") fail(admission);
-      else settle({ kind: "secured", stream, facts, edits: [...tlsEdits(facts), ...admission] });
+      const admission = admitPeer(facts.peer, this.#options.admit);
+      if (admission.kind !== "admit") fail(admission.reason);
+      else
+        settle({ kind: "secured", stream, facts, edits: [...tlsEdits(facts), ...admission.edits] });
     });
     return stream;
-  }
-
-  /** What the rules set for a client with this certificate; why, if they refuse it. */
-  #admit(peer: PeerCertificate | undefined): readonly EnvironmentEdit[] | string {
-    const { rules } = this.#options;
-    if (rules === undefined) return [];
-    if (peer !== undefined && !hasNames(peer)) return UNREADABLE_NAMES;
-    const verdict = rules.checkClientCertificate(peer);
-    switch (verdict.kind) {
-      case "allow":
-        return verdict.edits;
-      case "deny":
-        return `rule ${verdict.rule}`;
-      case "notFound":
-        return "no rule matches the client's certificate";
-      case "error":
-        return verdict.why;
-    }
   }
 
   #limit(expired: () => void): { cancel(): void } | undefined {

@@ -33,13 +33,16 @@ export interface PeerCertificate {
   readonly alternativeNames: readonly AlternativeName[] | undefined;
 }
 
+/** One whose alternative names are known, which may be none. */
+export interface NamedPeer extends PeerCertificate {
+  readonly alternativeNames: readonly AlternativeName[];
+}
+
 /** Why rules cannot be asked about a certificate: they may be about a name that we do not know of. */
 export const UNREADABLE_NAMES = "its alternative names cannot be read";
 
 /** Is everything known that rules look at? */
-export function hasNames(
-  peer: PeerCertificate,
-): peer is PeerCertificate & { readonly alternativeNames: readonly AlternativeName[] } {
+export function hasNames(peer: PeerCertificate): peer is NamedPeer {
   return peer.alternativeNames !== undefined;
 }
 

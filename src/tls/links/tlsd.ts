@@ -1,7 +1,10 @@
 /** s6-tlsd: a program behind TLS, for the client on descriptors 0 and 1 (networking.md, section 15). */
 
+import { decide, openRules } from "../../access/index.ts";
 import { defineLink } from "../../chain/index.ts";
-import { securing, serverPlan, TLSD_OPTIONS } from "../index.ts";
+import type { Posix } from "../../posix/index.ts";
+import { ruledServerPlan, securing, TLSD_OPTIONS } from "../index.ts";
+import type { AdmitPeer, CertificateRulesSource } from "../index.ts";
 
 const NAME = "s6-tlsd";
 
@@ -12,5 +15,12 @@ export const tlsd = defineLink({
   options: TLSD_OPTIONS,
   operands: [],
   program: "required",
-  ...securing<typeof TLSD_OPTIONS>((options, context) => serverPlan(NAME, options, context)),
+  ...securing<typeof TLSD_OPTIONS>((options, context) =>
+    ruledServerPlan(NAME, options, context, openPeerRules),
+  ),
 });
+
+function openPeerRules(source: CertificateRulesSource, posix: Posix): AdmitPeer {
+  const rules = openRules(source, posix);
+  return (peer) => decide(rules.checkClientCertificate(peer), posix);
+}

@@ -1,6 +1,6 @@
 /** The descriptors of the network, by the numbers that a command line has for them. */
 
-import { isOwnDescriptor } from "../../chain/index.ts";
+import { descriptorAt } from "../../chain/index.ts";
 import type { Launch } from "../../chain/index.ts";
 import type { Fd, Posix } from "../../posix/index.ts";
 import type { Ends } from "./wire.ts";
@@ -21,7 +21,7 @@ export function networkOf(launch: Launch, ends: EndNumbers, posix: Posix): Ends 
 }
 
 /** What the process of a launch has under one number; undefined when that is not open. */
-export function openUnder({ descriptors }: Launch, number: number, posix: Posix): Fd | undefined {
-  const source = descriptors.get(number) ?? (isOwnDescriptor(number) ? "closed" : number);
-  return source !== "closed" && posix.isOpen(source) ? source : undefined;
+export function openUnder(launch: Launch, number: number, posix: Posix): Fd | undefined {
+  const fd = descriptorAt(launch, number);
+  return posix.isOpen(fd) ? fd : undefined;
 }

@@ -6,11 +6,11 @@
  * a slow reader costs a bounded amount of memory and slows the writer at the other end.
  */
 
-import type { Duplex } from "node:stream";
 import type { TLSSocket } from "node:tls";
 import type { Clock, Timer } from "../../clock/index.ts";
 import type { Posix, SystemError } from "../../posix/index.ts";
 import type { TlsFacts } from "../handshake/facts.ts";
+import type { TlsParty } from "../handshake/party.ts";
 import { Program } from "./program.ts";
 import { Wire } from "./wire.ts";
 import type { Ends } from "./wire.ts";
@@ -30,16 +30,6 @@ const ERRORS = ["error", "_tlsError"];
 
 /** How long a peer may go on sending to a program that is gone, so that it gets what was sent to it. */
 const LINGER_MS = 10_000;
-
-/** One of the two parties of TLS: starts a handshake, judges the other party. */
-export interface TlsParty {
-  start(wire: Duplex): TLSSocket;
-  /** Why the other party is not accepted, once the handshake is done. */
-  verdict(socket: TLSSocket): string | undefined;
-  facts(socket: TLSSocket): TlsFacts;
-  /** A failure of the engine in a few words. */
-  describeError(error: unknown): string;
-}
 
 /** What the user decides about a tunnel. Times in milliseconds; undefined is without limit. */
 export interface TunnelSettings {

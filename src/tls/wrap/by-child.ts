@@ -17,7 +17,7 @@ import type { Launch, LinkContext, Outcome, Source } from "../../chain/index.ts"
 import type { EnvironmentEdit } from "../../net/index.ts";
 import type { Child, Fd, Posix, WaitStatus } from "../../posix/index.ts";
 import { parseTlsBlock, TLS_BLOCK_BYTES_MAX } from "../handshake/block.ts";
-import { admitPeer } from "./certificate-rules.ts";
+import { decideAboutPeer } from "./peer-admission.ts";
 import { peerOf } from "../handshake/facts.ts";
 import type { EngineChannel } from "../options.ts";
 import { openPipes } from "../tunnel/pipes.ts";
@@ -55,13 +55,13 @@ export async function secureByChild(
   const secured = withEnvironment(launch, [...privateEdits(launch.environment, plan), ...edits]);
   // Of this connection, not what the environment says of another.
   const peer = peerOf((name) => edits.find((edit) => edit.name === name)?.value);
-  const verdict = admitPeer(peer, plan, context);
-  if (verdict.kind === "refuse") return end(verdict.exitCode);
+  const admission = decideAboutPeer(peer, plan, context);
+  if (admission.kind === "refuse") return end(admission.exitCode);
   const attached = withDescriptors(secured, [
     [plan.ends.read, pipes.program.read],
     [plan.ends.write, pipes.program.write],
   ]);
-  return goOn({ ...withEnvironment(attached, verdict.edits), argv: verdict.argv ?? program });
+  return goOn({ ...withEnvironment(attached, admission.edits), argv: admission.words ?? program });
 }
 
 /** Have a child wait for the program to start TLS when it likes to. */

@@ -15,7 +15,7 @@ import type { Companion, Environment, Launch, LinkContext, Outcome } from "../..
 import { VariableError } from "../../net/index.ts";
 import { SystemError } from "../../posix/index.ts";
 import type { Fd, Posix } from "../../posix/index.ts";
-import { admitPeer } from "./certificate-rules.ts";
+import { decideAboutPeer } from "./peer-admission.ts";
 import type { EngineClient, RemoteTunnel } from "../engine/engine-client.ts";
 import type { EngineConfiguration } from "../engine/messages.ts";
 import { engineFor } from "../engine/start.ts";
@@ -72,13 +72,13 @@ export async function secureByEngine(
   const securing = await tunnel.secured;
   if (securing.kind === "failed") return end(securing.exitCode);
   const { facts } = securing;
-  const verdict = admitPeer(facts.peer, plan, context);
-  if (verdict.kind === "refuse") {
+  const admission = decideAboutPeer(facts.peer, plan, context);
+  if (admission.kind === "refuse") {
     tunnel.abort();
-    return end(verdict.exitCode);
+    return end(admission.exitCode);
   }
-  const edits = [...privateEdits(launch.environment, plan), ...tlsEdits(facts), ...verdict.edits];
-  const argv = verdict.argv ?? program;
+  const edits = [...privateEdits(launch.environment, plan), ...tlsEdits(facts), ...admission.edits];
+  const argv = admission.words ?? program;
   const secured = { ...withEnvironment(launch, edits), argv };
   return goOn(attach(secured, tunnel, plan, posix));
 }

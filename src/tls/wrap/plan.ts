@@ -6,6 +6,8 @@ import { UsageError } from "../../options/index.ts";
 import type { OptionsOf } from "../../options/index.ts";
 import { Configurations } from "../engine/configurations.ts";
 import type { EngineConfiguration } from "../engine/messages.ts";
+import type { AdmitPeer } from "../handshake/peer-rules.ts";
+import type { Posix } from "../../posix/index.ts";
 import { openParty } from "../handshake/party.ts";
 import type { MaterialFiles } from "../material/material-files.ts";
 import {
@@ -19,9 +21,10 @@ import type { EndNumbers } from "../tunnel/network.ts";
 import { tlscIoWords, tlsdIoWords } from "../option-words.ts";
 import { DEFAULT_HANDSHAKE_TIMEOUT_MS } from "../options.ts";
 import type {
-  CertificateRules,
+  CertificateRulesSource,
   EngineChannel,
   TLSC_OPTIONS,
+  TLSD_OPTIONS,
   TlscIoOptions,
   TlsdIoOptions,
   UCSPITLSD_OPTIONS,
@@ -42,18 +45,22 @@ export interface Plan {
   readonly ends: EndNumbers;
   readonly keepsVariables: boolean;
   readonly verbosity: number;
-  readonly rules: CertificateRules | undefined;
+  /** Rules about the certificates of clients. */
+  readonly admit: AdmitPeer | undefined;
   readonly configurations: Configurations;
   /** The words of the engine, up to the `--` before its operands. */
   engineWords(channel: EngineChannel): readonly string[];
 }
 
-type ServerOptions = OptionsOf<typeof UCSPITLSD_OPTIONS> & {
-  readonly certificateRules?: CertificateRules | undefined;
-};
+/** Rules about certificates by where they are kept. Nothing is read before the first decision. */
+export type OpenPeerRules = (source: CertificateRulesSource, posix: Posix) => AdmitPeer;
 
-/** s6-tlsd and s6-ucspitlsd. */
-export function serverPlan(name: string, options: ServerOptions, context: LinkContext): Plan {
+/** s6-ucspitlsd, which knows no rules. */
+export function serverPlan(
+  name: string,
+  options: OptionsOf<typeof UCSPITLSD_OPTIONS>,
+  context: LinkContext,
+): Plan {
   const loader = checked(serverLoader(options, context), context);
   return {
     name,
@@ -61,10 +68,22 @@ export function serverPlan(name: string, options: ServerOptions, context: LinkCo
     ends: { read: 0, write: 1 },
     keepsVariables: options.keepsVariables,
     verbosity: options.verbosity,
-    rules: options.certificateRules,
+    admit: undefined,
     configurations: new Configurations({ ...loader, ...context, hasNames: options.sni.level > 0 }),
     engineWords: (channel) => tlsdIoWords({ ...options, channel }),
   };
+}
+
+/** s6-tlsd: the same with rules about the certificates of clients. */
+export function ruledServerPlan(
+  name: string,
+  options: OptionsOf<typeof TLSD_OPTIONS>,
+  context: LinkContext,
+  open: OpenPeerRules,
+): Plan {
+  const { certificateRules } = options;
+  const admit = certificateRules && open(certificateRules, context.posix);
+  return { ...serverPlan(name, options, context), admit };
 }
 
 /** s6-tlsc and s6-ucspitlsc. Throws UsageError. */
@@ -82,7 +101,7 @@ export function clientPlan(
     ends: { read: readFd, write: writeFd },
     keepsVariables: options.keepsVariables,
     verbosity: options.verbosity,
-    rules: undefined,
+    admit: undefined,
     configurations: new Configurations({ ...loader, ...context, hasNames: false }),
     engineWords: (channel) => tlscIoWords({ ...options, channel }),
   };

@@ -1,77 +1,86 @@
 /**
- * Deciding about a client: rules, look-ups, rules by name; then the variables and the program it gets.
- * Answers at once where nothing has to be looked up. Whatever goes wrong keeps the client out.
+ * Deciding about a client: its address by the rules, look-ups, its name by the rules; then the variables
+ * and the program it gets. Answers at once where nothing has to be looked up. Whatever goes wrong refuses
+ * the client.
  */
 
-import type { Rules, Verdict } from "../../access/index.ts";
-import { end, EXIT, goOn, withEnvironment } from "../../chain/index.ts";
+import { ADMITTED_WITHOUT_RULES, decide } from "../../access/index.ts";
+import type { Admission, Admitted, Refused, Rules } from "../../access/index.ts";
+import { descriptorAt, end, EXIT, goOn, withEnvironment } from "../../chain/index.ts";
 import type { Launch, LinkContext, Outcome } from "../../chain/index.ts";
 import { deadlineAfter } from "../../clock/index.ts";
 import type { Deadline } from "../../clock/index.ts";
 import { formatIp, ucspiNames, unmapIp } from "../../net/index.ts";
 import type { EnvironmentEdit } from "../../net/index.ts";
-import { decodeBytes, encodeBytes, SystemError } from "../../posix/index.ts";
+import { encodeBytes, SystemError } from "../../posix/index.ts";
 import type { Fd } from "../../posix/index.ts";
 import { formatRefusal } from "../log.ts";
 import type { Refusal } from "../log.ts";
 import { recordRefusal } from "../refusals.ts";
-import type { Client, Findings } from "./client.ts";
-import { investigate, LookupRefusal } from "./lookups.ts";
+import type { Client, LookedUp } from "./client.ts";
+import { lookUp, LookupRefusal } from "./lookups.ts";
 import type { AccessOptions } from "./options.ts";
 
 /** All banners together may have this many bytes. */
 export const BANNER_BYTES_MAX = 512;
 
-/** One client at the door. */
-export interface Visit {
+/** One client to decide about. */
+export interface AdmissionRequest {
   readonly launch: Launch;
   readonly program: readonly string[];
   readonly client: Client;
   readonly options: AccessOptions;
-  /** Undefined: everybody may come in. */
+  /** Undefined: every client is admitted. */
   readonly rules: Rules | undefined;
   readonly context: LinkContext;
 }
 
-type Allowed = Verdict & { readonly kind: "allow" };
+/** What the rules say of the address where a name may still decide. */
+type Undenied = Admitted | Refused;
 
-const EVERYBODY: Allowed = { kind: "allow", edits: [], exec: undefined, rule: "" };
-
-export function admit(visit: Visit): Outcome | Promise<Outcome> {
-  const { client, options, rules, context } = visit;
+export function admit(request: AdmissionRequest): Outcome | Promise<Outcome> {
+  const { options, context } = request;
   const deadline = deadlineAfter(context.clock, options.timeoutMs);
-  const problem = prepareConnection(visit, deadline);
-  if (problem !== undefined) return problem;
-  const { address } = client.remote;
-  const verdict = rules?.checkIp(options.mapsIp4 ? unmapIp(address) : address) ?? EVERYBODY;
+  const failure = prepareConnection(request, deadline);
+  if (failure !== undefined) return failure;
+  const admission = decideByAddress(request);
   const looksUpNames = !options.noNames || options.isParanoid;
-  if (verdict.kind === "error") return distrust(visit, verdict);
-  if (verdict.kind === "deny") return refuse(visit, "rule", verdict.rule);
-  if (verdict.kind === "notFound" && !looksUpNames) return refuse(visit, "rule", "no rule matches");
-  if (!looksUpNames && !options.asksIdent && verdict.kind === "allow") {
-    const { localHost } = options;
-    return decide(visit, verdict, { localHost, remoteHost: undefined, remoteInfo: undefined });
+  if (admission.kind === "error") return failOnRules(request, admission.reason);
+  if (admission.kind === "refuse" && (admission.rule !== undefined || !looksUpNames)) {
+    return refuseByRules(request, admission);
   }
-  return lookUpAndDecide(visit, verdict, deadline, looksUpNames);
+  if (admission.kind === "admit" && !looksUpNames && !options.asksIdent) {
+    const { localHost } = options;
+    return serve(request, admission, { localHost, remoteHost: undefined, remoteInfo: undefined });
+  }
+  return lookUpAndDecide(request, admission, deadline, looksUpNames);
 }
 
-/** TCP_NODELAY and the banner; an outcome if the connection is no good. */
-function prepareConnection(visit: Visit, deadline: Deadline | undefined): Outcome | undefined {
-  const { launch, client, options, context } = visit;
-  const connection = connectionFd(launch);
+function decideByAddress({ client, options, rules, context }: AdmissionRequest): Admission {
+  if (rules === undefined) return ADMITTED_WITHOUT_RULES;
+  const { address } = client.remote;
+  return decide(rules.checkIp(options.mapsIp4 ? unmapIp(address) : address), context.posix);
+}
+
+/** Set TCP_NODELAY and write the banner; an outcome if the connection cannot be written to. */
+function prepareConnection(
+  { launch, client, options, context }: AdmissionRequest,
+  deadline: Deadline | undefined,
+): Outcome | undefined {
+  const connection = descriptorAt(launch, 1);
   try {
     if (options.noDelay) context.posix.setNoDelay(connection, true);
   } catch (error) {
     if (!(error instanceof SystemError)) throw error;
-    context.report(client.speaker, "warning", `unable to set TCP_NODELAY: ${error.message}`);
+    context.report(client.reporter, "warning", `unable to set TCP_NODELAY: ${error.message}`);
   }
   if (options.banners.length === 0) return undefined;
   try {
-    writeBanner(visit, connection, deadline);
+    writeBanner(options.banners.join(""), connection, deadline, context);
     return undefined;
   } catch (error) {
     if (!(error instanceof SystemError)) throw error;
-    context.report(client.speaker, "fatal", `unable to write banner: ${error.message}`);
+    context.report(client.reporter, "fatal", `unable to write banner: ${error.message}`);
     return end(EXIT.system);
   }
 }
@@ -80,9 +89,13 @@ function prepareConnection(visit: Visit, deadline: Deadline | undefined): Outcom
  * The banner is the first thing that goes into the connection and shorter than any socket's buffer, so
  * writing it does not wait; a connection that has a full buffer already waits until the deadline.
  */
-function writeBanner(visit: Visit, connection: Fd, deadline: Deadline | undefined): void {
-  const { posix } = visit.context;
-  let rest: Uint8Array = encodeBytes(visit.options.banners.join(""));
+function writeBanner(
+  banner: string,
+  connection: Fd,
+  deadline: Deadline | undefined,
+  { posix }: LinkContext,
+): void {
+  let rest: Uint8Array = encodeBytes(banner);
   while (rest.length > 0) {
     const timeoutMs = deadline?.remainingMs() ?? -1;
     if (posix.waitReady(connection, { writable: true }, timeoutMs) === undefined) {
@@ -92,124 +105,91 @@ function writeBanner(visit: Visit, connection: Fd, deadline: Deadline | undefine
   }
 }
 
-function connectionFd(launch: Launch): Fd {
-  const source = launch.descriptors.get(1);
-  return source === undefined || source === "closed" ? (1 as Fd) : source;
-}
-
 async function lookUpAndDecide(
-  visit: Visit,
-  verdict: Allowed | { readonly kind: "notFound" },
+  request: AdmissionRequest,
+  byAddress: Undenied,
   deadline: Deadline | undefined,
   looksUpNames: boolean,
 ): Promise<Outcome> {
-  const { client, options, context, launch } = visit;
+  const { client, options, context, launch } = request;
   const variables = (name: string): string | undefined => launch.environment.get(name);
-  const inquiry = { client, options, deadline, variables, context };
   try {
-    const findings = await investigate(inquiry, looksUpNames);
+    const lookedUp = await lookUp({ client, options, deadline, variables, context }, looksUpNames);
     if (options.hardTimeout && deadline?.hasPassed() === true) {
-      return refuse(visit, "name", "the time for look-ups is over", EXIT.timedOut);
+      return refuse(request, "name", "the time for look-ups is over", EXIT.timedOut);
     }
-    return decideByName(visit, verdict, findings);
+    return decideByName(request, byAddress, lookedUp);
   } catch (error) {
     if (!(error instanceof LookupRefusal)) throw error;
-    context.report(client.speaker, "fatal", error.message);
-    return refuse(visit, error.by, error.message, error.exitCode);
+    context.report(client.reporter, "fatal", error.message);
+    return refuse(request, error.by, error.message, error.exitCode);
   }
 }
 
-function decideByName(
-  visit: Visit,
-  verdict: Allowed | { readonly kind: "notFound" },
-  findings: Findings,
-): Outcome {
-  const { remoteHost } = findings;
-  if (visit.options.requiresName && remoteHost === undefined) {
-    return refuse(visit, "name", "no host name is known");
+function decideByName(request: AdmissionRequest, byAddress: Undenied, lookedUp: LookedUp): Outcome {
+  const { rules, options, context } = request;
+  const { remoteHost } = lookedUp;
+  if (options.requiresName && remoteHost === undefined) {
+    return refuse(request, "name", "no host name is known");
   }
-  if (verdict.kind === "allow") return decide(visit, verdict, findings);
-  if (remoteHost === undefined || visit.rules === undefined) {
-    return refuse(visit, "rule", "no rule matches the address, and no host name is known");
+  if (byAddress.kind === "admit") return serve(request, byAddress, lookedUp);
+  if (remoteHost === undefined || rules === undefined) {
+    return refuse(request, "rule", "no rule matches the address, and no host name is known");
   }
-  const byName = visit.rules.checkReverseDns(remoteHost);
-  switch (byName.kind) {
-    case "allow":
-      return decide(visit, byName, findings);
-    case "deny":
-      return refuse(visit, "rule", byName.rule);
-    case "notFound":
-      return refuse(visit, "rule", "no rule matches the address or the host name");
-    case "error":
-      return distrust(visit, byName);
-  }
+  const byName = decide(rules.checkReverseDns(remoteHost), context.posix);
+  if (byName.kind === "admit") return serve(request, byName, lookedUp);
+  if (byName.kind === "error") return failOnRules(request, byName.reason);
+  if (byName.rule !== undefined) return refuseByRules(request, byName);
+  return refuse(request, "rule", "no rule matches the address or the host name");
 }
 
-/** Come in. */
-function decide(visit: Visit, verdict: Allowed, findings: Findings): Outcome {
-  const { launch, program, client, options, context } = visit;
+/** Go on to the program, or to the rule's script. */
+function serve(request: AdmissionRequest, admitted: Admitted, lookedUp: LookedUp): Outcome {
+  const { launch, program, client, options, context } = request;
   if (options.verbosity >= 1) {
     const ip = formatIp(client.remote.address);
-    context.report(client.speaker, "info", `allow pid ${client.pid} ip ${ip}`);
+    context.report(client.reporter, "info", `allow pid ${client.pid} ip ${ip}`);
   }
-  const edits = [...verdict.edits, ...findingEdits(client.protocol, findings)];
-  const argv = verdict.exec === undefined ? program : scriptWords(verdict.exec);
-  return goOn({ ...withEnvironment(launch, edits), argv });
+  const edits = [...admitted.edits, ...editsOf(client.protocol, lookedUp)];
+  return goOn({ ...withEnvironment(launch, edits), argv: admitted.words ?? program });
 }
 
-/** What was found out overrides what a rule says under the same names; the unknown is removed. */
-function findingEdits(protocol: string, findings: Findings): EnvironmentEdit[] {
+/** What was looked up overrides what a rule sets under the same names; the unknown is removed. */
+function editsOf(protocol: string, lookedUp: LookedUp): EnvironmentEdit[] {
   const names = ucspiNames(protocol);
   return [
-    { name: names.remoteInfo, value: findings.remoteInfo },
-    { name: names.localHost, value: findings.localHost },
-    { name: names.remoteHost, value: findings.remoteHost },
+    { name: names.remoteInfo, value: lookedUp.remoteInfo },
+    { name: names.localHost, value: lookedUp.localHost },
+    { name: names.remoteHost, value: lookedUp.remoteHost },
   ];
 }
 
-/**
- * The words that run a rule's script. The same script gets the same array, which is what compiled
- * chains are remembered by.
- */
-function scriptWords(exec: Uint8Array): readonly string[] {
-  const script = decodeBytes(exec);
-  const known = SCRIPTS.get(script);
-  if (known !== undefined) return known;
-  const words = ["execlineb", "-c", script];
-  if (SCRIPTS.size >= SCRIPTS_MAX) SCRIPTS.clear();
-  SCRIPTS.set(script, words);
-  return words;
+/** The record of a refusal names the rule alone. */
+function refuseByRules(request: AdmissionRequest, { rule, reason }: Refused): Outcome {
+  return refuse(request, "rule", rule ?? reason);
 }
 
-const SCRIPTS = new Map<string, readonly string[]>();
-const SCRIPTS_MAX = 256;
-
-/** Stay out: silent at the client, and by default in the log too. */
+/** The client is told nothing, and by default the log neither. */
 function refuse(
-  visit: Visit,
+  { client, options, context }: AdmissionRequest,
   by: Refusal["by"],
   reason: string,
   exitCode: number = EXIT.refused,
 ): Outcome {
-  const { client, options, context } = visit;
   const { remote, local } = client;
   if (options.verbosity >= 2) {
     const ip = formatIp(remote.address);
-    context.report(client.speaker, "info", `deny pid ${client.pid} ip ${ip}`);
+    context.report(client.reporter, "info", `deny pid ${client.pid} ip ${ip}`);
   }
   if (options.refusals !== undefined) {
     const record = formatRefusal({ remote, local, by, reason }, options.refusals);
-    recordRefusal(record, options.refusals, client.speaker, context);
+    recordRefusal(record, options.refusals, client.reporter, context);
   }
   return end(exitCode);
 }
 
-/** Rules that cannot be read let nobody in. */
-function distrust(visit: Visit, verdict: Verdict & { readonly kind: "error" }): Outcome {
-  const { posix, report } = visit.context;
-  const { why, rule, code } = verdict;
-  const text = code === undefined ? why : `${why}: ${posix.strerror(code)}`;
-  report(visit.client.speaker, "fatal", rule === undefined ? text : `${text} (rule ${rule})`);
-  refuse(visit, "error", text);
-  return end(EXIT.system);
+/** Rules that cannot be used admit nobody. */
+function failOnRules(request: AdmissionRequest, reason: string): Outcome {
+  request.context.report(request.client.reporter, "fatal", reason);
+  return refuse(request, "error", reason, EXIT.system);
 }

@@ -1,5 +1,6 @@
 /** The option table of s6-tcpserver-access (networking.md, section 7). */
 
+import type { RulesSource } from "../../access/index.ts";
 import {
   choice,
   flag,
@@ -12,12 +13,6 @@ import {
 } from "../../options/index.ts";
 import type { OptionsOf } from "../../options/index.ts";
 import { REFUSALS } from "../shared-options.ts";
-
-/** Where rules are read from. */
-export interface RulesSource {
-  readonly kind: "directory" | "cdb";
-  readonly path: string;
-}
 
 export const ACCESS_OPTIONS = {
   verbosity: value(
@@ -68,13 +63,13 @@ export const ACCESS_OPTIONS = {
       short: "i",
       argument: "rulesdir",
       help: "admit clients by the rules in this directory",
-      next: (_, path) => ({ kind: "directory", path }),
+      next: (_, path) => ({ directory: path }),
     },
     {
       short: "x",
       argument: "rulesfile",
       help: "admit clients by the rules in this CDB file; the last of -i and -x counts",
-      next: (_, path) => ({ kind: "cdb", path }),
+      next: (_, path) => ({ cdb: path }),
     },
   ]),
   hardTimeout: flag({

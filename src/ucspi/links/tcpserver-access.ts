@@ -1,7 +1,7 @@
 /** s6-tcpserver-access: decide about a client before the program sees it (networking.md, section 7). */
 
-import { CdbRules, DirectoryRules } from "../../access/index.ts";
-import type { Rules } from "../../access/index.ts";
+import { openRules, rulesPath } from "../../access/index.ts";
+import type { Rules, RulesSource } from "../../access/index.ts";
 import { defineLink, end, EXIT, goOn, withEnvironment } from "../../chain/index.ts";
 import type { Launch, LinkContext, LinkWords, Outcome } from "../../chain/index.ts";
 import { VariableError } from "../../net/index.ts";
@@ -23,8 +23,8 @@ export const tcpserverAccess = defineLink({
   reach: "identity",
   describe: ({ options }) => [
     options.rules === undefined
-      ? "admits everybody: there are no rules"
-      : `admits clients by the rules in ${options.rules.path}, and may set what these say`,
+      ? "admits every client: there are no rules"
+      : `admits clients by the rules in ${rulesPath(options.rules)}, and may set what these say`,
   ],
   preview: (launch, { options, program }) => goOn(preview(launch, options, program)),
   run(launch, words, context) {
@@ -54,22 +54,20 @@ function receive(launch: Launch, words: Words, context: LinkContext): Outcome | 
 /** Opened rules by the words that name them: a server opens them once for all its connections. */
 const OPENED = new WeakMap<Words, Rules>();
 
-function rulesOf(words: Words, { posix, report }: LinkContext): Rules | undefined {
+function rulesOf(words: Words, context: LinkContext): Rules | undefined {
   const source = words.options.rules;
   if (source === undefined) return undefined;
   const known = OPENED.get(words);
   if (known !== undefined) return known;
-  const { kind, path } = source;
-  if (
-    kind === "directory" &&
-    words.options.verbosity >= 1 &&
-    posix.fileVersion(path) === "ENOENT"
-  ) {
-    report(NAME, "warning", `there is no directory ${path}: nobody will be admitted`);
-  }
-  const rules = kind === "cdb" ? new CdbRules(posix, path) : new DirectoryRules(posix, path);
+  if (words.options.verbosity >= 1) warnOfNoDirectory(source, context);
+  const rules = openRules(source, context.posix);
   OPENED.set(words, rules);
   return rules;
+}
+
+function warnOfNoDirectory(source: RulesSource, { posix, report }: LinkContext): void {
+  if (!("directory" in source) || posix.fileVersion(source.directory) !== "ENOENT") return;
+  report(NAME, "warning", `there is no directory ${source.directory}: nobody will be admitted`);
 }
 
 function preview(launch: Launch, options: AccessOptions, program: readonly string[]): Launch {

@@ -2,10 +2,10 @@
 
 import fc from "fast-check";
 import { expect, test } from "vitest";
-import { FakeClock } from "../support/fake-clock.ts";
-import { ConnectionServer } from "../../src/ucspi/connection-server.ts";
-import type { Connection, Serving } from "../../src/ucspi/connection.ts";
-import { FakeKernel } from "./fake-kernel.ts";
+import { FakeClock } from "../../support/fake-clock.ts";
+import { ConnectionServer } from "../../../src/ucspi/serving/connection-server.ts";
+import type { Connection, Serving } from "../../../src/ucspi/serving/connection.ts";
+import { FakeKernel } from "../fake-kernel.ts";
 
 type Step =
   | { readonly do: "come"; readonly ip: string }

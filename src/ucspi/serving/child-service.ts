@@ -3,7 +3,7 @@
  * with the connection on its descriptors 0 and 1, and waits for it.
  */
 
-import { Children, EXIT, Spawner } from "../chain/index.ts";
+import { Children, EXIT, Spawner } from "../../chain/index.ts";
 import type {
   Companion,
   Environment,
@@ -14,10 +14,10 @@ import type {
   Spawned,
   SpawnerOptions,
   SpawnResult,
-} from "../chain/index.ts";
-import { formatIp, tcpLocalEdits, tcpPeerEdits } from "../net/index.ts";
-import { SystemError } from "../posix/index.ts";
-import type { WaitStatus } from "../posix/index.ts";
+} from "../../chain/index.ts";
+import { formatIp, tcpLocalEdits, tcpPeerEdits } from "../../net/index.ts";
+import { SystemError } from "../../posix/index.ts";
+import type { WaitStatus } from "../../posix/index.ts";
 import type { Connection, Service, Serving } from "./connection.ts";
 
 /** Failures to make a process that pass by themselves when something else ends. */
@@ -160,7 +160,7 @@ class ChildService {
       .with(tcpPeerEdits(remote, number))
       .with(admission?.edits ?? []);
     const descriptors = new Map<number, Source>(this.#inherited).set(0, fd).set(1, fd);
-    const argv = admission?.argv ?? this.#launch.argv;
+    const argv = admission?.words ?? this.#launch.argv;
     return { ...this.#launch, argv, environment, descriptors, connection: serving };
   }
 

@@ -1,8 +1,9 @@
 /** One accepted connection, as the server knows it before anyone serves it. */
 
-import type { ServedConnection } from "../chain/index.ts";
-import type { EnvironmentEdit, Endpoint } from "../net/index.ts";
-import type { Fd, WaitStatus } from "../posix/index.ts";
+import type { Admitted } from "../../access/index.ts";
+import type { ServedConnection } from "../../chain/index.ts";
+import type { Endpoint } from "../../net/index.ts";
+import type { Fd, WaitStatus } from "../../posix/index.ts";
 
 export interface Connection {
   /** The accepted socket, blocking and close-on-exec; whoever serves it closes it. */
@@ -14,15 +15,8 @@ export interface Connection {
   readonly address: string;
   /** How many connections from that address were alive before this one. */
   readonly number: number;
-  /** What the rule that admitted it says, where the server itself has asked rules. */
-  readonly admission?: Admission;
-}
-
-export interface Admission {
-  readonly rule: string;
-  readonly edits: readonly EnvironmentEdit[];
-  /** The words to run in place of the chain's. */
-  readonly argv: readonly string[] | undefined;
+  /** The decision to serve it, where the server itself has asked rules. */
+  readonly admission?: Admitted;
 }
 
 /** How the serving of a connection is told to the server. Calls after the first `end` do nothing. */

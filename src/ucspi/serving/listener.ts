@@ -3,9 +3,9 @@
  * without a busy loop when the system is out of descriptors or memory.
  */
 
-import type { Clock, Timer } from "../clock/index.ts";
-import { SystemError } from "../posix/index.ts";
-import type { Accepted, Fd, Posix, Watch } from "../posix/index.ts";
+import type { Clock, Timer } from "../../clock/index.ts";
+import { SystemError } from "../../posix/index.ts";
+import type { Accepted, Fd, Posix, Watch } from "../../posix/index.ts";
 
 /** The most connections taken in one turn of the event loop, so that nothing else waits long. */
 const BATCH_MAX = 8;

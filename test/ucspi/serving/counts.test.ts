@@ -1,6 +1,6 @@
 import fc from "fast-check";
 import { expect, test } from "vitest";
-import { ConnectionCounts } from "../../src/ucspi/counts.ts";
+import { ConnectionCounts } from "../../../src/ucspi/serving/counts.ts";
 
 test("counts are kept by address and in all", () => {
   const counts = new ConnectionCounts();

@@ -1,13 +1,13 @@
 import { describe, expect, test } from "vitest";
-import { defineLink, end, Environment, goOn } from "../../src/chain/index.ts";
-import type { Launch, Link, Outcome } from "../../src/chain/index.ts";
-import { splitBlock } from "../../src/posix/index.ts";
-import type { SpawnRequest, WaitStatus } from "../../src/posix/index.ts";
-import { childService } from "../../src/ucspi/child-service.ts";
-import type { Connection, Serving } from "../../src/ucspi/connection.ts";
-import { fakeWorld, settled } from "./fake-context.ts";
-import { SERVER_PID, socketAddress } from "./fake-kernel.ts";
-import { fromSocketAddress } from "../../src/net/index.ts";
+import { defineLink, end, Environment, goOn } from "../../../src/chain/index.ts";
+import type { Launch, Link, Outcome } from "../../../src/chain/index.ts";
+import { splitBlock } from "../../../src/posix/index.ts";
+import type { SpawnRequest, WaitStatus } from "../../../src/posix/index.ts";
+import { childService } from "../../../src/ucspi/serving/child-service.ts";
+import type { Connection, Serving } from "../../../src/ucspi/serving/connection.ts";
+import { fakeWorld, settled } from "../fake-context.ts";
+import { SERVER_PID, socketAddress } from "../fake-kernel.ts";
+import { fromSocketAddress } from "../../../src/net/index.ts";
 
 /** What the service told about one connection. */
 class Account implements Serving {

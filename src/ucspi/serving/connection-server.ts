@@ -3,11 +3,11 @@
  * and keeps account of it until it is over. What serving means is the service's business.
  */
 
-import type { Clock, Timer } from "../clock/index.ts";
-import { formatIp, fromSocketAddress } from "../net/index.ts";
-import type { Endpoint } from "../net/index.ts";
-import { SystemError } from "../posix/index.ts";
-import type { Accepted, Fd, Posix, WaitStatus } from "../posix/index.ts";
+import type { Clock, Timer } from "../../clock/index.ts";
+import { formatIp, fromSocketAddress } from "../../net/index.ts";
+import type { Endpoint } from "../../net/index.ts";
+import { SystemError } from "../../posix/index.ts";
+import type { Accepted, Fd, Posix, WaitStatus } from "../../posix/index.ts";
 import type { Connection, Service, Serving } from "./connection.ts";
 import { ConnectionCounts } from "./counts.ts";
 import { Listener } from "./listener.ts";

@@ -1,10 +1,10 @@
 import { describe, expect, test } from "vitest";
-import { FakeClock } from "../support/fake-clock.ts";
-import type { Fd, WaitStatus } from "../../src/posix/index.ts";
-import { ConnectionServer } from "../../src/ucspi/connection-server.ts";
-import type { ConnectionServerOptions } from "../../src/ucspi/connection-server.ts";
-import type { Connection, Serving } from "../../src/ucspi/connection.ts";
-import { FakeKernel, SERVER_PID, socketAddress } from "./fake-kernel.ts";
+import { FakeClock } from "../../support/fake-clock.ts";
+import type { Fd, WaitStatus } from "../../../src/posix/index.ts";
+import { ConnectionServer } from "../../../src/ucspi/serving/connection-server.ts";
+import type { ConnectionServerOptions } from "../../../src/ucspi/serving/connection-server.ts";
+import type { Connection, Serving } from "../../../src/ucspi/serving/connection.ts";
+import { FakeKernel, SERVER_PID, socketAddress } from "../fake-kernel.ts";
 
 const DONE: WaitStatus = { kind: "exited", exitCode: 0 };
 

@@ -1,7 +1,7 @@
 import { describe, expect, test } from "vitest";
-import { FakeClock } from "../support/fake-clock.ts";
-import { Listener } from "../../src/ucspi/listener.ts";
-import { FakeKernel } from "./fake-kernel.ts";
+import { FakeClock } from "../../support/fake-clock.ts";
+import { Listener } from "../../../src/ucspi/serving/listener.ts";
+import { FakeKernel } from "../fake-kernel.ts";
 
 function listen({ room = Infinity } = {}) {
   const kernel = new FakeKernel();

@@ -1,10 +1,10 @@
 /** Serves each connection with a JavaScript function, in this process, on a net.Socket. */
 
 import { Socket } from "node:net";
-import { tcpServerEdits } from "../net/index.ts";
-import type { Endpoint, EnvironmentEdit } from "../net/index.ts";
-import type { Pid, Posix, WaitStatus } from "../posix/index.ts";
-import type { Secured, TlsAcceptor, TlsFacts } from "../tls/index.ts";
+import { tcpServerEdits } from "../../net/index.ts";
+import type { Endpoint, EnvironmentEdit } from "../../net/index.ts";
+import type { Pid, Posix, WaitStatus } from "../../posix/index.ts";
+import type { Secured, TlsAcceptor, TlsFacts } from "../../tls/index.ts";
 import type { Connection, Service, Serving } from "./connection.ts";
 
 /** A connection as a handler sees it. */

@@ -1,10 +1,60 @@
 /**
- * Watches over the addon's private epoll descriptor: one call from C brings a batch of ready
+ * Descriptors in the event loop. Watches go over the addon's private epoll descriptor: one call from C brings a batch of ready
  * descriptors, which is dealt out here. A watch that an earlier one of the same batch closed or
  * paused is not called.
  */
-import type { Addon } from "./native-addon.ts";
-import { errnoOf, type Fd, type Interest, type Readiness, type Watch } from "./posix.ts";
+import { errnoOf, type Fd } from "./kernel.ts";
+
+/** What a watched descriptor is ready for. `hangup` covers POLLHUP and POLLERR. */
+export interface Readiness {
+  readonly readable: boolean;
+  readonly writable: boolean;
+  readonly hangup: boolean;
+}
+
+/**
+ * What a watch waits for. A hangup is told along with anything else that is waited for; `hangup` alone
+ * waits for nothing but that.
+ */
+export interface Interest {
+  readonly readable?: boolean;
+  readonly writable?: boolean;
+  readonly hangup?: boolean;
+}
+
+/** A descriptor in the event loop. Closing it does not close the descriptor. */
+export interface Watch {
+  /** Change what is waited for; nothing pauses the watch (it then no longer keeps the loop alive). */
+  update(interest: Interest): void;
+  close(): void;
+}
+
+/** `keepsAlive` is true unless given. */
+export interface WatchOptions {
+  readonly keepsAlive?: boolean;
+}
+
+/** The call that puts a descriptor into the event loop. */
+export interface EventLoop {
+  /**
+   * Watch a descriptor in the event loop, level-triggered. The watch keeps the loop alive while it
+   * waits for something, unless `keepsAlive` is false. `ready` must not throw.
+   */
+  watch(
+    fd: Fd,
+    interest: Interest,
+    ready: (readiness: Readiness) => void,
+    options?: WatchOptions,
+  ): Watch;
+}
+
+/** What C exports for this family (`native/`). */
+export interface EventLoopAddon {
+  watchStart(dispatch: (count: number) => void, events: Float64Array): void;
+  watchAdd(fd: number, interest: number, token: number, keepsAlive: boolean): void;
+  watchModify(fd: number, interest: number, token: number): void;
+  watchRemove(fd: number, keepsAlive: boolean): void;
+}
 
 /** What the C side fills at most at a time (BATCH_MAX in native/watch.c). */
 const BATCH_MAX = 128;
@@ -27,15 +77,15 @@ function interestBits({ readable = false, writable = false, hangup = false }: In
 }
 
 /** All watches of one environment. */
-export class Watcher {
-  readonly #addon: Addon;
+export class Watcher implements EventLoop {
+  readonly #addon: EventLoopAddon;
   readonly #events = new Float64Array(2 * BATCH_MAX);
   readonly #byToken = new Map<number, NativeWatch>();
   readonly #byFd = new Map<Fd, NativeWatch>();
   #isStarted = false;
   #lastToken = 0;
 
-  constructor(addon: Addon) {
+  constructor(addon: EventLoopAddon) {
     this.#addon = addon;
   }
 
@@ -43,7 +93,7 @@ export class Watcher {
     fd: Fd,
     interest: Interest,
     ready: (readiness: Readiness) => void,
-    keepsAlive: boolean,
+    { keepsAlive = true }: WatchOptions = {},
   ): Watch {
     if (!this.#isStarted) {
       this.#addon.watchStart((count) => this.#dispatch(count), this.#events);
@@ -91,14 +141,14 @@ interface Watched {
 }
 
 class NativeWatch implements Watch {
-  readonly #addon: Addon;
+  readonly #addon: EventLoopAddon;
   readonly #watched: Watched;
   #interest = 0;
   #means: Means = "none";
   #immediate: NodeJS.Immediate | undefined;
   #isClosed = false;
 
-  constructor(addon: Addon, watched: Watched) {
+  constructor(addon: EventLoopAddon, watched: Watched) {
     this.#addon = addon;
     this.#watched = watched;
   }
