@@ -38,7 +38,7 @@ export class SharedSignals implements Signals {
     if (known !== undefined) return known;
     const handlers: Heard["handlers"] = new Set();
     const stop = this.#source.on([name], () => {
-      for (const { handler } of [...handlers]) handler(name);
+      for (const entry of [...handlers]) if (handlers.has(entry)) entry.handler(name);
     });
     const heard = { handlers, stop };
     this.#heard.set(name, heard);
