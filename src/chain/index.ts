@@ -1,11 +1,11 @@
 export { become } from "./become.ts";
-export { Children } from "./children.ts";
 export { Chains } from "./chains.ts";
 export type { ChainResult, ChainsOptions, LinkFinder, Stage } from "./chains.ts";
 export { Environment } from "./environment.ts";
 export { execFailureCode, EXIT } from "./exit.ts";
 export { initialLaunch } from "./inherit.ts";
 export {
+  abandon,
   descriptorAt,
   withCompanion,
   withDescriptors,
@@ -19,5 +19,13 @@ export type { Link, LinkContext, LinkWords, Outcome, Reach } from "./link.ts";
 export { isOwnDescriptor } from "./own-descriptors.ts";
 export { candidateFiles } from "./search.ts";
 export { Spawner } from "./spawn.ts";
-export type { Failed, Spawned, SpawnerOptions, SpawnResult } from "./spawn.ts";
+export type {
+  Ended,
+  Failed,
+  Fate,
+  Prepared,
+  Spawned,
+  SpawnerOptions,
+  SpawnResult,
+} from "./spawn.ts";
 export { isUsageError, reportUsage } from "./usage.ts";

@@ -42,6 +42,14 @@ export interface Launch {
   /** Accumulated over the chain; `changedBy` is the link to name when the kernel refuses. */
   readonly identity?: Identity & { readonly changedBy: string };
   readonly session?: Session;
+  /**
+   * Where the process begins: a path, or an open directory. It is entered before the identity changes,
+   * with the rights of whoever makes the process, as `cd` before `s6-setuidgid` does. A link that sets
+   * it has the reach `identity`, so that behind `s6-setuidgid` it runs with the new rights.
+   */
+  readonly directory?: string | Fd;
+  /** The permission bits that files it makes will not have. */
+  readonly umask?: number;
   /** What lives beside the process, in the order of the links that asked for it. */
   readonly companions?: readonly Companion[];
   /** Set by a server of ours, for the links that run in it. */

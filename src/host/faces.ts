@@ -31,9 +31,7 @@ export function guard({ posix, clock, signals }: Faces, fault: (error: unknown) 
     };
   }
   return {
-    posix: withWatch(posix, (fd, interest, ready, options) =>
-      posix.watch(fd, interest, guarded(ready), options),
-    ),
+    posix: withWatch(posix, (fd, interest, ready) => posix.watch(fd, interest, guarded(ready))),
     clock: {
       monotonicMs: () => clock.monotonicMs(),
       realtimeNs: () => clock.realtimeNs(),

@@ -71,7 +71,8 @@ export class Outlet {
       this.#stopWatching();
       writable();
     };
-    this.#watch = this.#posix.watch(fd, { writable: true }, ready, { keepsAlive: false });
+    this.#watch = this.#posix.watch(fd, { writable: true }, ready);
+    this.#watch.keepAlive(false);
   }
 
   /** Wait until there is room, at most this long; false when there is none by then. */

@@ -1,7 +1,7 @@
 /** Who this process is and what it may use: all its threads alike. */
 
 import { cString, type CString } from "./bytes.ts";
-import type { Gid, Uid } from "./kernel.ts";
+import type { Fd, Gid, Uid } from "./kernel.ts";
 import { resourceNumber } from "./native-plan.ts";
 
 /** The user, group and supplementary groups of a process; an absent part is left as it is. */
@@ -45,6 +45,8 @@ export interface Attributes {
   /** umask(2): set it and return the one before. */
   umask(mask: number): number;
   chdir(directory: string): void;
+  /** fchdir(2): to the directory that is open as `fd`, whatever it is called by now. */
+  chdirTo(fd: Fd): void;
 }
 
 /** What C exports for this family (`native/`). */
@@ -60,6 +62,7 @@ export interface AttributesAddon {
   setrlimit(resource: number, soft: number, hard: number): void;
   umask(mask: number): number;
   chdir(directory: CString): void;
+  chdirTo(fd: number): void;
 }
 
 /**
@@ -112,6 +115,11 @@ export function nativeAttributes(addon: AttributesAddon, directoryChanged: () =>
 
     chdir(directory: string): void {
       addon.chdir(cString(directory));
+      directoryChanged();
+    },
+
+    chdirTo(fd: Fd): void {
+      addon.chdirTo(fd);
       directoryChanged();
     },
   };

@@ -26,34 +26,27 @@ export interface Interest {
 export interface Watch {
   /** Change what is waited for; nothing pauses the watch (it then no longer keeps the loop alive). */
   update(interest: Interest): void;
+  /** Does it keep the loop alive while it waits? It does unless it is told otherwise. */
+  keepAlive(isWanted: boolean): void;
   close(): void;
-}
-
-/** `keepsAlive` is true unless given. */
-export interface WatchOptions {
-  readonly keepsAlive?: boolean;
 }
 
 /** The call that puts a descriptor into the event loop. */
 export interface EventLoop {
   /**
    * Watch a descriptor in the event loop, level-triggered. The watch keeps the loop alive while it
-   * waits for something, unless `keepsAlive` is false. `ready` must not throw.
+   * waits for something. `ready` must not throw.
    */
-  watch(
-    fd: Fd,
-    interest: Interest,
-    ready: (readiness: Readiness) => void,
-    options?: WatchOptions,
-  ): Watch;
+  watch(fd: Fd, interest: Interest, ready: (readiness: Readiness) => void): Watch;
 }
 
 /** What C exports for this family (`native/`). */
 export interface EventLoopAddon {
   watchStart(dispatch: (count: number) => void, events: Float64Array): void;
-  watchAdd(fd: number, interest: number, token: number, keepsAlive: boolean): void;
+  watchAdd(fd: number, interest: number, token: number): void;
   watchModify(fd: number, interest: number, token: number): void;
-  watchRemove(fd: number, keepsAlive: boolean): void;
+  watchRemove(fd: number): void;
+  watchKeepAlive(isWanted: 0 | 1): void;
 }
 
 /** What the C side fills at most at a time (BATCH_MAX in native/watch.c). */
@@ -84,27 +77,21 @@ export class Watcher implements EventLoop {
   readonly #byFd = new Map<Fd, NativeWatch>();
   #isStarted = false;
   #lastToken = 0;
+  /** How many watches keep the loop alive. */
+  #keeping = 0;
 
   constructor(addon: EventLoopAddon) {
     this.#addon = addon;
   }
 
-  watch(
-    fd: Fd,
-    interest: Interest,
-    ready: (readiness: Readiness) => void,
-    { keepsAlive = true }: WatchOptions = {},
-  ): Watch {
+  watch(fd: Fd, interest: Interest, ready: (readiness: Readiness) => void): Watch {
     if (!this.#isStarted) {
       this.#addon.watchStart((count) => this.#dispatch(count), this.#events);
       this.#isStarted = true;
     }
     const token = ++this.#lastToken;
-    const watch = new NativeWatch(this.#addon, {
-      fd,
-      token,
-      keepsAlive,
-      ready,
+    const watch = new NativeWatch(this.#addon, fd, token, ready, {
+      keeps: (change) => this.#keep(change),
       closed: () => {
         this.#byToken.delete(token);
         if (this.#byFd.get(fd) === watch) this.#byFd.delete(fd);
@@ -121,6 +108,12 @@ export class Watcher implements EventLoop {
     this.#byFd.get(fd)?.close();
   }
 
+  #keep(change: 1 | -1): void {
+    this.#keeping += change;
+    if (this.#keeping === 0) this.#addon.watchKeepAlive(0);
+    else if (this.#keeping === 1 && change === 1) this.#addon.watchKeepAlive(1);
+  }
+
   #dispatch(count: number): void {
     for (let i = 0; i < count; i++) {
       const token = this.#events[2 * i] ?? 0;
@@ -132,25 +125,37 @@ export class Watcher implements EventLoop {
 /** What the kernel does for a watch: nothing, wait in epoll, or (regular files) not even that. */
 type Means = "none" | "epoll" | "immediate";
 
-interface Watched {
-  readonly fd: Fd;
-  readonly token: number;
-  readonly keepsAlive: boolean;
-  ready(readiness: Readiness): void;
+/** What the whole loop is told of a watch. */
+interface WatchEvents {
+  /** One more or one less keeps the loop alive. */
+  keeps(change: 1 | -1): void;
   closed(): void;
 }
 
 class NativeWatch implements Watch {
   readonly #addon: EventLoopAddon;
-  readonly #watched: Watched;
+  readonly #fd: Fd;
+  readonly #token: number;
+  readonly #ready: (readiness: Readiness) => void;
+  readonly #events: WatchEvents;
   #interest = 0;
   #means: Means = "none";
+  #keepsAlive = true;
   #immediate: NodeJS.Immediate | undefined;
   #isClosed = false;
 
-  constructor(addon: EventLoopAddon, watched: Watched) {
+  constructor(
+    addon: EventLoopAddon,
+    fd: Fd,
+    token: number,
+    ready: (readiness: Readiness) => void,
+    events: WatchEvents,
+  ) {
     this.#addon = addon;
-    this.#watched = watched;
+    this.#fd = fd;
+    this.#token = token;
+    this.#ready = ready;
+    this.#events = events;
   }
 
   update(interest: Interest): void {
@@ -161,36 +166,44 @@ class NativeWatch implements Watch {
     this.#interest = bits;
   }
 
+  keepAlive(isWanted: boolean): void {
+    if (this.#keepsAlive === isWanted) return;
+    this.#keepsAlive = isWanted;
+    if (this.#means === "epoll") this.#events.keeps(isWanted ? 1 : -1);
+    if (isWanted) this.#immediate?.ref();
+    else this.#immediate?.unref();
+  }
+
   close(): void {
     if (this.#isClosed) return;
     this.update({});
     this.#isClosed = true;
-    this.#watched.closed();
+    this.#events.closed();
   }
 
   deliver(bits: number): void {
     const wanted = bits & (this.#interest | HANGUP);
-    if (this.#interest !== 0 && wanted !== 0) this.#watched.ready(readinessOf(wanted));
+    if (this.#interest !== 0 && wanted !== 0) this.#ready(readinessOf(wanted));
   }
 
   /** A descriptor without interest leaves the set: epoll would still report a hangup. */
   #tellKernel(bits: number): void {
-    const { fd, token, keepsAlive } = this.#watched;
     if (bits === 0) {
-      this.#addon.watchRemove(fd, keepsAlive);
       this.#means = "none";
+      if (this.#keepsAlive) this.#events.keeps(-1);
+      this.#addon.watchRemove(this.#fd);
     } else if (this.#means === "epoll") {
-      this.#addon.watchModify(fd, bits, token);
+      this.#addon.watchModify(this.#fd, bits, this.#token);
     } else {
       this.#add(bits);
     }
   }
 
   #add(bits: number): void {
-    const { fd, token, keepsAlive } = this.#watched;
     try {
-      this.#addon.watchAdd(fd, bits, token, keepsAlive);
+      this.#addon.watchAdd(this.#fd, bits, this.#token);
       this.#means = "epoll";
+      if (this.#keepsAlive) this.#events.keeps(1);
     } catch (error) {
       if (errnoOf(error) !== "EPERM") throw error;
       this.#means = "immediate"; // a regular file, which poll(2) too calls always ready
@@ -201,7 +214,7 @@ class NativeWatch implements Watch {
   #scheduleIf(isWanted: boolean): void {
     if (this.#immediate !== undefined) clearImmediate(this.#immediate);
     this.#immediate = isWanted ? setImmediate(() => this.#deliverAgain()) : undefined;
-    if (!this.#watched.keepsAlive) this.#immediate?.unref();
+    if (!this.#keepsAlive) this.#immediate?.unref();
   }
 
   #deliverAgain(): void {

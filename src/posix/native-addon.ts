@@ -8,8 +8,10 @@ import type { EventLoopAddon } from "./event-loop.ts";
 import type { FilesAddon } from "./files.ts";
 import type { AttributesAddon } from "./attributes.ts";
 import { SystemError } from "./kernel.ts";
+import type { LocksAddon } from "./locks.ts";
 import type { NamesAddon } from "./names.ts";
 import { packageRoot } from "./package-root.ts";
+import type { PathsAddon } from "./paths.ts";
 import type { OutputAddon } from "./output.ts";
 import type { ProcessesAddon } from "./processes.ts";
 import type { SocketsAddon } from "./sockets.ts";
@@ -24,6 +26,8 @@ export interface Addon
     DescriptorsAddon,
     OutputAddon,
     FilesAddon,
+    PathsAddon,
+    LocksAddon,
     SocketsAddon,
     EventLoopAddon,
     NamesAddon,

@@ -6,7 +6,9 @@ import { Watcher } from "./event-loop.ts";
 import { nativeFiles } from "./files.ts";
 import { nativeAttributes } from "./attributes.ts";
 import { loadAddon, type Addon } from "./native-addon.ts";
+import { nativeLocks } from "./locks.ts";
 import { nativeNames } from "./names.ts";
+import { nativePaths } from "./paths.ts";
 import { nativeOutput } from "./output.ts";
 import type { Posix } from "./posix.ts";
 import { nativeProcesses } from "./processes.ts";
@@ -30,8 +32,10 @@ function nativePosix(addon: Addon): Posix {
     ...nativeDescriptors(addon, (fd) => watcher.forget(fd)),
     ...nativeOutput(addon),
     ...nativeFiles(addon),
+    ...nativePaths(addon),
+    ...nativeLocks(addon),
     ...nativeSockets(addon),
-    watch: (fd, interest, ready, options) => watcher.watch(fd, interest, ready, options),
+    watch: (fd, interest, ready) => watcher.watch(fd, interest, ready),
     ...nativeNames(addon),
     ...nativeClocks(addon),
   };

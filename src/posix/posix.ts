@@ -13,19 +13,22 @@ import type { Descriptors } from "./descriptors.ts";
 import type { EventLoop } from "./event-loop.ts";
 import type { Files } from "./files.ts";
 import type { Attributes } from "./attributes.ts";
+import type { Locks } from "./locks.ts";
 import type { Names } from "./names.ts";
+import type { Paths } from "./paths.ts";
 import type { Output } from "./output.ts";
 import type { Processes } from "./processes.ts";
 import type { Sockets } from "./sockets.ts";
 import type { Spawn } from "./spawn.ts";
 
 export { WRITEV_BUFFERS_MAX } from "./descriptors.ts";
-export type { OpenMode } from "./descriptors.ts";
+export type { OpenMode, OpenOptions } from "./descriptors.ts";
 export type { Interest, Readiness, Watch } from "./event-loop.ts";
-export type { FileVersion } from "./files.ts";
+export type { DirectoryEntry, EntryKind, FileVersion, Owner } from "./files.ts";
 export type { Identity, Limit, Resource } from "./attributes.ts";
 export { errnoOf, SystemError } from "./kernel.ts";
 export type { Fd, Gid, Pid, Uid } from "./kernel.ts";
+export type { LockKind, LockOwner } from "./locks.ts";
 export type { Account, Group } from "./names.ts";
 export type { DescriptorKind } from "./output.ts";
 export type { WaitStatus } from "./processes.ts";
@@ -42,6 +45,8 @@ export interface Posix
     Descriptors,
     Output,
     Files,
+    Paths,
+    Locks,
     Sockets,
     EventLoop,
     Names,

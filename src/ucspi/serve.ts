@@ -66,7 +66,7 @@ export async function serveTcp(
     asksLocalAddress: options.localAddress,
     service: childService(NAME, served, context, {
       // A log of every connection says "accept" only of programs that could be executed.
-      goesAhead: options.verbosity < 2,
+      awaitsExec: options.verbosity >= 2,
       struggles: (text) => say(1, "warning", text),
     }),
     events: logEvents(options, context),

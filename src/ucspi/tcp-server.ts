@@ -249,7 +249,7 @@ export class TcpServer {
     }
     const context: LinkContext = { ...this.#system, isBecoming: false };
     return childService("ucspi", this.#chain ?? this.#launch(serve, []), context, {
-      goesAhead: true,
+      awaitsExec: false,
       struggles: (text) => this.#options.onError?.(new Error(text)),
     });
   }

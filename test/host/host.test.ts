@@ -128,7 +128,7 @@ describe("a host", () => {
       expect(faulty.resident.told).toEqual(["kill"]);
       expect(said).toHaveLength(1);
       expect(said[0]).toMatch(/^faulty: fatal: internal error: Error: oops\n/);
-    expect(clock.pendingTimers).toBe(0);
+      expect(clock.pendingTimers).toBe(0);
       expect(other.resident.told).toEqual([]);
       source.raise("SIGHUP");
       expect(heard).toBeGreaterThan(0);

@@ -131,16 +131,3 @@ describe("copyInThread", () => {
     close(ours);
   });
 });
-
-describe("a watch that does not keep the event loop alive", () => {
-  test("is called all the same while something else does", async () => {
-    const [reader, writer] = posix.pipe();
-    const isReadable = new Promise<boolean>((resolve) => {
-      const ready = ({ readable }: { readonly readable: boolean }): void => resolve(readable);
-      posix.watch(reader, { readable: true }, ready, { keepsAlive: false });
-    });
-    posix.write(writer, LINE);
-    expect(await isReadable).toBe(true);
-    close(reader, writer);
-  });
-});

@@ -57,6 +57,8 @@ export class FakeKernel {
   /** The errno names that accept and spawn fail with until they are taken away. */
   acceptFailure: string | undefined;
   spawnFailure: { readonly code: string; readonly syscall: string } | undefined;
+  /** Children stay on the way to their programs, until `execute`. */
+  holdsBirths = false;
   sockname: SocketAddress | undefined;
   readonly #listeners = new Map<number, FakeListener>();
   readonly #watches = new Set<Watched>();
@@ -93,10 +95,15 @@ export class FakeKernel {
     this.#ended.set(pid, status);
   }
 
-  /** End a child of spawnAhead that could not take a step before its program, or execute that. */
-  failAhead(pid: number, code: string, syscall: string): void {
-    this.#aheadFailures.set(pid, failure(code, syscall));
+  /** End a child that could not take a step before its program, or execute that. */
+  failChild(pid: number, code: string, syscall: string): void {
+    this.#failures.set(pid, failure(code, syscall));
     this.endChild(pid, { kind: "exited", exitCode: 127 });
+  }
+
+  /** Have the children that wait with it (`holdsBirths`) execute their programs. */
+  execute(): void {
+    this.#unexecuted.clear();
   }
 
   /** Turn the event loop until nothing is ready any more. */
@@ -133,8 +140,11 @@ export class FakeKernel {
         throw failure(this.socketFailure, "socket");
       },
       spawn: (request) => this.#spawn(request),
-      spawnAhead: (request) => this.#spawn(request),
-      spawnFailure: (pid) => this.#aheadFailures.get(pid),
+      birthFailure: (birth) => this.#takeFailure(birth),
+      birthsInFlight: () => [...this.#unexecuted].filter((pid) => !this.#ended.has(pid)),
+      endedStatus: (pid) => this.#ended.get(pid),
+      fileVersion: () => "ENOENT",
+      hasExecuted: (pid) => !this.#unexecuted.has(pid),
       strerror: (code) => `strerror of ${code}`,
       waitReady: () => (this.isStuck ? undefined : WRITABLE),
       watch: (fd, interest, ready) => this.#watch(fd, interest.readable === true, ready),
@@ -143,7 +153,9 @@ export class FakeKernel {
     return strictly(calls);
   }
 
-  readonly #aheadFailures = new Map<number, SystemError>();
+  readonly #failures = new Map<number, SystemError>();
+  readonly #unexecuted = new Set<number>();
+  readonly #tellers = new Map<number, number>();
 
   #accept(fd: Fd, most: number): readonly Accepted[] {
     this.acceptCalls += 1;
@@ -178,7 +190,16 @@ export class FakeKernel {
     this.#nextPid += 1;
     const pidfd = this.#newFd();
     this.#pidfds.set(pidfd, pid);
-    return { pid, pidfd };
+    if (this.holdsBirths) this.#unexecuted.add(pid);
+    const teller = request.tellsExec === true ? this.#newFd() : undefined;
+    if (teller !== undefined) this.#tellers.set(teller, pid);
+    return { pid, pidfd, birth: pid, teller };
+  }
+
+  #takeFailure(birth: number): SystemError | undefined {
+    const found = this.#failures.get(birth);
+    this.#failures.delete(birth);
+    return found;
   }
 
   #watch(fd: number, isInterested: boolean, ready: Watched["ready"]): Watch {
@@ -186,6 +207,7 @@ export class FakeKernel {
     this.#watches.add(watched);
     return {
       update: ({ readable = false }) => (watched.isInterested = readable),
+      keepAlive: () => undefined,
       close: () => this.#watches.delete(watched),
     };
   }
@@ -193,6 +215,8 @@ export class FakeKernel {
   #isReady({ fd }: Watched): boolean {
     const listener = this.#listeners.get(fd);
     if (listener !== undefined) return listener.queue.length > 0;
+    const told = this.#tellers.get(fd);
+    if (told !== undefined) return !this.#unexecuted.has(told) || this.#ended.has(told);
     return this.#ended.has(this.#pidfds.get(fd) ?? -1);
   }
 

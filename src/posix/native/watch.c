@@ -112,18 +112,14 @@ static struct epoll_event event_arguments(struct call *call, size_t interest, si
   return event;
 }
 
-/* watchAdd(fd, interest, token, keepsAlive) */
+/* watchAdd(fd, interest, token) */
 static napi_value method_watch_add(napi_env env, napi_callback_info info) {
   struct call call = begin_call(env, info);
-  struct instance *instance = instance_of(env);
   int fd = int_argument(&call, 0);
   struct epoll_event event = event_arguments(&call, 1, 2);
-  bool keeps_alive = bool_argument(&call, 3);
   if (call.invalid) return NULL;
-  if (epoll_ctl(instance->epoll_fd, EPOLL_CTL_ADD, fd, &event) < 0)
-    return throw_errno(env, "epoll_ctl", errno);
-  if (keeps_alive && instance->watching++ == 0) uv_ref((uv_handle_t *)instance->poll);
-  return undefined_result(env);
+  return nothing_or_throw(env, "epoll_ctl",
+                          epoll_ctl(instance_of(env)->epoll_fd, EPOLL_CTL_ADD, fd, &event));
 }
 
 /* watchModify(fd, interest, token) */
@@ -136,17 +132,27 @@ static napi_value method_watch_modify(napi_env env, napi_callback_info info) {
                           epoll_ctl(instance_of(env)->epoll_fd, EPOLL_CTL_MOD, fd, &event));
 }
 
-/* watchRemove(fd, keepsAlive); a descriptor that was closed has left the set by itself */
+/* watchRemove(fd); a descriptor that was closed has left the set by itself */
 static napi_value method_watch_remove(napi_env env, napi_callback_info info) {
   struct call call = begin_call(env, info);
-  struct instance *instance = instance_of(env);
   int fd = int_argument(&call, 0);
-  bool kept_alive = bool_argument(&call, 1);
   if (call.invalid) return NULL;
   struct epoll_event unused = {.events = 0};
-  int outcome = epoll_ctl(instance->epoll_fd, EPOLL_CTL_DEL, fd, &unused);
+  int outcome = epoll_ctl(instance_of(env)->epoll_fd, EPOLL_CTL_DEL, fd, &unused);
   if (outcome < 0 && errno != EBADF && errno != ENOENT) return throw_errno(env, "epoll_ctl", errno);
-  if (kept_alive && instance->watching > 0 && --instance->watching == 0) uv_unref((uv_handle_t *)instance->poll);
+  return undefined_result(env);
+}
+
+/* watchKeepAlive(isWanted: 0 or 1): do the watches keep the event loop alive? */
+static napi_value method_watch_keep_alive(napi_env env, napi_callback_info info) {
+  struct call call = begin_call(env, info);
+  struct instance *instance = instance_of(env);
+  int is_wanted = int_argument(&call, 0);
+  if (call.invalid || instance->poll == NULL) return NULL;
+  if (is_wanted)
+    uv_ref((uv_handle_t *)instance->poll);
+  else
+    uv_unref((uv_handle_t *)instance->poll);
   return undefined_result(env);
 }
 
@@ -176,7 +182,10 @@ void close_watcher(struct instance *instance, void (*done)(struct instance *inst
 }
 
 const struct method watch_methods[] = {
-    {"watchStart", method_watch_start},   {"watchAdd", method_watch_add},
-    {"watchModify", method_watch_modify}, {"watchRemove", method_watch_remove},
+    {"watchStart", method_watch_start},
+    {"watchAdd", method_watch_add},
+    {"watchModify", method_watch_modify},
+    {"watchRemove", method_watch_remove},
+    {"watchKeepAlive", method_watch_keep_alive},
     {NULL, NULL},
 };

@@ -2,8 +2,9 @@
 
 import { readdirSync } from "node:fs";
 import { constants } from "node:os";
-import { Children, isOwnDescriptor } from "../../chain/index.ts";
+import { isOwnDescriptor } from "../../chain/index.ts";
 import type { Chains, LinkContext } from "../../chain/index.ts";
+import { Children } from "../../host/index.ts";
 import { errnoOf, joinBlock, SystemError } from "../../posix/index.ts";
 import type { Child, Fd, Identity, Posix } from "../../posix/index.ts";
 import { EngineClient } from "./engine-client.ts";
@@ -31,7 +32,7 @@ export function engineFor(
   const key = JSON.stringify([identity, path]);
   const known = engines.get(key);
   if (known !== undefined) return known;
-  const children = new Children(context.posix, context.signals);
+  const children = new Children(context);
   const engine = new EngineClient({
     posix: context.posix,
     start: () => startEngine(identity, path, context),
@@ -105,10 +106,13 @@ function bury(
     report(ENGINE, "warning", `killed, for it said what makes no sense: ${why}`);
     posix.kill(child.pid, SIGKILL);
   }
-  children.watch(child, (status) => {
-    if (why !== undefined) return;
-    const how =
-      status.kind === "killed" ? `by signal ${status.signal}` : `with code ${status.exitCode}`;
-    report(ENGINE, "warning", `ended ${how}; its connections are lost`);
+  children.watch(child, {
+    ended({ status, unexecuted }) {
+      if (why !== undefined) return;
+      const how =
+        status.kind === "killed" ? `by signal ${status.signal}` : `with code ${status.exitCode}`;
+      const reason = unexecuted instanceof SystemError ? `: ${unexecuted.message}` : "";
+      report(ENGINE, "warning", `ended ${how}${reason}; its connections are lost`);
+    },
   });
 }

@@ -3,18 +3,18 @@
  * with the connection on its descriptors 0 and 1, and waits for it.
  */
 
-import { Children, EXIT, Spawner } from "../../chain/index.ts";
+import { abandon, Spawner } from "../../chain/index.ts";
 import type {
   Companion,
+  Ended,
   Environment,
-  Failed,
   Launch,
   LinkContext,
+  Prepared,
   Source,
   Spawned,
-  SpawnerOptions,
-  SpawnResult,
 } from "../../chain/index.ts";
+import { Children } from "../../host/index.ts";
 import { formatIp, tcpLocalEdits, tcpPeerEdits } from "../../net/index.ts";
 import { SystemError } from "../../posix/index.ts";
 import type { WaitStatus } from "../../posix/index.ts";
@@ -33,15 +33,14 @@ const RETRIES_MAX = 50;
 /** What a connection ends with that was told to go before it had a child. */
 const TERMINATED: WaitStatus = { kind: "killed", signal: SIGTERM, coreDumped: false };
 
-export interface ChildServiceOptions extends SpawnerOptions {
+export interface ChildServiceOptions {
+  /** Begin a connection only when its program was executed; otherwise as soon as there is a child. */
+  readonly awaitsExec: boolean;
   /** Told once when processes cannot be made for the moment: "unable to …, retrying". */
   struggles(text: string): void;
 }
 
-/**
- * The service that runs `launch` (its argv is the chain) for each connection. One that goes ahead is
- * faster, and learns only when a child has ended that its program could not be executed.
- */
+/** The service that runs `launch` (its argv is the chain) for each connection. */
 export function childService(
   server: string,
   launch: Launch,
@@ -57,6 +56,7 @@ class ChildService {
   readonly #launch: Launch;
   readonly #spawner: Spawner;
   readonly #children: Children;
+  readonly #awaitsExec: boolean;
   /** The environment that all connections to one local address share, marshalled once. */
   readonly #environments = new Map<string, Environment>();
   readonly #struggles: (text: string) => void;
@@ -66,9 +66,13 @@ class ChildService {
   constructor(server: string, launch: Launch, context: LinkContext, options: ChildServiceOptions) {
     this.#context = context;
     this.#launch = launch;
-    this.#spawner = new Spawner(server, context, options);
+    this.#children = new Children(context);
+    this.#awaitsExec = options.awaitsExec;
+    this.#spawner = new Spawner(server, context, {
+      children: this.#children,
+      tellsExec: options.awaitsExec,
+    });
     this.#struggles = (text) => options.struggles(text);
-    this.#children = new Children(context.posix, context.signals);
     this.#inherited = [...launch.descriptors].filter(([target]) => target > 1);
   }
 
@@ -78,64 +82,81 @@ class ChildService {
   }
 
   #try(attempt: Attempt): void {
-    const result = this.#spawner.spawn(attempt.launch, () => attempt.isCancelled);
-    if (!(result instanceof Promise)) {
-      this.#settle(attempt, result);
+    const prepared = this.#spawner.prepare(attempt.launch);
+    if (!(prepared instanceof Promise)) {
+      this.#settle(attempt, prepared);
       return;
     }
     attempt.wait(() => this.#turnAway(attempt));
-    result.then(
+    prepared.then(
       (later) => this.#settle(attempt, later),
       (error: unknown) => this.#giveUp(attempt, String(error)),
     );
   }
 
-  #settle(attempt: Attempt, result: SpawnResult): void {
-    if (result.kind === "failed" && this.#retries(attempt, result)) return;
-    const { posix } = this.#context;
-    posix.close(attempt.connection.fd);
-    if (result.kind !== "failed") this.#isStruggling = false;
-    if (result.kind === "child") this.#follow(attempt, result);
-    else if (result.kind === "ended") attempt.serving.end(exited(result.exitCode));
-    else if (result.kind === "failed") {
-      result.abandon();
-      attempt.serving.drop(this.#failure(result.error));
+  #settle(attempt: Attempt, prepared: Prepared | Ended): void {
+    if (prepared.kind === "program") {
+      this.#create(attempt, prepared);
+      return;
     }
+    this.#context.posix.close(attempt.connection.fd);
+    attempt.serving.end(exited(prepared.exitCode));
+  }
+
+  #create(attempt: Attempt, prepared: Prepared): void {
+    const { posix } = this.#context;
+    if (attempt.isCancelled) {
+      posix.close(attempt.connection.fd);
+      abandon(prepared.launch);
+      return;
+    }
+    const result = this.#spawner.create(prepared);
+    if (result.kind === "failed" && this.#retries(attempt, prepared, result.error)) return;
+    posix.close(attempt.connection.fd);
+    if (result.kind === "child") {
+      this.#isStruggling = false;
+      this.#follow(attempt, result);
+      return;
+    }
+    abandon(prepared.launch);
+    attempt.serving.drop(this.#failure(result.error));
   }
 
   #follow({ serving }: Attempt, spawned: Spawned): void {
     const { posix } = this.#context;
     const { child, companions } = spawned;
     let signal = (number: number): void => posix.kill(child.pid, number);
-    serving.begin(child.pid, (number) => signal(number));
-    this.#children.watch(child, (status) => {
-      const failure = mayHaveFailed(status) ? this.#spawner.failureOf(spawned) : undefined;
-      if (companions.length === 0) {
-        this.#end(serving, status, failure);
-        return;
-      }
-      signal = (number) => endCompanions(companions, number);
-      const over = Promise.all(companions.map(({ ended }) => ended));
-      void over.then(() => this.#end(serving, status, failure));
+    const begin = (): void => serving.begin(child.pid, (number) => signal(number));
+    if (this.#awaitsExec) serving.wait((number) => signal(number));
+    else begin();
+    this.#spawner.follow(spawned, {
+      executed: begin,
+      ended: (end) => {
+        if (companions.length === 0) {
+          this.#end(serving, end);
+          return;
+        }
+        signal = (number) => endCompanions(companions, number);
+        const over = Promise.all(companions.map(({ ended }) => ended));
+        void over.then(() => this.#end(serving, end));
+      },
     });
   }
 
-  /** A child that went ahead may have ended because it could not execute its program. */
-  #end(serving: Serving, status: WaitStatus, failure: ReturnType<Spawner["failureOf"]>): void {
-    if (failure === undefined) serving.end(status);
-    else if (failure instanceof SystemError) serving.drop(this.#failure(failure));
-    else serving.end(exited(failure.exitCode));
+  #end(serving: Serving, end: WaitStatus | SystemError): void {
+    if (end instanceof SystemError) serving.drop(this.#failure(end));
+    else serving.end(end);
   }
 
-  #retries(attempt: Attempt, { error, again }: Failed): boolean {
-    if (!PASSING.has(error.code) || error.syscall === "execve") return false;
+  #retries(attempt: Attempt, prepared: Prepared, error: SystemError): boolean {
+    if (!PASSING.has(error.code)) return false;
     if (!this.#isStruggling) {
       this.#struggles(`unable to ${this.#failure(error)}, retrying`);
     }
     this.#isStruggling = true;
     if (!attempt.countRetry(RETRIES_MAX)) return false;
     attempt.wait(() => this.#turnAway(attempt));
-    this.#context.clock.setTimer(RETRY_MS, () => this.#settle(attempt, again()));
+    this.#context.clock.setTimer(RETRY_MS, () => this.#create(attempt, prepared));
     return true;
   }
 
@@ -215,9 +236,4 @@ function endCompanions(companions: readonly Companion[], signal: number): void {
 
 function exited(exitCode: number): WaitStatus {
   return { kind: "exited", exitCode };
-}
-
-/** The exit code of a child that went ahead and could not execute its program. */
-function mayHaveFailed(status: WaitStatus): boolean {
-  return status.kind === "exited" && status.exitCode === EXIT.notFound;
 }

@@ -1,6 +1,7 @@
 import { describe, expect, test } from "vitest";
 import { defineLink, end, Environment, goOn } from "../../../src/chain/index.ts";
-import type { Launch, Link, Outcome } from "../../../src/chain/index.ts";
+import type { Companion, Launch, Link, Outcome } from "../../../src/chain/index.ts";
+import { BIRTH_MS_MAX } from "../../../src/host/index.ts";
 import { splitBlock } from "../../../src/posix/index.ts";
 import type { SpawnRequest, WaitStatus } from "../../../src/posix/index.ts";
 import { childService } from "../../../src/ucspi/serving/child-service.ts";
@@ -87,11 +88,11 @@ function endpoint(ip: string, port: number) {
   return found;
 }
 
-function serve(argv: readonly string[], links: readonly Link[] = [], goesAhead = false) {
+function serve(argv: readonly string[], links: readonly Link[] = [], awaitsExec = false) {
   const world = fakeWorld(links);
   const { kernel, context } = world;
   const service = childService("s6-tcpserverd", launchOf(...argv), context, {
-    goesAhead,
+    awaitsExec,
     struggles: (text) => context.report("s6-tcpserverd", "warning", text),
   });
   const listener = kernel.listener();
@@ -117,8 +118,8 @@ function environmentOf(request: SpawnRequest | undefined): string[] {
 }
 
 /** Compile the chain, as the server does before it is ready. */
-async function prepared(argv: readonly string[], links: readonly Link[] = [], goesAhead = false) {
-  const made = serve(argv, links, goesAhead);
+async function prepared(argv: readonly string[], links: readonly Link[] = [], awaitsExec = false) {
+  const made = serve(argv, links, awaitsExec);
   const first = made.come();
   await settled();
   for (const pid of made.kernel.children) made.kernel.endChild(pid);
@@ -230,26 +231,6 @@ test("a link that fails in an unforeseen way drops the connection", async () => 
   expect(kernel.open.has(connection.fd)).toBe(false);
 });
 
-test("a program that cannot be executed drops the connection, in the server's name", async () => {
-  const { kernel, said, come } = await prepared(["cat"]);
-  kernel.spawnFailure = { code: "ENOENT", syscall: "execve" };
-  const { account, connection } = come();
-  expect(account.events).toEqual(["drop spawn cat: strerror of ENOENT"]);
-  expect(said).toEqual([]);
-  expect(kernel.open.has(connection.fd)).toBe(false);
-});
-
-test.each([
-  ["ENOENT", 127],
-  ["EACCES", 126],
-])("behind a link, %s is the link's failure to execute: exit code %i", async (code, exitCode) => {
-  const { kernel, said, come } = await prepared(["passing", "cat"], [passing]);
-  kernel.spawnFailure = { code, syscall: "execve" };
-  const { account } = come();
-  expect(account.events).toEqual([`end ${exitCode}`]);
-  expect(said).toEqual([`passing: fatal: unable to exec cat: strerror of ${code}`]);
-});
-
 test("a shortage of processes is told once, and passes", async () => {
   const { kernel, clock, said, come } = await prepared(["cat"]);
   kernel.spawnFailure = { code: "EAGAIN", syscall: "clone" };
@@ -261,6 +242,8 @@ test("a shortage of processes is told once, and passes", async () => {
   kernel.spawnFailure = undefined;
   clock.advance(100);
   expect(guests.map(({ account }) => account.events.at(-1))).toEqual(["begin 2", "begin 3"]);
+  for (const pid of kernel.children) kernel.endChild(pid);
+  kernel.turn();
   expect(clock.pendingTimers).toBe(0);
   expect(guests.some(({ connection }) => kernel.open.has(connection.fd))).toBe(false);
 });
@@ -299,7 +282,7 @@ test("a shortage behind a link is a shortage all the same", async () => {
 test("variables of many local addresses are not kept forever, and stay right", async () => {
   const { kernel, context } = await prepared(["cat"]);
   const service = childService("s6-tcpserverd", launchOf("cat"), context, {
-    goesAhead: false,
+    awaitsExec: false,
     struggles: () => undefined,
   });
   const listener = kernel.listener();
@@ -318,30 +301,130 @@ test("variables of many local addresses are not kept forever, and stay right", a
   }
 });
 
-describe("a service that goes ahead", () => {
-  test("learns at the end of a child that its program could not be executed, and drops", async () => {
-    const { kernel, said, come } = await prepared(["cat"], [], true);
+describe("a program that is not executed", () => {
+  test("drops the connection in the name of the server that was to execute it", async () => {
+    const { kernel, said, come } = await prepared(["cat"]);
     const { account } = come();
-    kernel.failAhead(kernel.children.at(-1) ?? 0, "ENOENT", "execve");
+    kernel.failChild(kernel.children.at(-1) ?? 0, "ENOENT", "execve");
     kernel.turn();
     expect(account.events).toEqual(["begin 2", "drop spawn cat: strerror of ENOENT"]);
     expect(said).toEqual([]);
   });
 
-  test("tells the failure of a program behind a link as the link would", async () => {
-    const { kernel, said, come } = await prepared(["passing", "cat"], [passing], true);
+  test.each([
+    ["ENOENT", 127],
+    ["EACCES", 126],
+  ])("behind a link, for %s, is told by the link, with exit code %i", async (code, exitCode) => {
+    const { kernel, said, come } = await prepared(["passing", "cat"], [passing]);
     const { account } = come();
-    kernel.failAhead(kernel.children.at(-1) ?? 0, "EACCES", "execve");
+    kernel.failChild(kernel.children.at(-1) ?? 0, code, "execve");
     kernel.turn();
-    expect(account.events).toEqual(["begin 2", "end 126"]);
-    expect(said).toEqual(["passing: fatal: unable to exec cat: strerror of EACCES"]);
+    expect(account.events).toEqual(["begin 2", `end ${exitCode}`]);
+    expect(said).toEqual([`passing: fatal: unable to exec cat: strerror of ${code}`]);
   });
 
   test("takes 127 from a program that has run for what it is", async () => {
-    const { kernel, come } = await prepared(["cat"], [], true);
+    const { kernel, come } = await prepared(["cat"]);
     const { account } = come();
     kernel.endChild(kernel.children.at(-1) ?? 0, { kind: "exited", exitCode: 127 });
     kernel.turn();
     expect(account.events).toEqual(["begin 2", "end 127"]);
   });
 });
+
+describe("a service that awaits the exec", () => {
+  test("begins a connection when its program was executed, and not before", async () => {
+    const { kernel, come } = await prepared(["cat"], [], true);
+    kernel.holdsBirths = true;
+    const openBefore = kernel.open.size;
+    const { account } = come();
+    kernel.turn();
+    expect(account.events).toEqual(["wait"]);
+    kernel.execute();
+    kernel.turn();
+    expect(account.events).toEqual(["wait", "begin 2"]);
+    kernel.endChild(kernel.children.at(-1) ?? 0);
+    kernel.turn();
+    expect(account.events).toEqual(["wait", "begin 2", "end 0"]);
+    expect(kernel.open.size).toBe(openBefore);
+  });
+
+  test("never begins one whose program could not be executed", async () => {
+    const { kernel, come } = await prepared(["cat"], [], true);
+    kernel.holdsBirths = true;
+    const { account } = come();
+    kernel.failChild(kernel.children.at(-1) ?? 0, "ENOENT", "execve");
+    kernel.turn();
+    expect(account.events).toEqual(["wait", "drop spawn cat: strerror of ENOENT"]);
+  });
+
+  test("sends signals to a child that is on its way", async () => {
+    const { kernel, come } = await prepared(["cat"], [], true);
+    kernel.holdsBirths = true;
+    const { account } = come();
+    account.signal?.(15);
+    expect(kernel.kills).toEqual([`${SERVER_PID + 2} 15`]);
+  });
+
+  test("kills a child that is stuck before its program, whose slot is then free", async () => {
+    const { kernel, clock, said, come } = await prepared(["cat"], [], true);
+    kernel.holdsBirths = true;
+    const { account } = come();
+    clock.advance(2 * BIRTH_MS_MAX);
+    expect(kernel.kills).toEqual([`${SERVER_PID + 2} 9`]);
+    kernel.endChild(kernel.children.at(-1) ?? 0, { kind: "killed", signal: 9, coreDumped: false });
+    kernel.turn();
+    expect(account.events).toEqual(["wait", "end signal 9"]);
+    expect(said).toEqual([
+      `s6-tcpserverd: warning: child ${SERVER_PID + 2} was killed before it could execute cat`,
+    ]);
+    expect(clock.pendingTimers).toBe(0);
+  });
+});
+
+describe("a connection that is ended before it has a child", () => {
+  /** A link that sets something up beside the process to come, once its gate opens. */
+  function withCompanion(events: string[]) {
+    const { link, open } = gate();
+    const companion: Companion = {
+      release: (pid) => events.push(`release ${pid}`),
+      abort: () => events.push("abort"),
+      ended: Promise.resolve(),
+    };
+    return { link, open, launch: { ...launchOf("cat"), companions: [companion] } };
+  }
+
+  test("ends what its links have set up meanwhile", async () => {
+    const events: string[] = [];
+    const { link, open, launch } = withCompanion(events);
+    const { come } = await prepared(["gate", "cat"], [{ ...link, run: opening(open, launch) }]);
+    const { account } = come();
+    account.signal?.(15);
+    open[1]?.(goOn(launch));
+    await settled();
+    expect(events).toEqual(["release undefined", "abort"]);
+  });
+
+  test("ends it too when it was waiting for a process", async () => {
+    const events: string[] = [];
+    const { link, open, launch } = withCompanion(events);
+    const { kernel, clock, come } = await prepared(
+      ["gate", "cat"],
+      [{ ...link, run: opening(open, launch) }],
+    );
+    kernel.spawnFailure = { code: "EAGAIN", syscall: "clone" };
+    const { account } = come();
+    open[1]?.(goOn(launch));
+    await settled();
+    account.signal?.(9);
+    kernel.spawnFailure = undefined;
+    clock.advance(100);
+    expect(events).toEqual(["release undefined", "abort"]);
+    expect(account.events.at(-1)).toBe("end signal 15");
+  });
+});
+
+/** The run of a gate that goes on with a launch of the test's. */
+function opening(open: ((outcome: Outcome) => void)[], launch: Launch): Link["run"] {
+  return () => new Promise<Outcome>((resolve) => open.push(() => resolve(goOn(launch))));
+}
