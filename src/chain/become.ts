@@ -61,9 +61,9 @@ function execute(
   launch: Launch,
   files: readonly string[],
   by: string,
-  { posix, log, report }: LinkContext,
+  { posix, host, report }: LinkContext,
 ): number {
-  log.flush();
+  host.log.flush();
   try {
     if (takesNumbersOfNode(launch) && !holdsProcessLocks()) posix.unshareDescriptors();
     moveDescriptors(launch.descriptors, posix, () => true);

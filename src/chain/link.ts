@@ -6,7 +6,7 @@
 import { formatSynopsis, parseOptions, UsageError } from "../options/index.ts";
 import type { OptionFamily, OptionsOf, OptionTable, ParsedOptions } from "../options/index.ts";
 import type { Clock } from "../clock/index.ts";
-import type { Log, Report, Signals } from "../host/index.ts";
+import type { Host, Report, Signals } from "../host/index.ts";
 import type { Posix } from "../posix/index.ts";
 import type { Chains } from "./chains.ts";
 import type { Launch } from "./launch.ts";
@@ -24,8 +24,9 @@ export type Outcome =
 export interface LinkContext {
   readonly posix: Posix;
   readonly clock: Clock;
-  readonly log: Log;
-  /** That of the log, unless nobody is to hear what would be said. */
+  /** The host of this process, for what is to live in it. */
+  readonly host: Host;
+  /** That of the log of the host, unless nobody is to hear what would be said. */
   readonly report: Report;
   readonly signals: Signals;
   /** Compiles and runs chains of words: for the links that hold one of their own. */

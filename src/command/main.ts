@@ -24,7 +24,7 @@ import type { Command, CommandContext, Definition } from "./command.ts";
 import { Fatal } from "./fatal.ts";
 import { packageVersion } from "./package.ts";
 import { loadDefinition } from "./registry.ts";
-import { openChains, processSignals } from "./system.ts";
+import { openChains, openHost, processSignals } from "./system.ts";
 
 /** Run the command `name`, one of those in `directory`, with the words of this process, and end the process. */
 export async function main(name: string, directory: string): Promise<never> {
@@ -181,7 +181,7 @@ function withoutExplain(launch: Launch): Launch {
 function commandContext(posix: Posix, directory: string, log: Log): CommandContext {
   return {
     posix,
-    log,
+    host: openHost(posix, log),
     report: log.report,
     clock: systemClock,
     signals: processSignals,

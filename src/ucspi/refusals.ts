@@ -6,8 +6,8 @@ export function recordRefusal(
   record: string,
   format: "text" | "json",
   speaker: string,
-  { log, report }: LinkContext,
+  { host, report }: LinkContext,
 ): void {
   if (format === "text") report(speaker, "info", record);
-  else log.line(speaker, "info", record);
+  else host.log.line(speaker, "info", record);
 }
