@@ -111,6 +111,7 @@ extern const struct method process_methods[];
 extern const struct method spawn_methods[];
 extern const struct method identity_methods[];
 extern const struct method descriptor_methods[];
+extern const struct method output_methods[];
 extern const struct method file_methods[];
 extern const struct method path_methods[];
 extern const struct method lock_methods[];
