@@ -4,7 +4,7 @@
  * they share with the server: that may cost their slots and nothing else.
  */
 
-import { chmodSync, readdirSync, readFileSync, readlinkSync } from "node:fs";
+import { chmodSync, readFileSync, readlinkSync } from "node:fs";
 import { expect, test } from "vitest";
 import { BIRTH_MS_MAX } from "../../src/host/index.ts";
 import { BIN, isRoot, newScene } from "../support/scene.ts";
