@@ -11,7 +11,7 @@ import { runStage, stageReach } from "./chains.ts";
 import { execFailureCode, EXIT } from "./exit.ts";
 import { handOn } from "./inherit.ts";
 import type { Launch, Source } from "./launch.ts";
-import { holdsRecordLocks } from "./own-descriptors.ts";
+import { holdsProcessLocks } from "./own-descriptors.ts";
 import type { LinkContext } from "./link.ts";
 import { candidateFiles } from "./search.ts";
 
@@ -61,10 +61,11 @@ function execute(
   launch: Launch,
   files: readonly string[],
   by: string,
-  { posix, report }: LinkContext,
+  { posix, log, report }: LinkContext,
 ): number {
+  log.flush();
   try {
-    if (takesNumbersOfNode(launch) && !holdsRecordLocks()) posix.unshareDescriptors();
+    if (takesNumbersOfNode(launch) && !holdsProcessLocks()) posix.unshareDescriptors();
     moveDescriptors(launch.descriptors, posix, () => true);
     for (const fd of closedOnes(launch)) if (posix.isOpen(fd)) posix.close(fd);
     for (const [resource, limit] of launch.limits) posix.setrlimit(resource, limit);

@@ -15,16 +15,7 @@ export {
 } from "./launch.ts";
 export type { Companion, Launch, ServedConnection, Source } from "./launch.ts";
 export { defineLink, end, goOn, linkSynopsis, parseLink, reachOf } from "./link.ts";
-export type {
-  Link,
-  LinkContext,
-  LinkWords,
-  MessageKind,
-  Outcome,
-  Reach,
-  Report,
-  Signals,
-} from "./link.ts";
+export type { Link, LinkContext, LinkWords, Outcome, Reach } from "./link.ts";
 export { isOwnDescriptor } from "./own-descriptors.ts";
 export { candidateFiles } from "./search.ts";
 export { Spawner } from "./spawn.ts";

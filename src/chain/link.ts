@@ -6,6 +6,7 @@
 import { formatSynopsis, parseOptions, UsageError } from "../options/index.ts";
 import type { OptionFamily, OptionsOf, OptionTable, ParsedOptions } from "../options/index.ts";
 import type { Clock } from "../clock/index.ts";
+import type { Log, Report, Signals } from "../host/index.ts";
 import type { Posix } from "../posix/index.ts";
 import type { Chains } from "./chains.ts";
 import type { Launch } from "./launch.ts";
@@ -19,20 +20,12 @@ export type Outcome =
   /** The chain ends here: refused, failed or done. Whatever there was to say has been reported. */
   | { readonly kind: "ended"; readonly exitCode: number };
 
-/** One line on stderr, `PROG: KIND: TEXT`. */
-export type Report = (program: string, kind: MessageKind, text: string) => void;
-export type MessageKind = "usage" | "fatal" | "warning" | "info";
-
-/** Signals of this process, for the links that take it over. */
-export interface Signals {
-  /** Call `handler` for each of these signals from now on, until the returned function is called. */
-  on(names: readonly NodeJS.Signals[], handler: (name: NodeJS.Signals) => void): () => void;
-}
-
 /** The world of a link: everything it may touch besides its launch. */
 export interface LinkContext {
   readonly posix: Posix;
   readonly clock: Clock;
+  readonly log: Log;
+  /** That of the log, unless nobody is to hear what would be said. */
   readonly report: Report;
   readonly signals: Signals;
   /** Compiles and runs chains of words: for the links that hold one of their own. */

@@ -9,25 +9,33 @@ export const WRITEV_BUFFERS_MAX = 64;
 
 export type OpenMode = "read" | "write" | "readwrite";
 
+/** How a file is opened, beside the access mode. */
+export interface OpenOptions {
+  readonly nonblocking?: boolean;
+  /** Make the file if there is none, with these permission bits less those of the umask. */
+  readonly create?: number;
+  readonly exclusive?: boolean;
+  readonly truncate?: boolean;
+  readonly append?: boolean;
+  readonly directory?: boolean;
+  readonly noFollow?: boolean;
+  /** The directory from which a relative path starts; the working directory unless given. */
+  readonly at?: Fd | undefined;
+}
+
 /** Calls on descriptors. */
 export interface Descriptors {
-  /** open(2), close-on-exec. `create` gives the mode bits of a file that is made. */
-  open(
-    path: string,
-    mode: OpenMode,
-    options?: {
-      readonly nonblocking?: boolean;
-      readonly create?: number;
-      readonly exclusive?: boolean;
-      readonly truncate?: boolean;
-      readonly append?: boolean;
-      readonly directory?: boolean;
-      readonly noFollow?: boolean;
-    },
-  ): Fd;
+  /** openat(2), close-on-exec; a terminal never becomes the controlling one. */
+  open(path: string, mode: OpenMode, options?: OpenOptions): Fd;
   close(fd: Fd): void;
   /** read(2); undefined when it would block, 0 at end of file. */
   read(fd: Fd, into: Uint8Array): number | undefined;
+  /** pread(2): read at a position, which leaves the descriptor's own where it is. */
+  readAt(fd: Fd, into: Uint8Array, position: number): number | undefined;
+  /** pwrite(2). The position means nothing for a file that was opened to append. */
+  writeAt(fd: Fd, bytes: Uint8Array, position: number): number | undefined;
+  /** lseek(2): move the place of the next read or write; where it is then. */
+  seek(fd: Fd, offset: number, from: "start" | "here" | "end"): number;
   /** write(2) (send with MSG_NOSIGNAL on sockets); undefined when it would block. */
   write(fd: Fd, bytes: Uint8Array): number | undefined;
   /**
@@ -52,7 +60,7 @@ export interface Descriptors {
   /**
    * unshare(2) CLONE_FILES: from now on this thread has descriptors of its own, so that giving them
    * the numbers a program wants changes nothing for the threads of Node. Just before execve only. The
-   * process loses its record locks.
+   * process loses the locks of F_SETLK that a program before it took, and keeps its own.
    */
   unshareDescriptors(): void;
   /** Set or clear O_NONBLOCK; returns what it was. */
@@ -72,9 +80,12 @@ export interface Descriptors {
 
 /** What C exports for this family (`native/`). */
 export interface DescriptorsAddon {
-  open(path: CString, flags: number, mode: number): number;
+  open(path: CString, flags: number, mode: number, at: number | undefined): number;
   close(fd: number): void;
   read(fd: number, into: Uint8Array): number | undefined;
+  readAt(fd: number, into: Uint8Array, position: number): number | undefined;
+  writeAt(fd: number, bytes: Uint8Array, position: number): number | undefined;
+  seek(fd: number, offset: number, whence: number): number;
   write(fd: number, bytes: Uint8Array): number | undefined;
   writev(fd: number, buffers: readonly Uint8Array[]): number | undefined;
   peek(fd: number, into: Uint8Array): number | undefined;
@@ -104,13 +115,15 @@ const OPEN_FLAG = {
   noFollow: 256,
 } as const;
 const NONBLOCKING_STATUS = 4;
+/** In the order of WHENCE in native/descriptors.c. */
+const WHENCE = { start: 0, here: 1, end: 2 } as const;
 
 /** The calls of this kernel on descriptors. `closing` is told of each that is about to be closed. */
 export function nativeDescriptors(addon: DescriptorsAddon, closing: (fd: Fd) => void): Descriptors {
   const pair = new Int32Array(2);
   return {
-    open(path: string, mode: OpenMode, options: Parameters<Descriptors["open"]>[2] = {}): Fd {
-      const { create, nonblocking, exclusive, truncate, append, directory, noFollow } = options;
+    open(path: string, mode: OpenMode, options: OpenOptions = {}): Fd {
+      const { create, nonblocking, exclusive, truncate, append, directory, noFollow, at } = options;
       const flags =
         ACCESS_MODE[mode] |
         (nonblocking === true ? OPEN_FLAG.nonblocking : 0) |
@@ -120,7 +133,7 @@ export function nativeDescriptors(addon: DescriptorsAddon, closing: (fd: Fd) => 
         (append === true ? OPEN_FLAG.append : 0) |
         (directory === true ? OPEN_FLAG.directory : 0) |
         (noFollow === true ? OPEN_FLAG.noFollow : 0);
-      return addon.open(cString(path), flags, create ?? 0) as Fd;
+      return addon.open(cString(path), flags, create ?? 0, at) as Fd;
     },
 
     close(fd: Fd): void {
@@ -130,6 +143,18 @@ export function nativeDescriptors(addon: DescriptorsAddon, closing: (fd: Fd) => 
 
     read(fd: Fd, into: Uint8Array): number | undefined {
       return addon.read(fd, into);
+    },
+
+    readAt(fd: Fd, into: Uint8Array, position: number): number | undefined {
+      return addon.readAt(fd, into, position);
+    },
+
+    writeAt(fd: Fd, bytes: Uint8Array, position: number): number | undefined {
+      return addon.writeAt(fd, bytes, position);
+    },
+
+    seek(fd: Fd, offset: number, from: keyof typeof WHENCE): number {
+      return addon.seek(fd, offset, WHENCE[from]);
     },
 
     write(fd: Fd, bytes: Uint8Array): number | undefined {

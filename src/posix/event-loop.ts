@@ -26,6 +26,8 @@ export interface Interest {
 export interface Watch {
   /** Change what is waited for; nothing pauses the watch (it then no longer keeps the loop alive). */
   update(interest: Interest): void;
+  /** Does it keep the loop alive while it waits? It does unless it is told otherwise. */
+  keepAlive(isWanted: boolean): void;
   close(): void;
 }
 
@@ -44,6 +46,7 @@ export interface EventLoopAddon {
   watchAdd(fd: number, interest: number, token: number): void;
   watchModify(fd: number, interest: number, token: number): void;
   watchRemove(fd: number): void;
+  watchKeepAlive(isWanted: 0 | 1): void;
 }
 
 /** What the C side fills at most at a time (BATCH_MAX in native/watch.c). */
@@ -74,6 +77,8 @@ export class Watcher implements EventLoop {
   readonly #byFd = new Map<Fd, NativeWatch>();
   #isStarted = false;
   #lastToken = 0;
+  /** How many watches keep the loop alive. */
+  #keeping = 0;
 
   constructor(addon: EventLoopAddon) {
     this.#addon = addon;
@@ -85,9 +90,12 @@ export class Watcher implements EventLoop {
       this.#isStarted = true;
     }
     const token = ++this.#lastToken;
-    const watch = new NativeWatch(this.#addon, fd, token, ready, () => {
-      this.#byToken.delete(token);
-      if (this.#byFd.get(fd) === watch) this.#byFd.delete(fd);
+    const watch = new NativeWatch(this.#addon, fd, token, ready, {
+      keeps: (change) => this.#keep(change),
+      closed: () => {
+        this.#byToken.delete(token);
+        if (this.#byFd.get(fd) === watch) this.#byFd.delete(fd);
+      },
     });
     watch.update(interest);
     this.#byToken.set(token, watch);
@@ -98,6 +106,12 @@ export class Watcher implements EventLoop {
   /** Forget a descriptor that is about to be closed. */
   forget(fd: Fd): void {
     this.#byFd.get(fd)?.close();
+  }
+
+  #keep(change: 1 | -1): void {
+    this.#keeping += change;
+    if (this.#keeping === 0) this.#addon.watchKeepAlive(0);
+    else if (this.#keeping === 1 && change === 1) this.#addon.watchKeepAlive(1);
   }
 
   #dispatch(count: number): void {
@@ -111,14 +125,22 @@ export class Watcher implements EventLoop {
 /** What the kernel does for a watch: nothing, wait in epoll, or (regular files) not even that. */
 type Means = "none" | "epoll" | "immediate";
 
+/** What the whole loop is told of a watch. */
+interface WatchEvents {
+  /** One more or one less keeps the loop alive. */
+  keeps(change: 1 | -1): void;
+  closed(): void;
+}
+
 class NativeWatch implements Watch {
   readonly #addon: EventLoopAddon;
   readonly #fd: Fd;
   readonly #token: number;
   readonly #ready: (readiness: Readiness) => void;
-  readonly #closed: () => void;
+  readonly #events: WatchEvents;
   #interest = 0;
   #means: Means = "none";
+  #keepsAlive = true;
   #immediate: NodeJS.Immediate | undefined;
   #isClosed = false;
 
@@ -127,13 +149,13 @@ class NativeWatch implements Watch {
     fd: Fd,
     token: number,
     ready: (readiness: Readiness) => void,
-    closed: () => void,
+    events: WatchEvents,
   ) {
     this.#addon = addon;
     this.#fd = fd;
     this.#token = token;
     this.#ready = ready;
-    this.#closed = closed;
+    this.#events = events;
   }
 
   update(interest: Interest): void {
@@ -144,11 +166,19 @@ class NativeWatch implements Watch {
     this.#interest = bits;
   }
 
+  keepAlive(isWanted: boolean): void {
+    if (this.#keepsAlive === isWanted) return;
+    this.#keepsAlive = isWanted;
+    if (this.#means === "epoll") this.#events.keeps(isWanted ? 1 : -1);
+    if (isWanted) this.#immediate?.ref();
+    else this.#immediate?.unref();
+  }
+
   close(): void {
     if (this.#isClosed) return;
     this.update({});
     this.#isClosed = true;
-    this.#closed();
+    this.#events.closed();
   }
 
   deliver(bits: number): void {
@@ -159,8 +189,9 @@ class NativeWatch implements Watch {
   /** A descriptor without interest leaves the set: epoll would still report a hangup. */
   #tellKernel(bits: number): void {
     if (bits === 0) {
-      this.#addon.watchRemove(this.#fd);
       this.#means = "none";
+      if (this.#keepsAlive) this.#events.keeps(-1);
+      this.#addon.watchRemove(this.#fd);
     } else if (this.#means === "epoll") {
       this.#addon.watchModify(this.#fd, bits, this.#token);
     } else {
@@ -172,6 +203,7 @@ class NativeWatch implements Watch {
     try {
       this.#addon.watchAdd(this.#fd, bits, this.#token);
       this.#means = "epoll";
+      if (this.#keepsAlive) this.#events.keeps(1);
     } catch (error) {
       if (errnoOf(error) !== "EPERM") throw error;
       this.#means = "immediate"; // a regular file, which poll(2) too calls always ready
@@ -182,6 +214,7 @@ class NativeWatch implements Watch {
   #scheduleIf(isWanted: boolean): void {
     if (this.#immediate !== undefined) clearImmediate(this.#immediate);
     this.#immediate = isWanted ? setImmediate(() => this.#deliverAgain()) : undefined;
+    if (!this.#keepsAlive) this.#immediate?.unref();
   }
 
   #deliverAgain(): void {

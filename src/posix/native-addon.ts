@@ -8,8 +8,11 @@ import type { EventLoopAddon } from "./event-loop.ts";
 import type { FilesAddon } from "./files.ts";
 import type { AttributesAddon } from "./attributes.ts";
 import { SystemError } from "./kernel.ts";
+import type { LocksAddon } from "./locks.ts";
 import type { NamesAddon } from "./names.ts";
 import { packageRoot } from "./package-root.ts";
+import type { PathsAddon } from "./paths.ts";
+import type { OutputAddon } from "./output.ts";
 import type { ProcessesAddon } from "./processes.ts";
 import type { SocketsAddon } from "./sockets.ts";
 import type { SpawnAddon } from "./spawn.ts";
@@ -21,7 +24,10 @@ export interface Addon
     SpawnAddon,
     AttributesAddon,
     DescriptorsAddon,
+    OutputAddon,
     FilesAddon,
+    PathsAddon,
+    LocksAddon,
     SocketsAddon,
     EventLoopAddon,
     NamesAddon,

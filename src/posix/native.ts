@@ -6,7 +6,10 @@ import { Watcher } from "./event-loop.ts";
 import { nativeFiles } from "./files.ts";
 import { nativeAttributes } from "./attributes.ts";
 import { loadAddon, type Addon } from "./native-addon.ts";
+import { nativeLocks } from "./locks.ts";
 import { nativeNames } from "./names.ts";
+import { nativePaths } from "./paths.ts";
+import { nativeOutput } from "./output.ts";
 import type { Posix } from "./posix.ts";
 import { nativeProcesses } from "./processes.ts";
 import { nativeSockets } from "./sockets.ts";
@@ -27,7 +30,10 @@ function nativePosix(addon: Addon): Posix {
     ...nativeSpawn(addon),
     ...nativeAttributes(addon, forgetWorkingDirectory),
     ...nativeDescriptors(addon, (fd) => watcher.forget(fd)),
+    ...nativeOutput(addon),
     ...nativeFiles(addon),
+    ...nativePaths(addon),
+    ...nativeLocks(addon),
     ...nativeSockets(addon),
     watch: (fd, interest, ready) => watcher.watch(fd, interest, ready),
     ...nativeNames(addon),

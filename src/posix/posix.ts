@@ -13,19 +13,24 @@ import type { Descriptors } from "./descriptors.ts";
 import type { EventLoop } from "./event-loop.ts";
 import type { Files } from "./files.ts";
 import type { Attributes } from "./attributes.ts";
+import type { Locks } from "./locks.ts";
 import type { Names } from "./names.ts";
+import type { Paths } from "./paths.ts";
+import type { Output } from "./output.ts";
 import type { Processes } from "./processes.ts";
 import type { Sockets } from "./sockets.ts";
 import type { Spawn } from "./spawn.ts";
 
 export { WRITEV_BUFFERS_MAX } from "./descriptors.ts";
-export type { OpenMode } from "./descriptors.ts";
+export type { OpenMode, OpenOptions } from "./descriptors.ts";
 export type { Interest, Readiness, Watch } from "./event-loop.ts";
-export type { FileVersion } from "./files.ts";
+export type { DirectoryEntry, EntryKind, FileVersion, Owner } from "./files.ts";
 export type { Identity, Limit, Resource } from "./attributes.ts";
 export { errnoOf, SystemError } from "./kernel.ts";
 export type { Fd, Gid, Pid, Uid } from "./kernel.ts";
+export type { LockKind, LockOwner } from "./locks.ts";
 export type { Account, Group } from "./names.ts";
+export type { DescriptorKind } from "./output.ts";
 export type { WaitStatus } from "./processes.ts";
 export type { SocketAddress } from "./socket-address.ts";
 export type { Accepted, ReceivedMessage } from "./sockets.ts";
@@ -33,4 +38,16 @@ export type { Child, Session, SpawnRequest } from "./spawn.ts";
 
 /** All calls. An implementation holds no state but its watches. */
 export interface Posix
-  extends Processes, Spawn, Attributes, Descriptors, Files, Sockets, EventLoop, Names, Clocks {}
+  extends
+    Processes,
+    Spawn,
+    Attributes,
+    Descriptors,
+    Output,
+    Files,
+    Paths,
+    Locks,
+    Sockets,
+    EventLoop,
+    Names,
+    Clocks {}

@@ -4,10 +4,12 @@
  */
 
 import { Environment, EXIT, withEnvironment } from "../chain/index.ts";
-import type { Launch, LinkContext, MessageKind } from "../chain/index.ts";
+import type { Launch, LinkContext } from "../chain/index.ts";
+import { announce } from "../host/index.ts";
+import type { MessageKind } from "../host/index.ts";
 import { formatIp, fromSocketAddress, tcpServerEdits } from "../net/index.ts";
 import type { Endpoint } from "../net/index.ts";
-import { encodeBytes, SystemError, writeFully } from "../posix/index.ts";
+import { encodeBytes } from "../posix/index.ts";
 import type { Fd, Posix } from "../posix/index.ts";
 import { childService } from "./serving/child-service.ts";
 import { ConnectionServer } from "./serving/connection-server.ts";
@@ -71,7 +73,7 @@ export async function serveTcp(
   });
   const signalled = untilSignalled(server, options, context);
   // Whoever hears that we are ready may send a signal at once.
-  announce(options.announces, local, context);
+  announcePort(options.announces ? local.port : undefined, context);
   say(2, "info", `status: 0/${options.maxConnections}`);
   await signalled;
   say(2, "info", "exiting");
@@ -108,16 +110,15 @@ function prepareListeners(listeners: readonly Fd[], posix: Posix): Endpoint | un
   return first === undefined ? undefined : fromSocketAddress(posix.getsockname(first));
 }
 
-/** Tell readiness on descriptor 1, which is closed in any case. */
-function announce(announces: boolean, local: Endpoint, { posix, report }: LinkContext): void {
+/** Tell readiness, if it is to be told, on descriptor 1, which is closed in any case. */
+function announcePort(port: number | undefined, context: LinkContext): void {
   const stdout = 1 as Fd;
-  try {
-    if (announces) writeFully(posix, stdout, encodeBytes(`${local.port}\n`));
-  } catch (error) {
-    if (!(error instanceof SystemError)) throw error;
-    report(NAME, "warning", `unable to write to stdout: ${error.message}`);
-  }
-  if (posix.isOpen(stdout)) posix.close(stdout);
+  if (!context.posix.isOpen(stdout)) return;
+  announce(context, {
+    fd: stdout,
+    bytes: encodeBytes(port === undefined ? "" : `${port}\n`),
+    failed: (why) => context.report(NAME, "warning", `unable to write to stdout: ${why}`),
+  });
 }
 
 function logEvents(options: ServeOptions, context: LinkContext): ServerEvents {

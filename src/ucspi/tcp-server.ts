@@ -6,8 +6,9 @@
 import { decide, openRules } from "../access/index.ts";
 import type { CertificateRules, Rules, RulesSource } from "../access/index.ts";
 import { Environment } from "../chain/index.ts";
-import type { Chains, Launch, LinkContext, Report, Signals } from "../chain/index.ts";
+import type { Chains, Launch, LinkContext } from "../chain/index.ts";
 import type { Clock } from "../clock/index.ts";
+import type { Log, Report, Signals } from "../host/index.ts";
 import { fromSocketAddress, parseIp, toSocketAddress } from "../net/index.ts";
 import type { Endpoint } from "../net/index.ts";
 import type { Fd, Posix, SystemError, WaitStatus } from "../posix/index.ts";
@@ -72,6 +73,7 @@ export interface TcpServerSystem {
   readonly clock: Clock;
   readonly chains: Chains;
   readonly signals: Signals;
+  readonly log: Log;
   readonly report: Report;
   readonly variables: Readonly<Record<string, string | undefined>>;
 }

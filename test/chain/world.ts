@@ -3,6 +3,7 @@
 import { Chains, Environment, parseLink } from "../../src/chain/index.ts";
 import type { Launch, Link, LinkContext, LinkFinder, Outcome } from "../../src/chain/index.ts";
 import { FakeClock } from "../support/fake-clock.ts";
+import { fakeLog } from "../support/fake-log.ts";
 import { FakePosix } from "../support/posix/fake-posix.ts";
 
 export interface World {
@@ -26,11 +27,13 @@ export function newWorld({ links = [], isBecoming = true }: WorldOptions = {}): 
   const clock = new FakeClock();
   const said: string[] = [];
   const handlers = new Map<string, (name: NodeJS.Signals) => void>();
+  const log = fakeLog(said);
   const context: LinkContext = {
     posix,
     clock,
     isBecoming,
-    report: (program, kind, text) => said.push(`${program}: ${kind}: ${text}`),
+    log,
+    report: log.report,
     signals: {
       on(names, handler) {
         for (const name of names) handlers.set(name, handler);

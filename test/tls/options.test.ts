@@ -191,11 +191,8 @@ test("the descriptor to notify on may be none, and the last one said counts", ()
 
 test("the last of the two kinds of rules counts", () => {
   const rulesOf = (...words: string[]) => parse(TLSD_OPTIONS, words).certificateRules;
-  expect(rulesOf("--rules-file=f", "--rules-directory=d")).toEqual({
-    kind: "directory",
-    path: "d",
-  });
-  expect(rulesOf("--rules-directory=d", "--rules-file=f")).toEqual({ kind: "cdb", path: "f" });
+  expect(rulesOf("--rules-file=f", "--rules-directory=d")).toEqual({ directory: "d" });
+  expect(rulesOf("--rules-directory=d", "--rules-file=f")).toEqual({ cdb: "f" });
 });
 
 /** The complaint about words that cannot be understood. */

@@ -3,6 +3,7 @@
 import { Chains } from "../../src/chain/index.ts";
 import type { Link, LinkContext } from "../../src/chain/index.ts";
 import { FakeClock } from "../support/fake-clock.ts";
+import { fakeLog } from "../support/fake-log.ts";
 import { FakeKernel } from "./fake-kernel.ts";
 
 export interface FakeWorld {
@@ -24,10 +25,12 @@ export function fakeWorld(links: readonly Link[] = []): FakeWorld {
     load: (name: string) => Promise.resolve(find(name)),
     file: (name: string) => `/bin/${name}`,
   };
+  const log = fakeLog(said);
   const context: LinkContext = {
     posix: kernel.posix,
     clock,
-    report: (program, kind, text) => void said.push(`${program}: ${kind}: ${text}`),
+    log,
+    report: log.report,
     signals: { on: () => () => {} },
     chains: new Chains({ finder, fuses: true }),
     isBecoming: false,

@@ -207,6 +207,7 @@ export class FakeKernel {
     this.#watches.add(watched);
     return {
       update: ({ readable = false }) => (watched.isInterested = readable),
+      keepAlive: () => undefined,
       close: () => this.#watches.delete(watched),
     };
   }

@@ -36,7 +36,6 @@ struct instance {
   /* watch.c */
   struct uv_poll_s *poll;
   int epoll_fd;
-  unsigned watching;
   double *events;
   napi_ref events_owner;
   napi_ref dispatch;
@@ -62,6 +61,8 @@ bool is_undefined(struct call *call, size_t index);
 /* An Int32Array or a Float64Array of at least `length_min` elements. */
 int32_t *ints_argument(struct call *call, size_t index, size_t length_min, size_t *length);
 double *doubles_argument(struct call *call, size_t index, size_t length_min, size_t *length);
+/* paths.c: the descriptor of a directory, or undefined for the working directory. */
+int directory_argument(struct call *call, size_t index);
 /* Refuse a call whose arguments do not fit together. */
 void refuse_call(struct call *call, const char *why);
 
@@ -109,7 +110,10 @@ extern const struct method process_methods[];
 extern const struct method spawn_methods[];
 extern const struct method identity_methods[];
 extern const struct method descriptor_methods[];
+extern const struct method output_methods[];
 extern const struct method file_methods[];
+extern const struct method path_methods[];
+extern const struct method lock_methods[];
 extern const struct method socket_methods[];
 extern const struct method message_methods[];
 extern const struct method watch_methods[];

@@ -59,7 +59,10 @@ NAPI_MODULE_INIT() {
   add_methods(env, exports, spawn_methods);
   add_methods(env, exports, identity_methods);
   add_methods(env, exports, descriptor_methods);
+  add_methods(env, exports, output_methods);
   add_methods(env, exports, file_methods);
+  add_methods(env, exports, path_methods);
+  add_methods(env, exports, lock_methods);
   add_methods(env, exports, socket_methods);
   add_methods(env, exports, message_methods);
   add_methods(env, exports, watch_methods);

@@ -5,7 +5,7 @@
 
 import type { Child, Fd, Posix } from "../../posix/index.ts";
 import type { TlsFacts } from "../handshake/facts.ts";
-import { TUNNEL_EXIT } from "../tunnel/tunnel.ts";
+import { TUNNEL_EXIT } from "../tunnel/exit.ts";
 import type { Control } from "../tunnel/session.ts";
 import { fdsOf } from "../tunnel/wire.ts";
 import type { Ends } from "../tunnel/wire.ts";

@@ -23,7 +23,7 @@ import { tlsEdits } from "../handshake/facts.ts";
 import { TlsMaterialError, UnsetVariable } from "../material/material-error.ts";
 import { findNetwork } from "./plan.ts";
 import type { Plan } from "./plan.ts";
-import { TUNNEL_EXIT } from "../tunnel/tunnel.ts";
+import { TUNNEL_EXIT } from "../tunnel/exit.ts";
 import { openPipes, orClose } from "../tunnel/pipes.ts";
 import { controlEdits, controlNumbers, tellDecision } from "./ucspi-tls.ts";
 import { engineIdentity, privateEdits } from "./variables.ts";

@@ -2,26 +2,31 @@
 
 import {
   WRITEV_BUFFERS_MAX,
+  type DescriptorKind,
   type Fd,
   type Interest,
   type OpenMode,
-  type Posix,
+  type OpenOptions,
   type Readiness,
 } from "../../../src/posix/posix.ts";
-import { Channel, OpenFile } from "./fake-file.ts";
+import { Channel, OpenFile, type FakeFile } from "./fake-file.ts";
 import { blocksForEver, FakeKernel, systemError } from "./fake-kernel.ts";
 import { wanted } from "./fake-watch.ts";
 
 export class FakeDescriptors extends FakeKernel {
-  open(path: string, mode: OpenMode, options: Parameters<Posix["open"]>[2] = {}): Fd {
+  open(path: string, mode: OpenMode, options: OpenOptions = {}): Fd {
     this.mayFail("open");
-    const existing = this.files.get(path);
-    if (existing !== undefined && options.exclusive === true) throw systemError("EEXIST", "open");
-    if (existing === undefined && options.create === undefined) throw systemError("ENOENT", "open");
-    const file = existing ?? this.putFile(path, "", (options.create ?? 0) & ~this.mask);
+    const { create, exclusive = false, noFollow = false } = options;
+    const resolved = this.resolve(path, options.at, !noFollow && !exclusive, "open");
+    const existing = this.tree.at(resolved);
+    if (existing !== undefined && exclusive) throw systemError("EEXIST", "open");
+    if (existing === undefined && create === undefined) throw systemError("ENOENT", "open");
+    const file = existing ?? this.putFile(resolved, "", (create ?? 0) & ~this.mask);
+    const problem = refusal(file, mode, options);
+    if (problem !== undefined) throw systemError(problem, "open");
     const opened = new OpenFile(mode, options.nonblocking);
-    if (file.fifo !== undefined) return this.#openFifo(file.fifo, opened);
     opened.file = file;
+    if (file.fifo !== undefined) return this.#openFifo(file.fifo, opened);
     opened.isAppending = options.append ?? false;
     if (options.truncate === true) file.change(new Uint8Array(0));
     return this.fds.add(opened);
@@ -44,11 +49,43 @@ export class FakeDescriptors extends FakeKernel {
       });
     }
     if (opened.mode === "write") throw systemError("EBADF", "read");
+    if (opened.file?.kind === "directory") throw systemError("EISDIR", "read");
     const content = opened.file?.content ?? new Uint8Array(0);
     const piece = content.subarray(opened.offset, opened.offset + into.length);
     into.set(piece);
     opened.offset += piece.length;
     return piece.length;
+  }
+
+  readAt(fd: Fd, into: Uint8Array, position: number): number | undefined {
+    this.mayFail("readAt");
+    const opened = this.opened(fd, "pread");
+    if (opened.file === undefined || opened.file.fifo) throw systemError("ESPIPE", "pread");
+    if (opened.mode === "write") throw systemError("EBADF", "pread");
+    const piece = opened.file.content.subarray(position, position + into.length);
+    into.set(piece);
+    return piece.length;
+  }
+
+  writeAt(fd: Fd, bytes: Uint8Array, position: number): number | undefined {
+    this.mayFail("writeAt");
+    const opened = this.opened(fd, "pwrite");
+    if (opened.file === undefined || opened.file.fifo) throw systemError("ESPIPE", "pwrite");
+    if (opened.mode === "read") throw systemError("EBADF", "pwrite");
+    const start = opened.isAppending ? opened.file.content.length : position;
+    opened.file.change(overwritten(opened.file.content, bytes, start));
+    return bytes.length;
+  }
+
+  seek(fd: Fd, offset: number, from: "start" | "here" | "end"): number {
+    this.mayFail("seek");
+    const opened = this.opened(fd, "lseek");
+    if (opened.file === undefined || opened.file.fifo) throw systemError("ESPIPE", "lseek");
+    const bases = { start: 0, here: opened.offset, end: opened.file.content.length };
+    const place = bases[from] + offset;
+    if (place < 0) throw systemError("EINVAL", "lseek");
+    opened.offset = place;
+    return place;
   }
 
   write(fd: Fd, bytes: Uint8Array): number | undefined {
@@ -129,6 +166,43 @@ export class FakeDescriptors extends FakeKernel {
     return this.opened(a, "kcmp") === this.opened(b, "kcmp");
   }
 
+  descriptorKind(fd: Fd): DescriptorKind {
+    this.mayFail("descriptorKind");
+    const opened = this.opened(fd, "fstat");
+    if (opened.socket !== undefined) return "socket";
+    if (opened.incoming !== undefined || opened.outgoing !== undefined) return "pipe";
+    return opened.file === undefined ? "other" : "file";
+  }
+
+  writeNow(fd: Fd, bytes: Uint8Array): number | undefined {
+    this.mayFail("writeNow");
+    const opened = this.opened(fd, "write");
+    if (opened.outgoing === undefined) throw systemError("EOPNOTSUPP", "write");
+    const before = opened.isNonblocking;
+    opened.isNonblocking = true;
+    try {
+      return this.#writeTo(fd, bytes, "write");
+    } finally {
+      opened.isNonblocking = before;
+    }
+  }
+
+  splice(from: Fd, to: Fd, count: number): number | undefined {
+    this.mayFail("splice");
+    const source = this.opened(from, "splice").incoming;
+    if (source === undefined) throw systemError("EINVAL", "splice");
+    const moved = this.writeNow(to, source.peek(count));
+    if (moved !== undefined) this.read(from, new Uint8Array(moved));
+    return moved;
+  }
+
+  /** There are no threads here: what is sent to them stays where it is. */
+  copyInThread(from: Fd, to: Fd): void {
+    this.mayFail("copyInThread");
+    this.opened(to, "fcntl");
+    this.opened(from, "fcntl");
+  }
+
   waitReady(fd: Fd, interest: Interest, timeoutMs: number): Readiness | undefined {
     this.mayFail("waitReady");
     const readiness = wanted(this.opened(fd, "poll").readiness, interest);
@@ -157,11 +231,24 @@ export class FakeDescriptors extends FakeKernel {
     if (opened.mode === "read" || opened.file === undefined) throw systemError("EBADF", syscall);
     const { content } = opened.file;
     const start = opened.isAppending ? content.length : opened.offset;
-    const grown = new Uint8Array(Math.max(content.length, start + bytes.length));
-    grown.set(content);
-    grown.set(bytes, start);
-    opened.file.change(grown);
+    opened.file.change(overwritten(content, bytes, start));
     opened.offset = start + bytes.length;
     return bytes.length;
   }
+}
+
+/** Why a file cannot be opened like this. */
+function refusal(file: FakeFile, mode: OpenMode, options: OpenOptions): string | undefined {
+  if (file.kind === "link") return "ELOOP";
+  if (file.kind === "socket") return "ENXIO";
+  if (file.kind === "directory") return mode === "read" ? undefined : "EISDIR";
+  return options.directory === true ? "ENOTDIR" : undefined;
+}
+
+/** The content of a file after something was written over a part of it, or beyond its end. */
+function overwritten(content: Uint8Array, bytes: Uint8Array, start: number): Uint8Array {
+  const grown = new Uint8Array(Math.max(content.length, start + bytes.length));
+  grown.set(content);
+  grown.set(bytes, start);
+  return grown;
 }

@@ -21,6 +21,7 @@ import {
   type FakeSocket,
   type Parcel,
 } from "./fake-file.ts";
+import { FakePathError, FakeTree } from "./fake-tree.ts";
 import type { FakeWatch } from "./fake-watch.ts";
 
 /** The process that the fake kernel runs. */
@@ -29,19 +30,20 @@ export const OWN_PID = 100 as Pid;
 export type OpenSocket = OpenFile & { readonly socket: FakeSocket };
 
 export class FakeKernel {
-  readonly files = new Map<string, FakeFile>();
+  protected readonly tree = new FakeTree();
+  /** Files by their paths, in the shortest spelling. */
+  readonly files = this.tree.files;
   identity: { uid: Uid; gid: Gid; groups: readonly Gid[] } = { uid: 0, gid: 0, groups: [] };
   protected readonly fds = new FdTable();
   protected readonly watches = new Map<Fd, FakeWatch>();
   protected mask = 0o022;
   readonly #failures = new Map<keyof Posix, string[]>();
-  #lastInode = 0;
 
   /** Descriptors 0 to 2 are open, on files of that name that swallow or give nothing. */
   constructor() {
     for (const fd of [0, 1, 2]) {
       const file = new OpenFile("readwrite");
-      file.file = new FakeFile(this.newInode(), new Uint8Array(0), 0o666, "file");
+      file.file = new FakeFile(this.tree.newInode(), new Uint8Array(0), 0o666, "file");
       this.fds.place(file, fd, false);
     }
   }
@@ -54,9 +56,11 @@ export class FakeKernel {
   /** Make or replace (by another inode, as rename(2) does) a file. */
   putFile(path: string, content: string | Uint8Array, mode = 0o644): FakeFile {
     const bytes = typeof content === "string" ? Buffer.from(content) : content;
-    const file = new FakeFile(this.newInode(), bytes, mode, "file");
-    this.files.set(path, file);
-    return file;
+    return this.tree.put(path, "file", bytes, mode);
+  }
+
+  putDirectory(path: string, mode = 0o755): FakeFile {
+    return this.tree.putDirectory(path, mode);
   }
 
   /** What was written to a file. */
@@ -89,10 +93,6 @@ export class FakeKernel {
     return called;
   }
 
-  protected newInode(): number {
-    return ++this.#lastInode;
-  }
-
   protected nextFailure(call: keyof Posix): string | undefined {
     return this.#failures.get(call)?.shift();
   }
@@ -100,6 +100,25 @@ export class FakeKernel {
   protected mayFail(call: keyof Posix): void {
     const code = this.nextFailure(call);
     if (code !== undefined) throw systemError(code, call);
+  }
+
+  /** What a path leads to, by its own path; the errno of one that leads nowhere is thrown. */
+  protected resolve(path: string, at: Fd | undefined, followsLast: boolean, call: string): string {
+    const directory = at === undefined ? undefined : this.opened(at, call).file;
+    if (at !== undefined && directory?.kind !== "directory") throw systemError("ENOTDIR", call);
+    try {
+      return this.tree.resolve(path, directory, followsLast);
+    } catch (error) {
+      if (error instanceof FakePathError) throw systemError(error.code, call);
+      throw error;
+    }
+  }
+
+  /** The path for an entry that is to be made, whose name must be free. */
+  protected freePath(path: string, at: Fd | undefined, call: string): string {
+    const resolved = this.resolve(path, at, false, call);
+    if (this.files.has(resolved)) throw systemError("EEXIST", call);
+    return resolved;
   }
 
   protected needRoot(syscall: string): void {

@@ -222,7 +222,8 @@ export class FakeProcesses extends FakeSockets {
 
   chdirTo(fd: Fd): void {
     this.mayFail("chdirTo");
-    this.opened(fd, "fchdir");
-    this.directory = `/proc/self/fd/${fd}`;
+    const { file } = this.opened(fd, "fchdir");
+    if (file?.kind !== "directory") throw systemError("ENOTDIR", "fchdir");
+    this.directory = this.tree.pathOf(file);
   }
 }

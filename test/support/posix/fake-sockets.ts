@@ -60,7 +60,9 @@ export class FakeSockets extends FakeFiles {
     if (holder !== undefined && this.#isHeld(holder)) throw systemError("EADDRINUSE", "bind");
     opened.socket.local = local;
     this.#bound.set(nameOf(local), opened);
-    if (local.family === "unix") this.putFile(local.path, "", 0o777 & ~this.mask);
+    if (local.family === "unix") {
+      this.tree.put(local.path, "socket", new Uint8Array(0), 0o777 & ~this.mask);
+    }
   }
 
   listen(fd: Fd): void {

@@ -25,6 +25,11 @@ export class FakeWatch implements Watch {
     this.#interest = interest;
   }
 
+  /** A test has no loop to keep alive. */
+  keepAlive(): void {
+    return undefined;
+  }
+
   close(): void {
     this.#interest = {};
     this.#closed();
