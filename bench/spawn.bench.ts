@@ -57,12 +57,11 @@ function measureBirths(program: string): Row[] {
   };
   const identity = loadPosix().geteuid() === 0 ? { identity: UNPRIVILEGED } : {};
   const full: SpawnRequest = { ...plain, ...identity, directory: "/tmp", umask: 0o27 };
-  const [plainMs, fullMs, toldMs] = alternate([plain, full, { ...plain, tellsExec: true }]);
+  const [plainMs, fullMs] = alternate([plain, full]);
   const many = Math.min(MANY_DESCRIPTORS, loadPosix().getrlimit("nofile").hard - SPARE_DESCRIPTORS);
   const [fewMs, manyMs] = alternateDescriptors(plain, many);
   return [
     birthRow("identity, directory and umask, against none", fullMs, plainMs, "at least 0.95"),
-    birthRow("told of the exec, against untold", toldMs, plainMs, "at least 0.9"),
     birthRow(`${many} open descriptors, against ${FEW_DESCRIPTORS}`, manyMs, fewMs, "at least 0.9"),
   ];
 }
@@ -130,7 +129,6 @@ function waitFor(child: Child | undefined): void {
   posix.close(child.pidfd);
   const failure = posix.birthFailure(child.birth);
   if (failure !== undefined) throw failure;
-  if (child.teller !== undefined) posix.close(child.teller);
 }
 
 // --- servers -------------------------------------------------------------------------------------

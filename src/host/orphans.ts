@@ -11,6 +11,7 @@ import type { Clock, Timer } from "../clock/index.ts";
 import { SystemError } from "../posix/index.ts";
 import type { Pid, Posix } from "../posix/index.ts";
 import type { ChildrenOptions } from "./children.ts";
+import type { Signals } from "./signals.ts";
 
 /** Ends that come together are looked for together. */
 const DELAY_MS = 50;
@@ -30,7 +31,7 @@ export interface OrphanReaperOptions extends ChildrenOptions {
 export class OrphanReaper {
   readonly #posix: Posix;
   readonly #clock: Clock;
-  readonly #signals: ChildrenOptions["signals"];
+  readonly #signals: Signals;
   readonly #isOurs: (pid: Pid) => boolean;
   readonly #ofNode = new Set<ChildProcess>();
   #stopSignals: (() => void) | undefined;

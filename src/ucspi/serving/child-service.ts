@@ -68,10 +68,7 @@ class ChildService {
     this.#launch = launch;
     this.#children = new Children(context);
     this.#awaitsExec = options.awaitsExec;
-    this.#spawner = new Spawner(server, context, {
-      children: this.#children,
-      tellsExec: options.awaitsExec,
-    });
+    this.#spawner = new Spawner(server, context, { children: this.#children });
     this.#struggles = (text) => options.struggles(text);
     this.#inherited = [...launch.descriptors].filter(([target]) => target > 1);
   }
@@ -130,7 +127,7 @@ class ChildService {
     if (this.#awaitsExec) serving.wait((number) => signal(number));
     else begin();
     this.#spawner.follow(spawned, {
-      executed: begin,
+      ...(this.#awaitsExec ? { executed: begin } : {}),
       ended: (end) => {
         if (companions.length === 0) {
           this.#end(serving, end);
