@@ -28,6 +28,11 @@ export interface ChildEvents {
   ended(end: ChildEnd): void;
 }
 
+export interface WatchOptions {
+  /** Does the event loop live as long as the child? It does unless this is false. */
+  readonly keepsAlive?: boolean;
+}
+
 export interface ChildrenOptions {
   readonly posix: Posix;
   readonly clock: Clock;
@@ -82,8 +87,11 @@ export class Children {
     return this.#byPid.has(pid);
   }
 
-  /** Wait for the child, and reap it. Takes over its pidfd. */
-  watch(child: Child, events: ChildEvents): void {
+  /**
+   * Wait for the child, and reap it. Takes over its pidfd. A child that does not keep the event loop alive
+   * is one that whoever made it asks for signs of life: nobody looks after its birth here.
+   */
+  watch(child: Child, events: ChildEvents, { keepsAlive = true }: WatchOptions = {}): void {
     const watched: Watched = {
       child,
       events,
@@ -95,7 +103,11 @@ export class Children {
     watched.watch = this.#tryWatch(child.pidfd, () => this.#reap(watched));
     if (watched.watch === undefined) this.#watchBySignal(watched);
     if (events.executed !== undefined) this.#await(watched);
-    this.#birthTimer ??= this.#clock.setTimer(BIRTH_MS_MAX, () => this.#checkBirths());
+    if (keepsAlive) {
+      this.#birthTimer ??= this.#clock.setTimer(BIRTH_MS_MAX, () => this.#checkBirths());
+    } else {
+      watched.watch?.keepAlive(false);
+    }
   }
 
   /** Forget the child and close its pidfd: it outlives us, or is somebody else's to reap. */

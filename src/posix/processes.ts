@@ -57,8 +57,8 @@ export interface ProcessesAddon {
   tcsetpgrp(fd: number, pgid: number, ignoreTtou: boolean): void;
 }
 
-/** The calls of this kernel on processes. */
-export function nativeProcesses(addon: ProcessesAddon): Processes {
+/** The calls of this kernel on processes. A child that is reaped is taken out of `spawned`. */
+export function nativeProcesses(addon: ProcessesAddon, spawned: Set<number>): Processes {
   return {
     execve(files: Uint8Array, argv: Uint8Array, environment: Uint8Array): never {
       return addon.execve(files, argv, environment);
@@ -66,7 +66,9 @@ export function nativeProcesses(addon: ProcessesAddon): Processes {
 
     reap(pid: Pid): WaitStatus | undefined {
       const status = addon.reap(pid);
-      return status < 0 ? undefined : waitStatus(status);
+      if (status < 0) return undefined;
+      spawned.delete(pid);
+      return waitStatus(status);
     },
 
     endedStatus(pid: Pid): WaitStatus | undefined {

@@ -73,6 +73,8 @@ export interface Spawn {
    * kernel clears a word of our memory.
    */
   birthsInFlight(): readonly number[];
+  /** Is this a child that `spawn` has made here, and `reap` has not reaped? */
+  isSpawned(pid: Pid): boolean;
 }
 
 /** What C exports for this family (`native/`). */
@@ -94,8 +96,8 @@ export interface SpawnAddon {
 const RESULT_LENGTH = 2;
 const BIRTHS_FIRST = 64;
 
-/** The calls of this kernel that create processes. */
-export function nativeSpawn(addon: SpawnAddon): Spawn {
+/** The calls of this kernel that create processes; `spawned` is where `reap` finds who they were. */
+export function nativeSpawn(addon: SpawnAddon, spawned: Set<number>): Spawn {
   const plan = new PlanWriter();
   const result = new Int32Array(RESULT_LENGTH);
   let births = new Float64Array(BIRTHS_FIRST);
@@ -114,6 +116,7 @@ export function nativeSpawn(addon: SpawnAddon): Spawn {
         result,
       );
       const [pid = -1, pidfd = -1] = result;
+      spawned.add(pid);
       return { pid: pid as Pid, pidfd: pidfd as Fd, birth };
     },
 
@@ -135,5 +138,7 @@ export function nativeSpawn(addon: SpawnAddon): Spawn {
       }
       return Array.from(births.subarray(0, count));
     },
+
+    isSpawned: (pid: Pid) => spawned.has(pid),
   };
 }

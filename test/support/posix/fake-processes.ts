@@ -125,6 +125,10 @@ export class FakeProcesses extends FakeSockets {
     return child.status;
   }
 
+  isSpawned(pid: Pid): boolean {
+    return this.children.some((child) => child.pid === pid && !this.#reaped.has(child));
+  }
+
   hasChildren(): boolean {
     return this.children.some((child) => !this.#reaped.has(child));
   }
