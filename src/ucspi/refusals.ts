@@ -7,17 +7,17 @@ import type { Fd } from "../posix/index.ts";
 export function recordRefusal(
   record: string,
   format: "text" | "json",
-  speaker: string,
+  program: string,
   { posix, report }: LinkContext,
 ): void {
   if (format === "text") {
-    report(speaker, "info", record);
+    report(program, "info", record);
     return;
   }
   try {
     writeFully(posix, 2 as Fd, encodeBytes(`${record}\n`));
   } catch (error) {
-    // Nobody reads our stderr any more; there is no other place to say so.
+    // Our stderr has no reader any more; there is no other place to report that.
     if (!(error instanceof SystemError)) throw error;
   }
 }

@@ -115,7 +115,7 @@ describe("a function", () => {
     expect(server.addresses).toHaveLength(1);
   });
 
-  test("is not bothered by a client that resets", async () => {
+  test("loses its connection, and no other, to a client that resets", async () => {
     const ends = new Told<unknown>();
     const begun = new Told<unknown>();
     await using server = await serve({
@@ -134,20 +134,20 @@ describe("a function", () => {
     expect(await ask(server.port, "still there")).toBe("still there");
   });
 
-  test("need not read what the client says: the connection ends all the same", async () => {
+  test("may leave the input unread: the connection ends all the same", async () => {
     const ends = new Told<unknown>();
     await using server = await serve({
       serve: ({ stream }) => void stream.end("hello\n"),
       onEnd: (remote) => ends.tell(remote.port),
     });
     await using client = await dial(server.port);
-    client.end("nobody reads this");
+    client.end("never read");
     expect(await client.rest()).toBe("hello\n");
     expect(await ends.count(1)).toHaveLength(1);
     expect(server.connections).toBe(0);
   });
 
-  test("may read after it has ended the stream, while it is at it", async () => {
+  test("may read after it has ended the stream, until it returns", async () => {
     const read = new Told<string>();
     await using server = await serve({
       allowHalfOpen: true,
@@ -300,7 +300,7 @@ describe("rules", () => {
 });
 
 describe("limits", () => {
-  test("on all connections: those above wait in the queue", async () => {
+  test("on all connections leave those above in the queue", async () => {
     const begun = new Told<TcpConnection>();
     await using server = await serve({
       maxConnections: 1,
@@ -320,7 +320,7 @@ describe("limits", () => {
     expect(server.connections).toBe(1);
   });
 
-  test("on those of one address: those above are turned away", async () => {
+  test("on those of one address close those above", async () => {
     const refusals = new Told<string>();
     await using server = await serve({
       maxPerAddress: 1,
@@ -465,8 +465,8 @@ describe("the listeners", () => {
     const posix = loadPosix();
     const fd = posix.socket("inet", "stream");
     try {
-      const deaf = new TcpServer({ listen: { fd }, serve: echo });
-      await expect(deaf.start()).rejects.toThrow(`Not a listening socket: ${fd}`);
+      const unbound = new TcpServer({ listen: { fd }, serve: echo });
+      await expect(unbound.start()).rejects.toThrow(`Not a listening socket: ${fd}`);
       const bytes = Uint8Array.of(127, 0, 0, 1);
       posix.bind(fd, { family: "inet", bytes, port: 0, scope: 0 });
       posix.listen(fd, 5);

@@ -19,7 +19,7 @@ const SIGTERM = 15;
 /** How a connection ends that a signal has ended before it had a process. */
 const TERMINATED: WaitStatus = { kind: "killed", signal: SIGTERM, coreDumped: false };
 
-/** What the server does for its connections. */
+/** The part of the server that its connections need. */
 export interface Account<Peer, Local> {
   readonly posix: Posix;
   /** `pid` serves the connection. */
