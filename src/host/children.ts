@@ -27,6 +27,11 @@ export interface ChildEvents {
   ended(end: ChildEnd): void;
 }
 
+export interface WatchOptions {
+  /** Does the event loop live as long as the child? It does unless this is false. */
+  readonly keepsAlive?: boolean;
+}
+
 export interface ChildrenOptions {
   readonly posix: Posix;
   readonly clock: Clock;
@@ -78,8 +83,11 @@ export class Children {
     return this.#byPid.has(pid);
   }
 
-  /** Wait for the child, and reap it. Takes over its descriptors. */
-  watch(child: Child, events: ChildEvents): void {
+  /**
+   * Wait for the child, and reap it. Takes over its descriptors. A child that does not keep the event
+   * loop alive is one that whoever made it asks for signs of life: nobody looks after its birth here.
+   */
+  watch(child: Child, events: ChildEvents, { keepsAlive = true }: WatchOptions = {}): void {
     const watched: Watched = {
       child,
       events,
@@ -95,7 +103,12 @@ export class Children {
     if (child.teller !== undefined) {
       watched.tellerWatch = this.#tryWatch(child.teller, () => this.#hearOfExec(watched));
     }
-    this.#birthTimer ??= this.#clock.setTimer(BIRTH_MS_MAX, () => this.#checkBirths());
+    if (keepsAlive) {
+      this.#birthTimer ??= this.#clock.setTimer(BIRTH_MS_MAX, () => this.#checkBirths());
+    } else {
+      watched.pidfdWatch?.keepAlive(false);
+      watched.tellerWatch?.keepAlive(false);
+    }
   }
 
   /** Forget the child and close its descriptors: it outlives us, or is somebody else's to reap. */

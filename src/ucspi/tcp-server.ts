@@ -263,9 +263,9 @@ export class TcpServer {
     program: readonly string[],
   ): Promise<Launch> {
     const { tlsdLine } = await import("../tls/index.ts");
-    const { words, variables } = tlsdLine(tls);
+    const { words, variables } = tlsdLine(tls, rulesSource(tls.rules));
     const tlsd = this.#system.chains.finder.file("s6-tlsd");
-    const argv = [tlsd, ...words, ...rulesWords(tls.rules), "--", ...program];
+    const argv = [tlsd, ...words, "--", ...program];
     return this.#launch(argv, variables);
   }
 
@@ -324,9 +324,8 @@ export class TcpServer {
 }
 
 /** The same rules as options of s6-tlsd. */
-function rulesWords(rules: CertificateRulesOption | undefined): string[] {
-  if (rules === undefined) return [];
-  if ("directory" in rules) return [`--rules-directory=${rules.directory}`];
-  if ("cdb" in rules) return [`--rules-file=${rules.cdb}`];
+/** What a command can be told of these rules. */
+function rulesSource(rules: CertificateRulesOption | undefined): RulesSource | undefined {
+  if (rules === undefined || "directory" in rules || "cdb" in rules) return rules;
   throw new TypeError("The certificate rules of a chain are a directory or a CDB file");
 }
