@@ -119,10 +119,14 @@ class HandlerWork implements Work {
     this.kill();
   }
 
-  create = ignore;
-  abandon = ignore;
-  setRetry = ignore;
-  cancelRetry = ignore;
+  // A function needs no process, so that none of these effects comes about.
+  create(): void {}
+
+  abandon(): void {}
+
+  setRetry(): void {}
+
+  cancelRetry(): void {}
 }
 
 function handle(view: HandledConnection, handler: Handler, options: HandlerOptions): void {
