@@ -51,10 +51,6 @@ export class LiveConnection<Peer, Local> implements Life {
     this.#account = account;
   }
 
-  get isOver(): boolean {
-    return this.#state === "over";
-  }
-
   /** Have it served. */
   start(service: Service<Peer, Local>): void {
     try {
