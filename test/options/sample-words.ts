@@ -51,7 +51,7 @@ const ARGUMENTS: Readonly<Record<string, fc.Arbitrary<string>>> = {
   localname: fc.string(),
   localport: numbers(65_535),
   maxconn: UNSIGNED,
-  mode: fc.integer({ min: 0, max: 0o7777777 }).map((mode) => mode.toString(8)),
+  mode: fc.integer({ min: 0, max: 0o7777 }).map((mode) => mode.toString(8)),
   ms: MILLISECONDS,
   n: numbers(0xffff_ffff, 1),
   name: fc.constantFrom("UNIX", "OTHER", "www.example.org"),
@@ -126,3 +126,52 @@ export function wordsFor(table: OptionTable): fc.Arbitrary<readonly string[]> {
   if (forms.length === 0) return fc.constant([]);
   return fc.array(fc.oneof(...forms.map(written)), { maxLength: 12 }).map((words) => words.flat());
 }
+
+/** The names of arguments that are one whole number. */
+export const NUMBER_NAMES: ReadonlySet<string> = new Set([
+  "backlog",
+  "days",
+  "errmax",
+  "fd",
+  "fdr",
+  "fdw",
+  "gid",
+  "localmaxconn",
+  "localport",
+  "maxconn",
+  "ms",
+  "n",
+  "port",
+  "roundtrips",
+  "seconds",
+  "snilevel",
+  "throttle",
+  "totaltimeout",
+  "triptimeout",
+  "uid",
+  "verbosity",
+]);
+
+/** The names of arguments that are a list. */
+export const LIST_NAMES: ReadonlySet<string> = new Set(["gid,gid,...", "networks", "proto,..."]);
+
+/** What is no number, whatever the number may mean. */
+export const NO_NUMBERS: readonly string[] = [
+  "",
+  " ",
+  " 3",
+  "3 ",
+  "3\n",
+  "+3",
+  "-3",
+  "-0",
+  "0x3",
+  "3e1",
+  "3.0",
+  "3,",
+  "x",
+  "NaN",
+  "Infinity",
+  "\u0663",
+  "99999999999999999999",
+];

@@ -54,7 +54,10 @@ export function tlv(type: number, value: Uint8Array | string): Buffer {
 
 /** An SSL TLV: client, verify, sub-TLVs. */
 export function ssl(client: number, verify: number, ...parts: readonly Uint8Array[]): Buffer {
-  return tlv(0x20, Buffer.concat([Uint8Array.of(client, 0, 0, 0, verify), ...parts]));
+  const head = Buffer.alloc(5);
+  head.writeUInt8(client, 0);
+  head.writeUInt32BE(verify, 1);
+  return tlv(0x20, Buffer.concat([head, ...parts]));
 }
 
 const port = fc.integer({ min: 0, max: 0xffff });
