@@ -1,5 +1,6 @@
 /** Processes: becoming another program, waiting for children, signals, sessions. */
 
+import { readChildPids } from "./child-pids.ts";
 import type { Fd, Pid } from "./kernel.ts";
 
 /** How a process ended, as wait(2) tells it. */
@@ -17,6 +18,15 @@ export interface Processes {
   execve(files: Uint8Array, argv: Uint8Array, environment: Uint8Array): never;
   /** waitpid(2) with WNOHANG for one child; undefined while it runs. ECHILD throws. */
   reap(pid: Pid): WaitStatus | undefined;
+  /** As `reap`, but the child is left to be reaped (waitid with WNOWAIT). */
+  endedStatus(pid: Pid): WaitStatus | undefined;
+  /**
+   * Has this child of ours executed a program since it was created? Answers for one that has ended, but
+   * was not reaped, too. Undefined where /proc does not tell.
+   */
+  hasExecuted(pid: Pid): boolean | undefined;
+  /** The children of this process, ended ones included; undefined where /proc does not tell. */
+  childPids(): readonly Pid[] | undefined;
   /** The pid of any child of ours that has ended, left unreaped (waitid with WNOWAIT). */
   peekEndedChild(): Pid | undefined;
   kill(pid: Pid | number, signal: number): void;
@@ -31,6 +41,8 @@ export interface Processes {
 export interface ProcessesAddon {
   execve(files: Uint8Array, argv: Uint8Array, environment: Uint8Array): never;
   reap(pid: number): number;
+  endedStatus(pid: number): number;
+  hasExecuted(pid: number): boolean | undefined;
   peekEndedChild(): number;
   kill(pid: number, signal: number): void;
   getpid(): number;
@@ -49,6 +61,19 @@ export function nativeProcesses(addon: ProcessesAddon): Processes {
     reap(pid: Pid): WaitStatus | undefined {
       const status = addon.reap(pid);
       return status < 0 ? undefined : waitStatus(status);
+    },
+
+    endedStatus(pid: Pid): WaitStatus | undefined {
+      const status = addon.endedStatus(pid);
+      return status < 0 ? undefined : waitStatus(status);
+    },
+
+    hasExecuted(pid: Pid): boolean | undefined {
+      return addon.hasExecuted(pid);
+    },
+
+    childPids(): readonly Pid[] | undefined {
+      return readChildPids(addon.getpid());
     },
 
     peekEndedChild(): Pid | undefined {

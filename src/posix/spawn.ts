@@ -28,39 +28,55 @@ export interface SpawnRequest {
    * they are close-on-exec.
    */
   readonly descriptors: readonly number[];
-  /** Applied in this order: session, limits, groups, gid, uid, directory. */
+  /**
+   * Applied in this order, which ends with what gives up rights: session, directory, umask, oomScore,
+   * descriptors, limits, groups, gid, uid. So the directory is entered with the rights of this process.
+   */
   readonly session?: Session | undefined;
   readonly limits?: readonly (readonly [Resource, Limit])[] | undefined;
   readonly identity?: Identity | undefined;
-  readonly directory?: string | undefined;
+  /** A path, or an open directory. */
+  readonly directory?: string | Fd | undefined;
   readonly umask?: number | undefined;
+  /**
+   * What the kernel is to add to the child's score when memory runs out, -1000 to 1000. Such a child
+   * gets a copy of our memory, which takes longer: processes that share memory share the score.
+   */
+  readonly oomScore?: number | undefined;
+  /** Whoever asked is to be told at once when the program was executed: `teller` of the child. */
+  readonly tellsExec?: boolean | undefined;
 }
 
-/** A child and the pidfd that becomes readable when it ends (-1 where the system has none). */
+/** A child on its way to its program. Whoever made it closes its descriptors. */
 export interface Child {
   readonly pid: Pid;
+  /** Becomes readable when the child has ended; -1 where the system has none. */
   readonly pidfd: Fd;
+  /** The number of its birth, for `birthFailure`: unlike a pid it is never used again. */
+  readonly birth: number;
+  /**
+   * Becomes readable (end of file) when the program was executed, or is not going to be; nonblocking.
+   * Undefined where `tellsExec` was not asked for.
+   */
+  readonly teller: Fd | undefined;
 }
 
 /** Calls that create processes. */
 export interface Spawn {
   /**
-   * Create a child that shares our memory until it has executed its program (clone with CLONE_VM
-   * and CLONE_VFORK, raw system calls only), with default dispositions and an empty mask. A failure
-   * in the child, exec included, is thrown here with its errno.
+   * Create a child, with default dispositions and an empty mask, and go on at once: it shares our
+   * memory until it has executed its program or is gone. An error here (of clone, mmap or pipe2) means
+   * that there is no child. If it cannot take a step or execute the program, it ends with exit code
+   * 127 and `birthFailure` tells why.
    */
   spawn(request: SpawnRequest): Child;
   /**
-   * Like spawn, but without waiting until the child has executed its program: a server goes on with
-   * the next connection meanwhile. What goes wrong in the child after its creation ends it with exit
-   * code 127; then ask spawnFailure.
+   * What kept a child from executing its program: the step that failed and its errno; undefined when
+   * none did. To be asked once, when `teller` or `pidfd` has told that the birth is over.
    */
-  spawnAhead(request: SpawnRequest): Child;
-  /**
-   * Why a child of spawnAhead, which has ended, never executed its program; undefined if it did. To
-   * be asked once for each child that ended with 127: until then a place is kept for the answer.
-   */
-  spawnFailure(pid: Pid): SystemError | undefined;
+  birthFailure(birth: number): SystemError | undefined;
+  /** The births whose children have neither executed their program nor ended. */
+  birthsInFlight(): readonly number[];
 }
 
 /** What C exports for this family (`native/`). */
@@ -73,53 +89,60 @@ export interface SpawnAddon {
     plan: Float64Array,
     directory: CString | undefined,
     result: Int32Array,
-  ): void;
-  spawnAhead(
-    files: Uint8Array,
-    argv: Uint8Array,
-    environment: Uint8Array,
-    environmentExtra: Uint8Array | undefined,
-    plan: Float64Array,
-    directory: CString | undefined,
-    result: Int32Array,
-  ): void;
-  spawnFailure(pid: number): void;
+  ): number;
+  birthFailure(birth: number): void;
+  birthsInFlight(into: Float64Array): number;
 }
+
+/** pid, pidfd and teller. */
+const RESULT_LENGTH = 3;
+const BIRTHS_FIRST = 64;
 
 /** The calls of this kernel that create processes. */
 export function nativeSpawn(addon: SpawnAddon): Spawn {
   const plan = new PlanWriter();
-  const pair = new Int32Array(2);
-
-  function spawnArguments(request: SpawnRequest): Parameters<SpawnAddon["spawn"]> {
-    const { files, argv, environment, environmentExtra, directory } = request;
-    const where = directory === undefined ? undefined : cString(directory);
-    return [files, argv, environment, environmentExtra, plan.write(request), where, pair];
-  }
-
-  function spawned(): Child {
-    return { pid: (pair[0] ?? -1) as Pid, pidfd: (pair[1] ?? -1) as Fd };
-  }
+  const result = new Int32Array(RESULT_LENGTH);
+  let births = new Float64Array(BIRTHS_FIRST);
 
   return {
     spawn(request: SpawnRequest): Child {
-      addon.spawn(...spawnArguments(request));
-      return spawned();
+      const { files, argv, environment, environmentExtra, directory } = request;
+      const path = typeof directory === "string" ? cString(directory) : undefined;
+      const birth = addon.spawn(
+        files,
+        argv,
+        environment,
+        environmentExtra,
+        plan.write(request),
+        path,
+        result,
+      );
+      const [pid = -1, pidfd = -1, teller = -1] = result;
+      return {
+        pid: pid as Pid,
+        pidfd: pidfd as Fd,
+        birth,
+        teller: teller < 0 ? undefined : (teller as Fd),
+      };
     },
 
-    spawnAhead(request: SpawnRequest): Child {
-      addon.spawnAhead(...spawnArguments(request));
-      return spawned();
-    },
-
-    spawnFailure(pid: Pid): SystemError | undefined {
+    birthFailure(birth: number): SystemError | undefined {
       try {
-        addon.spawnFailure(pid);
+        addon.birthFailure(birth);
         return undefined;
       } catch (error) {
         if (error instanceof SystemError) return error;
         throw error;
       }
+    },
+
+    birthsInFlight(): readonly number[] {
+      let count = addon.birthsInFlight(births);
+      if (count > births.length) {
+        births = new Float64Array(2 * count);
+        count = addon.birthsInFlight(births);
+      }
+      return Array.from(births.subarray(0, count));
     },
   };
 }

@@ -11,7 +11,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
-enum { ARGUMENTS_MAX = 8, CHILD_STACK_BYTES = 64 * 1024, DEPARTURES_MAX = 32 };
+enum { ARGUMENTS_MAX = 8 };
 
 /* One call from JavaScript. `invalid` is set, and an exception pending, after a bad argument. */
 struct call {
@@ -30,10 +30,9 @@ struct bytes {
 struct instance {
   napi_env env;
   napi_ref make_error;
-  /* spawn.c: where a child runs until it has executed its program. */
-  unsigned char *child_stack;
+  /* spawn.c */
   bool lacks_clone_pidfd;
-  struct departure *departures[DEPARTURES_MAX]; /* children that are not waited for; NULLs last */
+  struct births *births;
   /* watch.c */
   struct uv_poll_s *poll;
   int epoll_fd;
@@ -81,8 +80,8 @@ napi_value nothing_or_throw(napi_env env, const char *syscall, int outcome);
 /* `outcome` as a number when it is 0 or more, else throw errno. */
 napi_value int_or_throw(napi_env env, const char *syscall, int outcome);
 
-/* spawn.c: wait for the children that still run in our memory, and free their places. */
-void end_departures(struct instance *instance);
+/* places.c: free what no child needs any more. */
+void end_births(struct instance *instance);
 
 /* errnos.c */
 const char *errno_name(int error);

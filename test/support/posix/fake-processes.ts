@@ -38,8 +38,11 @@ export class FakeExecution extends Error {
 
 export class FakeProcesses extends FakeSockets {
   readonly children: FakeChild[] = [];
-  /** What spawnFailure is to tell of a child, by its pid. */
-  readonly spawnFailures = new Map<Pid, SystemError>();
+  /** Children stay on the way to their programs. */
+  holdsBirths = false;
+  hasPidfds = true;
+  /** Does /proc tell of children? */
+  hasProc = true;
   readonly signals: { readonly pid: number; readonly signal: number }[] = [];
   readonly limits = new Map<Resource, Limit>();
   directory = "/";
@@ -73,20 +76,47 @@ export class FakeProcesses extends FakeSockets {
       else fds.place(this.opened(source, "dup3"), target, false);
     }
     const child = new FakeChild(++this.#lastPid as Pid, request, fds);
+    child.hasExecuted = !this.holdsBirths;
     this.children.push(child);
     const pidfd = new OpenFile("read");
     pidfd.hasEnded = () => child.status !== undefined;
-    return { pid: child.pid, pidfd: this.fds.add(pidfd, 3) };
+    const teller = new OpenFile("read");
+    teller.hasEnded = () => child.hasExecuted || child.status !== undefined;
+    return {
+      pid: child.pid,
+      pidfd: this.hasPidfds ? this.fds.add(pidfd, 3) : (-1 as Fd),
+      birth: child.birth,
+      teller: request.tellsExec === true ? this.fds.add(teller, 3) : undefined,
+    };
   }
 
-  spawnAhead(request: SpawnRequest): Child {
-    return this.spawn(request);
-  }
-
-  spawnFailure(pid: Pid): SystemError | undefined {
-    const failure = this.spawnFailures.get(pid);
-    this.spawnFailures.delete(pid);
+  birthFailure(birth: number): SystemError | undefined {
+    const child = this.children.find((candidate) => candidate.birth === birth);
+    const failure = child?.failure;
+    if (child !== undefined) child.failure = undefined;
     return failure;
+  }
+
+  birthsInFlight(): readonly number[] {
+    return this.children
+      .filter((child) => !child.hasExecuted && child.status === undefined)
+      .map(({ birth }) => birth);
+  }
+
+  endedStatus(pid: Pid): WaitStatus | undefined {
+    this.mayFail("endedStatus");
+    const child = this.children.find((one) => one.pid === pid && !this.#reaped.has(one));
+    if (child === undefined) throw systemError("ECHILD", "waitid");
+    return child.status;
+  }
+
+  hasExecuted(pid: Pid): boolean | undefined {
+    return this.hasProc ? this.child(pid).hasExecuted : undefined;
+  }
+
+  childPids(): readonly Pid[] | undefined {
+    if (!this.hasProc) return undefined;
+    return this.children.filter((child) => !this.#reaped.has(child)).map(({ pid }) => pid);
   }
 
   reap(pid: Pid): WaitStatus | undefined {
