@@ -21,7 +21,7 @@ import type * as X509 from "@peculiar/x509";
 import type { webcrypto } from "node:crypto";
 import type { Clock } from "../clock/index.ts";
 import type { KeyType, SigningKeys } from "./keys.ts";
-import type { AlternativeName } from "./names.ts";
+import type { ServerName } from "./names.ts";
 
 /** Time and chance. */
 export interface CertTools {
@@ -143,7 +143,7 @@ export async function serverNamesOf(certificates: string): Promise<readonly stri
 /** Whom a leaf certificate is about, and what it is good for. */
 interface LeafSubject {
   readonly commonName: string | undefined;
-  readonly names: readonly AlternativeName[];
+  readonly names: readonly ServerName[];
   readonly purpose: string;
 }
 

@@ -7,7 +7,7 @@ import { formatIp, parseIp } from "../net/index.ts";
 import { CertProblem } from "./problem.ts";
 
 /** One entry of subjectAltName. */
-export interface AlternativeName {
+export interface ServerName {
   readonly type: "dns" | "ip" | "email";
   readonly value: string;
 }
@@ -29,8 +29,8 @@ const EMAIL = /^[A-Za-z0-9_+-]+(?:\.[A-Za-z0-9_+-]+)*@([A-Za-z0-9.-]+)$/;
 const UNPRINTABLE = /\p{C}/u;
 
 /** The names of a server, in their canonical form and each once. Throws CertProblem. */
-export function parseServerNames(texts: readonly string[]): readonly AlternativeName[] {
-  const names = new Map<string, AlternativeName>();
+export function parseServerNames(texts: readonly string[]): readonly ServerName[] {
+  const names = new Map<string, ServerName>();
   for (const text of texts) {
     const name = parseServerName(text);
     names.set(`${name.type}:${name.value}`, name);
@@ -49,7 +49,7 @@ export function parseServerNames(texts: readonly string[]): readonly Alternative
  *     parseServerName("*.Example.org") // { type: "dns", value: "*.example.org" }
  *     parseServerName("2001:DB8:0::1") // { type: "ip", value: "2001:db8::1" }
  */
-export function parseServerName(text: string): AlternativeName {
+export function parseServerName(text: string): ServerName {
   const address = parseIp(text);
   if (address !== undefined) return { type: "ip", value: formatIp(address) };
   const why = dnsProblem(text.toLowerCase());
@@ -61,7 +61,7 @@ export function parseServerName(text: string): AlternativeName {
 /** Who a client is: its common name, and its address if it is named by one. */
 export interface ClientName {
   readonly commonName: string;
-  readonly names: readonly AlternativeName[];
+  readonly names: readonly ServerName[];
 }
 
 /** Letters, digits, blanks and `._@+-`, 64 at most; with an @ it is an email address. Throws CertProblem. */
@@ -82,7 +82,7 @@ export function parseCommonName(text: string): string {
 }
 
 /** The common name for a server: its first name that fits (it is an example of the alternative names). */
-export function serverCommonName(names: readonly AlternativeName[]): string | undefined {
+export function serverCommonName(names: readonly ServerName[]): string | undefined {
   return names.find(({ value }) => value.length <= COMMON_NAME_LENGTH_MAX)?.value;
 }
 

@@ -11,7 +11,7 @@ import type { Endpoint, IpAddress } from "../net/index.ts";
 import type { Uid } from "../posix/index.ts";
 
 /** A connection as the machine that has it sees it. */
-export interface TcpConnection {
+export interface ConnectionEntry {
   readonly local: Endpoint;
   readonly remote: Endpoint;
 }
@@ -36,7 +36,7 @@ const ROW =
  * where it is when the program has an IPv6 socket. None for ends of different families.
  */
 export function connectionNames(
-  connection: TcpConnection,
+  connection: ConnectionEntry,
   order: ByteOrder = endianness(),
 ): readonly string[] {
   const local = unmapIp(connection.local.address);

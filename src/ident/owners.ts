@@ -9,7 +9,7 @@ import { connectionNames, TableScanner } from "./connection-table.ts";
 
 import type { Clock } from "../clock/index.ts";
 import type { Posix, Uid } from "../posix/index.ts";
-import type { TcpConnection } from "./connection-table.ts";
+import type { ConnectionEntry } from "./connection-table.ts";
 
 const IP4_TABLE = "/proc/net/tcp";
 const IP6_TABLE = "/proc/net/tcp6";
@@ -24,7 +24,7 @@ const TURN_BYTES = 65_536;
 const GAP_MS = 50;
 
 /** A question that waits. */
-interface Question {
+interface PendingLookup {
   readonly names: readonly string[];
   resolve(uid: Uid | undefined): void;
   reject(error: unknown): void;
@@ -34,7 +34,7 @@ interface Question {
 export class ConnectionOwners {
   readonly #posix: Posix;
   readonly #clock: Clock;
-  readonly #waiting: Question[] = [];
+  readonly #waiting: PendingLookup[] = [];
   #isReading = false;
   #nextMs = -Infinity;
 
@@ -47,7 +47,7 @@ export class ConnectionOwners {
    * The user whose process has this connection; undefined when no process of the machine does, or of
    * the container, where the caller lives in one. Rejects with SystemError when there is no table.
    */
-  async ownerOf(connection: TcpConnection): Promise<Uid | undefined> {
+  async ownerOf(connection: ConnectionEntry): Promise<Uid | undefined> {
     const names = connectionNames(connection);
     if (names.length === 0) return undefined;
     return await new Promise<Uid | undefined>((resolve, reject) => {
@@ -67,7 +67,7 @@ export class ConnectionOwners {
     this.#isReading = false;
   }
 
-  async #answer(questions: readonly Question[]): Promise<void> {
+  async #answer(questions: readonly PendingLookup[]): Promise<void> {
     try {
       const owners = await this.#look(new Set(questions.flatMap(({ names }) => names)));
       for (const { names, resolve } of questions) {

@@ -98,7 +98,7 @@ describe("around s6-tlsd", () => {
   );
   const tunnel = { SSL_PROTOCOL: "TLSv1.2", SSL_CIPHER: "the tunnel's" };
 
-  bothWays("variables are laid by and restored", async (newScene) => {
+  bothWays("variables are set aside and restored", async (newScene) => {
     await using scene = await newScene();
     const before = await receive(scene, "--before-tlsd", header, tunnel);
     before.exits(0).stdoutMatches(/^SSL_PROTOCOL=TLSv1\.2$/m);
@@ -113,13 +113,16 @@ describe("around s6-tlsd", () => {
     expect(both.stdout).not.toMatch(/tlsbak_|SSL_CIPHER/);
   });
 
-  bothWays("what was not laid by goes, or stays with --keep-tls", async (newScene) => {
-    await using scene = await newScene();
-    (await receive(scene, "--after-tlsd", "HELO\n", tunnel)).exits(0).stdoutIs("--\nHELO\n");
-    (await receive(scene, "--after-tlsd --keep-tls", "HELO\n", tunnel))
-      .exits(0)
-      .stdoutIs("SSL_CIPHER=the tunnel's\nSSL_PROTOCOL=TLSv1.2\n--\nHELO\n");
-  });
+  bothWays(
+    "variables that were not set aside are removed, or kept with --keep-tls",
+    async (newScene) => {
+      await using scene = await newScene();
+      (await receive(scene, "--after-tlsd", "HELO\n", tunnel)).exits(0).stdoutIs("--\nHELO\n");
+      (await receive(scene, "--after-tlsd --keep-tls", "HELO\n", tunnel))
+        .exits(0)
+        .stdoutIs("SSL_CIPHER=the tunnel's\nSSL_PROTOCOL=TLSv1.2\n--\nHELO\n");
+    },
+  );
 
   test("a name that was not verified can be left out", async () => {
     await using scene = await newScene();

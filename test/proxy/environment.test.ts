@@ -71,7 +71,7 @@ describe("a header sets", () => {
     });
   });
 
-  test("under other names what is to be laid by", () => {
+  test("under other names the variables that are to be set aside", () => {
     expect(edits(full, { backsUp: true })).toEqual({
       ...TCP4,
       tlsbak_SSL_TLS_ALPN_PROTOCOL: "h2",
@@ -106,7 +106,7 @@ describe("restoring", () => {
     { name: "tlsbak_SSL_PROTOCOL", value: undefined },
   ];
 
-  test("renames what was laid by, and removes the rest", () => {
+  test("renames the variables that were set aside, and removes the rest", () => {
     const list = restoreEdits((name) => variables.get(name), false);
     expect(list).toEqual(expect.arrayContaining(restored));
     const removed = list.filter(({ value }) => value === undefined).map(({ name }) => name);

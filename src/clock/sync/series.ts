@@ -38,7 +38,7 @@ export interface SeriesOptions {
 }
 
 /** What a protocol makes of a datagram from the server. */
-export type Verdict<Reply> =
+export type Judgement<Reply> =
   | {
       readonly kind: "answer";
       readonly received: Tai;
@@ -55,7 +55,7 @@ export type Verdict<Reply> =
 /** One request, and the judge of its answers. */
 export interface Question<Reply> {
   readonly request: Uint8Array;
-  judge(datagram: Uint8Array): Verdict<Reply>;
+  judge(datagram: Uint8Array): Judgement<Reply>;
 }
 
 /** A protocol of one datagram each way. */

@@ -8,7 +8,7 @@
 import { taiFromUnix } from "../index.ts";
 import type { Tai } from "../index.ts";
 import { NTP64_BYTES, unixFromNtp64 } from "./ntp64.ts";
-import type { Verdict } from "./series.ts";
+import type { Judgement } from "./series.ts";
 
 /** The length of a packet without extensions; of a longer answer the rest is ignored. */
 export const SNTP_BYTES = 48;
@@ -51,7 +51,7 @@ export function formatSntpRequest(nonce: Uint8Array): Uint8Array {
 }
 
 /** What a datagram is to a client that sent `nonce`. */
-export function judgeSntpReply(packet: Uint8Array, nonce: Uint8Array): Verdict<SntpReply> {
+export function judgeSntpReply(packet: Uint8Array, nonce: Uint8Array): Judgement<SntpReply> {
   if (packet.length < SNTP_BYTES) return { kind: "foreign", why: "the answer is too short" };
   const bytes = Buffer.from(packet.buffer, packet.byteOffset, SNTP_BYTES);
   if (!bytes.subarray(FIELD.origin, FIELD.origin + NTP64_BYTES).equals(nonce)) {
@@ -82,7 +82,7 @@ export function judgeSntpReply(packet: Uint8Array, nonce: Uint8Array): Verdict<S
  * Stratum 0 with letters as its reference is a kiss-o'-death, which says what the client should do (RFC 5905
  * section 7.4); with anything else it is a server that knows no time yet.
  */
-function judgeStratum0(referenceId: Uint8Array): Verdict<never> {
+function judgeStratum0(referenceId: Uint8Array): Judgement<never> {
   const code = Buffer.from(referenceId).toString("latin1").replace(/\0+$/, "");
   if (/^[A-Z]{1,4}$/.test(code)) return { kind: "stop", why: `kiss-o'-death ${code}` };
   return { kind: "unusable", why: "the server is of stratum 0, not synchronised" };
@@ -90,7 +90,7 @@ function judgeStratum0(referenceId: Uint8Array): Verdict<never> {
 
 function judgeTimes(
   reply: Omit<SntpReply, "leap"> & { readonly leap: SntpReply["leap"] | undefined },
-): Verdict<SntpReply> {
+): Judgement<SntpReply> {
   const { leap, receive, transmit } = reply;
   if (leap === undefined) return { kind: "unusable", why: "the server is not synchronised" };
   if (receive === 0n || transmit === 0n) {
