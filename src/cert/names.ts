@@ -18,7 +18,7 @@ const COMMON_NAME_LENGTH_MAX = 64;
 /** The longest DNS name as text without the final dot (RFC 1035 section 2.3.4). */
 const DNS_NAME_LENGTH_MAX = 253;
 
-/** How many names one certificate can have here; the rest of the world is content with 100. */
+/** The most names that one certificate can have here, which is what public authorities allow. */
 const NAMES_MAX = 100;
 
 const LABEL = /^[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?$/;
@@ -58,7 +58,7 @@ export function parseServerName(text: string): ServerName {
   return { type: "dns", value: text.toLowerCase() };
 }
 
-/** Who a client is: its common name, and its address if it is named by one. */
+/** The name of a client: its common name, and its e-mail address if it is named by one. */
 export interface ClientName {
   readonly commonName: string;
   readonly names: readonly ServerName[];
@@ -86,7 +86,7 @@ export function serverCommonName(names: readonly ServerName[]): string | undefin
   return names.find(({ value }) => value.length <= COMMON_NAME_LENGTH_MAX)?.value;
 }
 
-/** What the files of a name are called: an underscore stands for an asterisk and for each blank. */
+/** The name of the files for a name: an underscore stands for an asterisk and for each blank. */
 export function fileNameOf(name: string): string {
   return name.replace(/^\*/, "_").replaceAll(" ", "_");
 }
@@ -118,7 +118,7 @@ function clientProblem(text: string): string | undefined {
     : "not an email address";
 }
 
-/** What a user typed, for an error line: short, and on one line. */
+/** The text that a user typed, for an error line: short, and on one line. */
 function quote(text: string): string {
   return `"${escapeUnprintable(text.length > 80 ? `${text.slice(0, 77)}...` : text)}"`;
 }

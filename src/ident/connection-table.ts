@@ -16,7 +16,7 @@ export interface ConnectionEntry {
   readonly remote: Endpoint;
 }
 
-/** How this machine orders the bytes of a number, which shows in the tables. */
+/** The order of the bytes of a number on this machine, which shows in the tables. */
 export type ByteOrder = ReturnType<typeof endianness>;
 
 /** More than any row has; one that is longer is passed over. */
@@ -61,7 +61,7 @@ export function parseTableRow(
   return { name, uid: Number(uid) };
 }
 
-/** Looks for connections in a table that comes in pieces; keeps no more than a row of it. */
+/** Looks for connections in a table that is read in pieces; keeps no more than a row of it. */
 export class TableScanner {
   /** The owners found so far, by name. */
   readonly owners = new Map<string, Uid>();

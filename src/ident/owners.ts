@@ -1,5 +1,5 @@
 /**
- * Who owns a TCP connection of this machine, by reading the kernel's tables. All the questions that wait
+ * Finds the owner of a TCP connection of this machine in the kernel's tables. All the questions that wait
  * are answered by one reading, a reading lets other work go on in between, and readings keep a distance,
  * so that however many ask, and however large the tables are, only a part of the time goes there.
  */
@@ -17,20 +17,20 @@ const IP6_TABLE = "/proc/net/tcp6";
 /** The kernel gives about a page of it at a time. */
 const PIECE_BYTES = 16_384;
 
-/** How much is read before other work gets a turn, a few hundred rows. */
+/** So many bytes are read before other work gets a turn, a few hundred rows. */
 const TURN_BYTES = 65_536;
 
 /** The least time from the end of a reading to the next. */
 const GAP_MS = 50;
 
-/** A question that waits. */
+/** A look-up that waits for the next reading of the tables. */
 interface PendingLookup {
   readonly names: readonly string[];
   resolve(uid: Uid | undefined): void;
   reject(error: unknown): void;
 }
 
-/** The owners of connections, for any number of askers. */
+/** The owners of connections, for any number of look-ups at a time. */
 export class ConnectionOwners {
   readonly #posix: Posix;
   readonly #clock: Clock;

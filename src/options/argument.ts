@@ -1,4 +1,4 @@
-/** What arguments of options may be, from text to value and back (networking.md, section 2). */
+/** The kinds of arguments that options take, from text to value and back (networking.md, section 2). */
 
 /** A kind of argument. `format` is the way back: what it writes is parsed to the value again. */
 export interface ArgumentKind<T> {

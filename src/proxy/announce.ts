@@ -71,7 +71,7 @@ function mapped({ address, port }: Endpoint): Endpoint {
   return { address: ip, port };
 }
 
-/** What SSL_* variables say about the client. */
+/** The extensions that SSL_* variables stand for. */
 export function tlsExtensions(variables: Variables): ProxyExtensions {
   const alpn = variables("SSL_TLS_ALPN_PROTOCOL");
   const authority = variables("SSL_TLS_SNI_SERVERNAME");

@@ -1,5 +1,5 @@
 /**
- * What a header does to the environment of a program (networking.md, 12.1 to 12.3): the variables of the
+ * Edits of a program's environment for a header (networking.md, 12.1 to 12.3): the variables of the
  * super-server become those of the announced connection, and what the proxy knows of TLS goes into SSL_*,
  * or is set aside until the TLS stage behind has written its own.
  */

@@ -7,7 +7,7 @@ import type { SceneMaker } from "../support/scene.ts";
 
 const NUMBERS = 'printf "%s %s %s\\n" "${UID-none}" "${GID-none}" "${GIDLIST-none}"';
 
-/** What UID, GID and GIDLIST are behind `s6-envuidgid WORDS`. */
+/** The values of UID, GID and GIDLIST behind `s6-envuidgid WORDS`. */
 async function numbers(scenes: SceneMaker, ...words: string[]): Promise<string> {
   await using scene = await scenes();
   const run = await scene.run("s6-envuidgid", [...words, "env"]);

@@ -18,7 +18,7 @@ const OWN = {
   TCPLOCALPORT: "49152",
 };
 
-/** What is written to descriptor 1, in place of a connection. */
+/** The bytes written to descriptor 1, in place of a connection. */
 function send(
   scene: Scene,
   options: readonly string[],

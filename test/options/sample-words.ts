@@ -23,7 +23,7 @@ const NETWORK = fc.oneof(
 );
 const GIDS = fc.array(UNSIGNED, { minLength: 1 }).map((gids) => gids.join(","));
 
-/** What an argument of this name may be, for every name that an argument has. */
+/** Arguments by their name in usage texts, for every such name. */
 const ARGUMENTS: Readonly<Record<string, fc.Arbitrary<string>>> = {
   "1.2|1.3": fc.constantFrom("1.2", "1.3"),
   account: TEXT,
@@ -155,7 +155,7 @@ export const NUMBER_NAMES: ReadonlySet<string> = new Set([
 /** The names of arguments that are a list. */
 export const LIST_NAMES: ReadonlySet<string> = new Set(["gid,gid,...", "networks", "proto,..."]);
 
-/** What is no number, whatever the number may mean. */
+/** Texts that are no number, whatever the number may mean. */
 export const NO_NUMBERS: readonly string[] = [
   "",
   " ",

@@ -11,7 +11,7 @@ function edits(bytes: Uint8Array | string, options: Partial<ProxyEditsOptions> =
   return Object.fromEntries(list.map(({ name, value }) => [name, value]));
 }
 
-/** What is known of the proxy's own end does not pass for the client's. */
+/** The variables of the proxy's own connection do not pass for the client's. */
 const FORGOTTEN = { TCPREMOTEHOST: undefined, TCPREMOTEINFO: undefined };
 
 const TCP4 = {

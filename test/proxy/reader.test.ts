@@ -23,7 +23,7 @@ function connection(): readonly [Fd, Fd] {
   return pair;
 }
 
-/** What is left in a connection, without waiting for more. */
+/** The bytes that are left in a connection, without waiting for more. */
 function rest(fd: Fd): string {
   const bytes = Buffer.alloc(100_000);
   return bytes.toString("latin1", 0, posix.peek(fd, bytes) ?? 0);

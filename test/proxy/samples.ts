@@ -25,7 +25,7 @@ export function parsed(bytes: Uint8Array | string): Progress & { readonly kind: 
   return progress;
 }
 
-/** What is wrong with these bytes; "more" or "done" if nothing is. */
+/** The fault in these bytes; "more" or "done" if there is none. */
 export function problemOf(bytes: Uint8Array | string): string {
   const progress = parseProxy(typeof bytes === "string" ? Buffer.from(bytes, "latin1") : bytes);
   return progress.kind === "invalid" ? progress.why : progress.kind;

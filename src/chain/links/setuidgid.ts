@@ -36,7 +36,7 @@ function changeTo(account: string, launch: Launch, { posix }: LinkContext): Laun
   return withEnvironment(withIdentityChange(launch, found, by), REMOVALS);
 }
 
-/** What the C suite's s6-setuidgid hands from one of its programs to the next, and takes out. */
+/** The variables that the C suite's s6-setuidgid hands from one of its programs to the next, and removes. */
 const REMOVALS = [UID, GID, GIDLIST].map((name) => ({ name, value: undefined }));
 
 /** `uid:gid`, with no supplementary groups. */

@@ -13,7 +13,7 @@ import type { Judgement } from "./series.ts";
 /** The length of a packet without extensions; of a longer answer the rest is ignored. */
 export const SNTP_BYTES = 48;
 
-/** Where the fields are. */
+/** The offsets of the fields. */
 const FIELD = {
   flags: 0,
   stratum: 1,
@@ -29,7 +29,7 @@ const MODE = { symmetricPassive: 2, server: 4 } as const;
 const UNSYNCHRONISED = 3;
 const STRATUM_MAX = 15;
 
-/** What a server says about itself and the time. */
+/** The fields of an answer that are about the server and its time. */
 export interface SntpReply {
   /** A leap second is to be inserted into or taken out of the last minute of the month. */
   readonly leap: "none" | "insert" | "delete";
@@ -37,7 +37,7 @@ export interface SntpReply {
   readonly stratum: number;
   /** Four bytes: where the server has its time from. */
   readonly referenceId: Uint8Array;
-  /** When the request arrived and the answer left, as NTP timestamps. */
+  /** The times at which the request arrived and the answer left, as NTP timestamps. */
   readonly receive: bigint;
   readonly transmit: bigint;
 }
@@ -50,7 +50,7 @@ export function formatSntpRequest(nonce: Uint8Array): Uint8Array {
   return packet;
 }
 
-/** What a datagram is to a client that sent `nonce`. */
+/** Judge a datagram that came to a client that sent `nonce`. */
 export function judgeSntpReply(packet: Uint8Array, nonce: Uint8Array): Judgement<SntpReply> {
   if (packet.length < SNTP_BYTES) return { kind: "foreign", why: "the answer is too short" };
   const bytes = Buffer.from(packet.buffer, packet.byteOffset, SNTP_BYTES);

@@ -30,7 +30,7 @@ export function formatTaiclockRequest(cookie: Uint8Array): Uint8Array {
   return packet;
 }
 
-/** What a datagram is to a client that sent `cookie`. */
+/** Judge a datagram that came to a client that sent `cookie`. */
 export function judgeTaiclockReply(packet: Uint8Array, cookie: Uint8Array): Judgement<Tai> {
   const bytes = Buffer.from(packet.buffer, packet.byteOffset, packet.length);
   if (bytes.length < TAICLOCK_BYTES) return { kind: "foreign", why: "the answer is too short" };

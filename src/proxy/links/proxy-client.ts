@@ -40,7 +40,7 @@ export const proxyClient = defineLink({
   },
 });
 
-/** What to send and how to go on, or the exit code of a header that cannot be made. */
+/** The bytes to send and the launch to go on with, or the exit code of a header that cannot be made. */
 interface Prepared {
   readonly bytes?: Uint8Array;
   readonly outcome: Outcome;

@@ -127,7 +127,7 @@ function isDatagram(header: ProxyHeader): boolean {
   return family === "udp4" || family === "udp6" || family === "unixDatagram";
 }
 
-/** Where a server of ours counts connections, it counts this one as the announced client's. */
+/** A server of ours that counts connections counts this one as the announced client's. */
 function recount(header: ProxyHeader, { connection }: Launch): EnvironmentEdit[] {
   if (connection === undefined || header.command === "local") return [];
   if (header.family !== "tcp4" && header.family !== "tcp6") return [];

@@ -55,7 +55,7 @@ function endpoint(host: string, port: number): SeriesOptions["server"] {
   return { address, port };
 }
 
-/** A world whose random bytes are 1, 1, ..., then 2, 2, ... */
+/** A system whose random bytes are 1, 1, ..., then 2, 2, ... */
 function world(clock: Clock = systemClockWith(() => posix.realtimeNs())): SyncWorld {
   let calls = 0;
   return { posix, clock, randomBytes: (count) => Buffer.alloc(count, ++calls) };
@@ -72,7 +72,7 @@ function withCalls(calls: Partial<Posix>): Posix {
   });
 }
 
-/** What an SNTP server says whose clock is `aheadNs` ahead. */
+/** The answer of an SNTP server whose clock is `aheadNs` ahead. */
 function timely(request: Buffer, aheadNs = 0n): Buffer {
   const now = ntp64FromUnix(posix.realtimeNs() + aheadNs) ?? 0n;
   return sntpAnswer({ origin: nonceOf(request), receive: now, transmit: now });
