@@ -46,7 +46,7 @@ bothWays("s6-envuidgid -n takes numbers", async (scenes) => {
   expect(await numbers(scenes, "-nB", "daemon:66")).toBe("1 66 none");
 });
 
-bothWays("s6-envuidgid -D has numbers for those who are unknown", async (scenes) => {
+bothWays("s6-envuidgid -D gives the numbers of an unknown account", async (scenes) => {
   expect(await numbers(scenes, "-D", "1:2:3,4", "no-such-account")).toBe("1 2 3,4");
   expect(await numbers(scenes, "-D", "1:2:3:4", "no-such-account")).toBe("1 2 3,4");
   expect(await numbers(scenes, "-D", "::", "no-such-account")).toBe("0 0 ");

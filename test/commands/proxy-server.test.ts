@@ -68,7 +68,7 @@ describe("a header on standard input", () => {
     }
   });
 
-  test("has to come in time", async () => {
+  test("has to arrive before the deadline", async () => {
     await using scene = await newScene();
     const waiting = scene.start(NAME, ["-t", "50", "touch", "ran"], { input: HELD_OPEN });
     waiting.write("PROXY TCP4");
@@ -162,7 +162,7 @@ describe("in a super-server", () => {
     expect(Number.parseInt(octal, 8) & 0o4000).toBe(0);
   });
 
-  bothWays("a silent client is turned away in the end", async (newScene) => {
+  bothWays("a silent client is refused at the deadline", async (newScene) => {
     await using scene = await newScene();
     const { port, process } = await startServer(scene, "-c 1", [NAME, "-t", "100", ...ECHO]);
     await using silent = await dial(port);
@@ -206,7 +206,7 @@ describe("in a super-server", () => {
 describe("--trust", () => {
   const ECHO = ["sh", "-c", "echo $TCPREMOTEIP; cat"];
 
-  bothWays("lets nobody else announce anything", async (newScene) => {
+  bothWays("refuses a header from an address that is not trusted", async (newScene) => {
     await using scene = await newScene();
     const trust = ["--trust=127.0.0.1,2001:db8::/32", "--trust", "127.0.0.4"];
     const { port, process } = await startServer(scene, "", [NAME, ...trust, ...ECHO]);

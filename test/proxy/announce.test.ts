@@ -63,7 +63,7 @@ describe("an announcement", () => {
   });
 });
 
-describe("laying by", () => {
+describe("variables that are set aside", () => {
   test("copies the variables, uses the copies and removes them", () => {
     const edits = setAsideEdits(variables(TCP));
     const copies: Values = Object.fromEntries(edits.map(({ name, value }) => [name, value ?? ""]));

@@ -48,7 +48,7 @@ describe("a header sets", () => {
     });
   });
 
-  test("nothing where it announces nobody", () => {
+  test("nothing where it announces no connection", () => {
     for (const bytes of ["PROXY UNKNOWN\r\n", v2(0x20, 0x11, Buffer.alloc(12))]) {
       expect(edits(bytes)).toEqual({});
     }

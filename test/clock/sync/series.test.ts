@@ -119,7 +119,7 @@ describe("a series of SNTP exchanges", () => {
     expect(outcome).toMatchObject({ kind: "measured", answers: 3 });
   });
 
-  test("hears nobody but the server", async () => {
+  test("ignores datagrams from other addresses than the server's", async () => {
     const stranger = createSocket("udp4");
     servers.push(stranger);
     const server = await serve((request, reply, _, clientPort) => {
@@ -166,7 +166,7 @@ describe("a series of SNTP exchanges", () => {
     expect(none).toEqual({ kind: "failed", why: "no exchange was asked for" });
   });
 
-  test("fails at once where nobody listens", async () => {
+  test("fails at once where no server listens", async () => {
     const server = await serve(() => {});
     servers.pop()?.close();
     const outcome = await querySntp(world(), { server, exchanges: 3 });
@@ -209,7 +209,7 @@ describe("a series of SNTP exchanges", () => {
     expect(heard).toEqual(["the answer is too short"]);
   });
 
-  test("rests between exchanges, and not after the last", async () => {
+  test("pauses between exchanges, and not after the last", async () => {
     const clock = new FakeClock(posix.realtimeNs());
     const pauses: number[] = [];
     const stepping: Clock = {
