@@ -16,8 +16,10 @@ import {
   reportUsage,
   withOwnSettings,
 } from "../chain/index.ts";
-import type { Launch, Link, OomScore, Origin, Report } from "../chain/index.ts";
+import type { Launch, Link, OomScore, Origin } from "../chain/index.ts";
 import { systemClock } from "../clock/index.ts";
+import { StderrLog } from "../host/index.ts";
+import type { Log, Report } from "../host/index.ts";
 import { parseOptions, UsageError } from "../options/index.ts";
 import {
   encodeBytes,
@@ -33,15 +35,14 @@ import type { Command, CommandContext, Definition } from "./command.ts";
 import { Fatal } from "./fatal.ts";
 import { packageVersion } from "./package.ts";
 import { isCommandName, loadDefinition } from "./registry.ts";
-import { openChains, processSignals, reporter } from "./system.ts";
+import { openChains, openHost, processSignals } from "./system.ts";
 
 /** Run the command `name`, one of those in `directory`, with the words of this process, and end the process. */
 export async function main(name: string, directory: string): Promise<never> {
   const posix = loadOrDie(name);
   keepDebuggerOut(posix);
   const words = processWords().slice(2);
-  const code = await runCommand(posix, { name, directory, words });
-  process.exit(code);
+  return runAndExit(posix, { name, directory, words });
 }
 
 /** The multi-call entry: `ucspi NAME WORD...`; `ucspi link` is short for `ucspi ucspi-link`. */
@@ -52,13 +53,19 @@ export async function multicall(directory: string): Promise<never> {
   if (name !== undefined && !name.startsWith("-")) {
     const command = isCommandName(name) ? name : `ucspi-${name}`;
     const isShort = isCommandName(command);
-    process.exit(await runCommand(posix, { name: isShort ? command : name, directory, words }));
+    return runAndExit(posix, { name: isShort ? command : name, directory, words });
   }
   const { describeCommands } = await import("./overview.ts");
   const isAsked = name === "--help" || name === "--version";
   const text = name === "--version" ? `ucspi ${packageVersion()}\n` : await describeCommands();
-  writeFully(posix, (isAsked ? 1 : 2) as Fd, encodeBytes(text));
-  process.exit(isAsked ? EXIT.ok : EXIT.usage);
+  if (isAsked) {
+    writeFully(posix, 1 as Fd, encodeBytes(text));
+    process.exit(EXIT.ok);
+  }
+  const log = new StderrLog({ posix, clock: systemClock });
+  log.line("ucspi", "usage", text.trimEnd());
+  log.end();
+  process.exit(EXIT.usage);
 }
 
 /** The number on all processors that Node runs on. */
@@ -84,6 +91,19 @@ function closeDebugger(): void {
   else close.call(process);
 }
 
+/**
+ * Node opens its own stream on descriptor 2 as soon as anything asks for process.stderr, which the end
+ * of every socket of node:net does (to find out whether it is that one), and sets O_NONBLOCK on a pipe
+ * that others share. They would lose lines. So there is a stand-in, for whoever writes to it.
+ */
+function keepStderrAsItIs(log: Log, name: string): void {
+  const write = (text: string): boolean => {
+    log.line(name, "warning", text.trimEnd());
+    return true;
+  };
+  Object.defineProperty(process, "stderr", { configurable: true, value: { fd: 2, write } });
+}
+
 /** A command that was asked for: its name, the folder of launchers that it is in, and its words. */
 interface Call {
   readonly name: string;
@@ -91,15 +111,27 @@ interface Call {
   readonly words: readonly string[];
 }
 
-async function runCommand(posix: Posix, { name, directory, words }: Call): Promise<number> {
-  const report = reporter(posix);
+async function runAndExit(posix: Posix, call: Call): Promise<never> {
+  const log = new StderrLog({ posix, clock: systemClock });
+  keepStderrAsItIs(log, call.name);
+  const code = await runCommand(posix, log, call);
+  log.end();
+  process.exit(code);
+}
+
+async function runCommand(
+  posix: Posix,
+  log: Log,
+  { name, directory, words }: Call,
+): Promise<number> {
+  const { report } = log;
   const definition = await loadDefinition(name);
   if (definition === undefined) {
     report("ucspi", "fatal", `no such command: ${name}`);
     return EXIT.usage;
   }
   const origin = originOf(process.pid, process.ppid, processVariables());
-  const context = commandContext({ posix, directory, report, origin });
+  const context = commandContext({ posix, directory, log, origin });
   try {
     const oomScore = takeOomScore(origin.variables);
     const prepared = isLink(definition)
@@ -202,17 +234,18 @@ function withoutExplain(launch: Launch): Launch {
 /** What the context of a command is made from. */
 interface Surroundings {
   readonly posix: Posix;
-  readonly report: Report;
+  readonly log: Log;
   readonly origin: Origin;
   /** Of the script that runs; its native launcher may be somewhere else. */
   readonly directory: string;
 }
 
-function commandContext({ posix, report, origin, directory }: Surroundings): CommandContext {
+function commandContext({ posix, log, origin, directory }: Surroundings): CommandContext {
   const launchers = resolve(origin.notes?.folder || directory);
   return {
     posix,
-    report,
+    host: openHost(posix, log),
+    report: log.report,
     clock: systemClock,
     signals: processSignals,
     chains: openChains(launchers, process.env["UCSPI_CHAIN"] !== "exec"),
