@@ -34,6 +34,7 @@ enum {
   PLAN_DIRECTORY,   /* a descriptor, -1 for none */
   PLAN_OOM_SCORE,   /* NO_OOM_SCORE leaves it */
   PLAN_TELLS,       /* is there to be a pipe that tells of the exec? */
+  PLAN_CLOSES,      /* are descriptors above 2 that are not named closed? */
   PLAN_HEADER,
 };
 
@@ -152,6 +153,7 @@ static void read_plan(struct birth *birth, const struct request *request) {
     birth->limits[i].value.soft = limit_of_double(at[1]);
     birth->limits[i].value.hard = limit_of_double(at[2]);
   }
+  birth->closes_others = plan[PLAN_CLOSES] != 0;
   read_moves(birth, at);
   birth->teller = -1;
   birth->teller_is_in_the_way = false;
