@@ -3,6 +3,8 @@ export { Chains } from "./chains.ts";
 export type { ChainResult, ChainsOptions, LinkFinder, Stage } from "./chains.ts";
 export { Environment } from "./environment.ts";
 export { execFailureCode, EXIT } from "./exit.ts";
+export { APPLYUIDGID_OPTIONS, identityOption } from "./identity-options.ts";
+export type { IdentityChange, IdentityStep } from "./identity-options.ts";
 export { initialLaunch } from "./inherit.ts";
 export {
   abandon,

@@ -24,10 +24,10 @@ export interface Companion {
 /** The connection a process is for, as the server counts it. */
 export interface ServedConnection {
   /**
-   * Count it as one of the client at this address too, whom a proxy has announced, instead of one that
-   * was announced before. How many others of that client are alive.
+   * Count it as a connection of the client at this address too, for whom a proxy speaks, in place of one
+   * that was named before. Returns how many others of that client are alive.
    */
-  announce(address: string): number;
+  countAs(address: string): number;
 }
 
 /** Everything execve(2) and its predecessors decide. Descriptors not named are inherited. */

@@ -128,9 +128,9 @@ describe("an engine", () => {
     const inherit = 'exec "$@" 7<"a file" 8<"a file" 9>"another file"';
     const through = ["sh", "-c", inherit, "sh"];
     const { process, engine } = await startTls(scene, ECHO, { through });
-    const inherited = [...descriptorsOf(process.pid).values()].filter((to) => / file$/.test(to));
+    const inherited = [...descriptorsOf(process.pid).values()].filter((to) => to.endsWith(" file"));
     expect(inherited).toHaveLength(3);
-    expect([...descriptorsOf(engine).values()].filter((to) => / file$/.test(to))).toEqual([]);
+    expect([...descriptorsOf(engine).values()].filter((to) => to.endsWith(" file"))).toEqual([]);
   });
 
   test("has the path that Node is found by for an environment, and nothing else", async () => {

@@ -59,10 +59,17 @@ export class FakeKernel {
   spawnFailure: { readonly code: string; readonly syscall: string } | undefined;
   /** Children stay on the way to their programs, until `execute`. */
   holdsBirths = false;
-  sockname: SocketAddress | undefined;
+  /** The errno names that watching a child, watching a listener, and signalling a pid fail with. */
+  childWatchFailure: string | undefined;
+  listenerWatchFailure: string | undefined;
+  shutdownFailure: string | undefined;
+  readonly killFailures = new Map<number, string>();
+  /** Where sockets that were accepted are bound, or the errno name of the failure to tell. */
+  sockname: SocketAddress | string | undefined;
   readonly #listeners = new Map<number, FakeListener>();
   readonly #watches = new Set<Watched>();
   readonly #ended = new Map<number, WaitStatus>();
+  readonly #children = new Set<number>();
   readonly #pidfds = new Map<number, number>();
   #nextFd = 10;
   #nextPid = SERVER_PID + 1;
@@ -86,9 +93,14 @@ export class FakeKernel {
     return this.#listeners.get(listener)?.queue.length ?? 0;
   }
 
+  /** How many watches there are. */
+  get watches(): number {
+    return this.#watches.size;
+  }
+
   /** The pids of the children that have not been reaped. */
   get children(): readonly number[] {
-    return [...this.#pidfds.values()];
+    return [...this.#children];
   }
 
   endChild(pid: number, status: WaitStatus = { kind: "exited", exitCode: 0 }): void {
@@ -132,10 +144,10 @@ export class FakeKernel {
       close: (fd) => this.#close(fd),
       getpid: () => SERVER_PID as Pid,
       getsockname: (fd) => this.#getsockname(fd),
-      kill: (pid, signal) => void this.kills.push(`${pid} ${signal}`),
+      kill: (pid, signal) => this.#kill(pid, signal),
       reap: (pid) => this.#reap(pid),
       setNoDelay: (fd) => this.#setNoDelay(fd),
-      shutdown: (fd) => void this.shutDown.push(fd),
+      shutdown: (fd) => this.#shutdown(fd),
       socket: () => {
         throw failure(this.socketFailure, "socket");
       },
@@ -168,8 +180,8 @@ export class FakeKernel {
   }
 
   #getsockname(fd: Fd): SocketAddress {
-    const address = this.#listeners.get(fd)?.address ?? this.sockname;
-    if (address === undefined) throw failure("ENOTCONN", "getsockname");
+    const address = this.#listeners.get(fd)?.address ?? this.sockname ?? "ENOTCONN";
+    if (typeof address === "string") throw failure(address, "getsockname");
     return address;
   }
 
@@ -177,6 +189,7 @@ export class FakeKernel {
     const status = this.#ended.get(pid);
     if (status === undefined) return undefined;
     this.#ended.delete(pid);
+    this.#children.delete(pid);
     for (const [fd, child] of this.#pidfds) if (child === pid) this.#pidfds.delete(fd);
     return status;
   }
@@ -188,6 +201,7 @@ export class FakeKernel {
     this.spawned.push(request);
     const pid = this.#nextPid as Pid;
     this.#nextPid += 1;
+    this.#children.add(pid);
     const pidfd = this.#newFd();
     this.#pidfds.set(pidfd, pid);
     if (this.holdsBirths) this.#unexecuted.add(pid);
@@ -202,11 +216,28 @@ export class FakeKernel {
     return found;
   }
 
+  #shutdown(fd: Fd): void {
+    if (this.shutdownFailure !== undefined) throw failure(this.shutdownFailure, "shutdown");
+    this.shutDown.push(fd);
+  }
+
+  #kill(pid: number, signal: number): void {
+    const code = this.killFailures.get(pid);
+    if (code !== undefined) throw failure(code, "kill");
+    this.kills.push(`${pid} ${signal}`);
+  }
+
   #watch(fd: number, isInterested: boolean, ready: Watched["ready"]): Watch {
+    const code = this.#listeners.has(fd) ? this.listenerWatchFailure : this.childWatchFailure;
+    if (code !== undefined) throw failure(code, "epoll_ctl");
     const watched: Watched = { fd, isInterested, ready };
     this.#watches.add(watched);
     return {
-      update: ({ readable = false }) => (watched.isInterested = readable),
+      update: ({ readable = false }) => {
+        const fails = readable && this.#listeners.has(fd) ? this.listenerWatchFailure : undefined;
+        if (fails !== undefined) throw failure(fails, "epoll_ctl");
+        watched.isInterested = readable;
+      },
       keepAlive: () => undefined,
       close: () => this.#watches.delete(watched),
     };

@@ -3,8 +3,10 @@
 import type { Chains, LinkContext } from "../../chain/index.ts";
 import { Children } from "../../host/index.ts";
 import type { ChildEnd } from "../../host/index.ts";
+import { wordsOf } from "../../options/index.ts";
 import { joinBlock, SystemError } from "../../posix/index.ts";
 import type { Child, Identity, Pid } from "../../posix/index.ts";
+import { TLS_ENGINE_OPTIONS } from "../options.ts";
 import { EngineClient } from "./engine-client.ts";
 import type { EngineProcess } from "./running-engine.ts";
 
@@ -54,7 +56,10 @@ function startEngine(
   try {
     const child = posix.spawn({
       files: joinBlock([file]),
-      argv: joinBlock([file, ...identityWords(identity)]),
+      argv: joinBlock([
+        file,
+        ...wordsOf(TLS_ENGINE_OPTIONS, { uid: identity?.uid, gid: identity?.gid }),
+      ]),
       environment: joinBlock(path === undefined ? [] : [`PATH=${path}`]),
       descriptors: [0, theirs, 1, 2, 2, 2],
       closesOthers: true, // what programs inherit from us is none of its business
@@ -66,15 +71,6 @@ function startEngine(
   } finally {
     posix.close(theirs);
   }
-}
-
-function identityWords(identity: Identity | undefined): string[] {
-  if (identity === undefined) return [];
-  const { uid, gid } = identity;
-  return [
-    ...(gid === undefined ? [] : [`--gid=${gid}`]),
-    ...(uid === undefined ? [] : [`--uid=${uid}`]),
-  ];
 }
 
 /** The processes that have not been reaped. There is more than one while an engine that was given up ends. */

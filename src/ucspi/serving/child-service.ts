@@ -1,9 +1,9 @@
 /**
- * Serves each connection with a child: runs the links at the head of the chain, spawns the program
- * with the connection on its descriptors 0 and 1, and waits for it.
+ * Serves each connection with a process: links at the head of the chain run here, and the program gets
+ * the connection on its descriptors 0 and 1.
  */
 
-import { abandon, Spawner } from "../../chain/index.ts";
+import { abandon } from "../../chain/index.ts";
 import type {
   Companion,
   Ended,
@@ -12,228 +12,234 @@ import type {
   LinkContext,
   Prepared,
   Source,
-  Spawned,
 } from "../../chain/index.ts";
-import { Children } from "../../host/index.ts";
-import { formatIp, tcpLocalEdits, tcpPeerEdits } from "../../net/index.ts";
+import type { Clock, Timer } from "../../clock/index.ts";
 import { SystemError } from "../../posix/index.ts";
-import type { WaitStatus } from "../../posix/index.ts";
-import type { Connection, Service, Serving } from "./connection.ts";
-
-/** Failures to make a process that pass by themselves when something else ends. */
-const PASSING: ReadonlySet<string> = new Set(["EAGAIN", "ENOMEM", "EMFILE", "ENFILE"]);
+import type { Pid, Posix, WaitStatus } from "../../posix/index.ts";
+import { Births } from "./births.ts";
+import type { BirthEvents, BirthsOptions, BornProcess } from "./births.ts";
+import type { Connection, Life, Service, Work } from "./connection.ts";
+import type { Protocol } from "./protocol.ts";
+import { isPassing, retryDelayMs } from "./retry.ts";
 
 const SIGKILL = 9;
-const SIGTERM = 15;
 
-/** How long a connection waits between attempts to make its process, and how often at most. */
-const RETRY_MS = 100;
-const RETRIES_MAX = 50;
-
-/** What a connection ends with that was told to go before it had a child. */
-const TERMINATED: WaitStatus = { kind: "killed", signal: SIGTERM, coreDumped: false };
-
-export interface ChildServiceOptions {
-  /** Begin a connection only when its program was executed; otherwise as soon as there is a child. */
-  readonly awaitsExec: boolean;
-  /** Told once when processes cannot be made for the moment: "unable to …, retrying". */
-  struggles(text: string): void;
+export interface ChildServiceOptions<Peer, Local> extends BirthsOptions {
+  readonly protocol: Protocol<Peer, Local>;
+  /** Told when processes cannot be made for the moment, once until one is made: "unable to ..., retrying". */
+  shortage(text: string): void;
 }
 
 /** The service that runs `launch` (its argv is the chain) for each connection. */
-export function childService(
+export function childService<Peer, Local>(
   server: string,
   launch: Launch,
   context: LinkContext,
-  options: ChildServiceOptions,
-): Service {
-  const service = new ChildService(server, launch, { ...context, isBecoming: false }, options);
-  return (connection, serving) => service.serve(connection, serving);
+  options: ChildServiceOptions<Peer, Local>,
+): Service<Peer, Local> {
+  const processes = new ConnectionProcesses(server, launch, context, options);
+  return (connection, life) => new ChildWork(connection, life, processes);
 }
 
-class ChildService {
-  readonly #context: LinkContext;
+/** A host has few local addresses; a prefix routed to it may have very many. */
+const ENVIRONMENTS_MAX = 256;
+
+/** What the processes of all connections have in common. */
+class ConnectionProcesses<Peer, Local> {
+  readonly posix: Posix;
+  readonly clock: Clock;
+  readonly births: Births;
+  readonly #options: ChildServiceOptions<Peer, Local>;
   readonly #launch: Launch;
-  readonly #spawner: Spawner;
-  readonly #children: Children;
-  readonly #awaitsExec: boolean;
+  readonly #inherited: readonly (readonly [number, Source])[];
   /** The environment that all connections to one local address share, marshalled once. */
   readonly #environments = new Map<string, Environment>();
-  readonly #struggles: (text: string) => void;
-  readonly #inherited: readonly (readonly [number, Source])[];
-  #isStruggling = false;
+  #latest: { readonly local: Local; readonly environment: Environment } | undefined;
+  #isShort = false;
 
-  constructor(server: string, launch: Launch, context: LinkContext, options: ChildServiceOptions) {
-    this.#context = context;
+  constructor(
+    server: string,
+    launch: Launch,
+    context: LinkContext,
+    options: ChildServiceOptions<Peer, Local>,
+  ) {
+    this.posix = context.posix;
+    this.clock = context.clock;
+    this.births = new Births(server, { ...context, isBecoming: false }, options);
+    this.#options = options;
     this.#launch = launch;
-    this.#children = new Children(context);
-    this.#awaitsExec = options.awaitsExec;
-    this.#spawner = new Spawner(server, context, {
-      children: this.#children,
-      tellsExec: options.awaitsExec,
-    });
-    this.#struggles = (text) => options.struggles(text);
     this.#inherited = [...launch.descriptors].filter(([target]) => target > 1);
   }
 
-  serve(connection: Connection, serving: Serving): void {
-    const attempt = new Attempt(connection, serving, this.#launchFor(connection, serving));
-    this.#try(attempt);
-  }
-
-  #try(attempt: Attempt): void {
-    const prepared = this.#spawner.prepare(attempt.launch);
-    if (!(prepared instanceof Promise)) {
-      this.#settle(attempt, prepared);
-      return;
-    }
-    attempt.wait(() => this.#turnAway(attempt));
-    prepared.then(
-      (later) => this.#settle(attempt, later),
-      (error: unknown) => this.#giveUp(attempt, String(error)),
-    );
-  }
-
-  #settle(attempt: Attempt, prepared: Prepared | Ended): void {
-    if (prepared.kind === "program") {
-      this.#create(attempt, prepared);
-      return;
-    }
-    this.#context.posix.close(attempt.connection.fd);
-    attempt.serving.end(exited(prepared.exitCode));
-  }
-
-  #create(attempt: Attempt, prepared: Prepared): void {
-    const { posix } = this.#context;
-    if (attempt.isCancelled) {
-      posix.close(attempt.connection.fd);
-      abandon(prepared.launch);
-      return;
-    }
-    const result = this.#spawner.create(prepared);
-    if (result.kind === "failed" && this.#retries(attempt, prepared, result.error)) return;
-    posix.close(attempt.connection.fd);
-    if (result.kind === "child") {
-      this.#isStruggling = false;
-      this.#follow(attempt, result);
-      return;
-    }
-    abandon(prepared.launch);
-    attempt.serving.drop(this.#failure(result.error));
-  }
-
-  #follow({ serving }: Attempt, spawned: Spawned): void {
-    const { posix } = this.#context;
-    const { child, companions } = spawned;
-    let signal = (number: number): void => posix.kill(child.pid, number);
-    const begin = (): void => serving.begin(child.pid, (number) => signal(number));
-    if (this.#awaitsExec) serving.wait((number) => signal(number));
-    else begin();
-    this.#spawner.follow(spawned, {
-      executed: begin,
-      ended: (end) => {
-        if (companions.length === 0) {
-          this.#end(serving, end);
-          return;
-        }
-        signal = (number) => endCompanions(companions, number);
-        const over = Promise.all(companions.map(({ ended }) => ended));
-        void over.then(() => this.#end(serving, end));
-      },
-    });
-  }
-
-  #end(serving: Serving, end: WaitStatus | SystemError): void {
-    if (end instanceof SystemError) serving.drop(this.#failure(end));
-    else serving.end(end);
-  }
-
-  #retries(attempt: Attempt, prepared: Prepared, error: SystemError): boolean {
-    if (!PASSING.has(error.code)) return false;
-    if (!this.#isStruggling) {
-      this.#struggles(`unable to ${this.#failure(error)}, retrying`);
-    }
-    this.#isStruggling = true;
-    if (!attempt.countRetry(RETRIES_MAX)) return false;
-    attempt.wait(() => this.#turnAway(attempt));
-    this.#context.clock.setTimer(RETRY_MS, () => this.#create(attempt, prepared));
-    return true;
-  }
-
-  /** The client goes at once; the link that waits for something finds out when that is over. */
-  #turnAway({ connection, serving }: Attempt): void {
-    this.#context.posix.shutdown(connection.fd, "both");
-    serving.end(TERMINATED);
-  }
-
-  #giveUp(attempt: Attempt, why: string): void {
-    this.#context.posix.close(attempt.connection.fd);
-    attempt.serving.drop(why);
-  }
-
-  #failure(error: SystemError): string {
-    return `spawn ${this.#launch.argv[0] ?? ""}: ${error.message}`;
-  }
-
-  #launchFor(connection: Connection, serving: Serving): Launch {
-    const { fd, local, remote, number, admission } = connection;
+  launchFor(connection: Connection<Peer, Local>, life: Life): Launch {
+    const { fd, local, peer, number, admission } = connection;
     const environment = this.#environmentFor(local)
-      .with(tcpPeerEdits(remote, number))
+      .with(this.#options.protocol.peerEdits(peer, number))
       .with(admission?.edits ?? []);
     const descriptors = new Map<number, Source>(this.#inherited).set(0, fd).set(1, fd);
     const argv = admission?.words ?? this.#launch.argv;
-    return { ...this.#launch, argv, environment, descriptors, connection: serving };
+    return { ...this.#launch, argv, environment, descriptors, connection: life };
   }
 
-  #environmentFor(local: Connection["local"]): Environment {
-    const key = `${formatIp(local.address)}_${local.port}`;
+  /** What could not be done, behind "unable to". */
+  failure(error: SystemError): string {
+    return `spawn ${this.#launch.argv[0] ?? ""}: ${error.message}`;
+  }
+
+  shortage(error: SystemError): void {
+    if (!this.#isShort) this.#options.shortage(`unable to ${this.failure(error)}, retrying`);
+    this.#isShort = true;
+  }
+
+  plenty(): void {
+    this.#isShort = false;
+  }
+
+  /** Connections to one listener share the very address. */
+  #environmentFor(local: Local): Environment {
+    if (this.#latest?.local !== local) {
+      this.#latest = { local, environment: this.#findEnvironment(local) };
+    }
+    return this.#latest.environment;
+  }
+
+  #findEnvironment(local: Local): Environment {
+    const edits = this.#options.protocol.localEdits(local);
+    const key = edits.map(({ value }) => value).join("\0");
     const known = this.#environments.get(key);
     if (known !== undefined) return known;
-    const environment = this.#launch.environment.with(tcpLocalEdits(local)).flattened();
+    const environment = this.#launch.environment.with(edits).flattened();
     if (this.#environments.size >= ENVIRONMENTS_MAX) this.#environments.clear();
     this.#environments.set(key, environment);
     return environment;
   }
 }
 
-/** A host has few local addresses; a prefix routed to it may have very many. */
-const ENVIRONMENTS_MAX = 256;
-
-/** One connection on its way to a child. */
-class Attempt {
-  readonly connection: Connection;
-  readonly serving: Serving;
-  readonly launch: Launch;
-  isCancelled = false;
+/** One connection and its process. */
+class ChildWork<Peer, Local> implements Work, BirthEvents {
+  readonly #processes: ConnectionProcesses<Peer, Local>;
+  readonly #connection: Connection<Peer, Local>;
+  readonly #life: Life;
+  #prepared: Prepared | undefined;
+  #process: BornProcess | undefined;
   #retries = 0;
+  #retry: Timer | undefined;
 
-  constructor(connection: Connection, serving: Serving, launch: Launch) {
-    this.connection = connection;
-    this.serving = serving;
-    this.launch = launch;
+  constructor(
+    connection: Connection<Peer, Local>,
+    life: Life,
+    processes: ConnectionProcesses<Peer, Local>,
+  ) {
+    this.#processes = processes;
+    this.#connection = connection;
+    this.#life = life;
   }
 
-  /** While links or a shortage are waited out, the server itself stands in for the child. */
-  wait(turnAway: () => void): void {
-    this.serving.wait((signal) => {
-      if (this.isCancelled || (signal !== SIGTERM && signal !== SIGKILL)) return;
-      this.isCancelled = true;
-      turnAway();
-    });
+  prepare(): void {
+    const { births } = this.#processes;
+    const result = births.prepare(this.#processes.launchFor(this.#connection, this.#life));
+    if (!(result instanceof Promise)) {
+      this.#settle(result);
+      return;
+    }
+    result.then(
+      (later) => this.#settle(later),
+      (error: unknown) => this.#life.failed(String(error)),
+    );
   }
 
-  countRetry(most: number): boolean {
+  create(): void {
+    if (this.#prepared === undefined) return;
+    const refusal = this.#processes.births.create(this.#prepared, this);
+    if (refusal !== undefined) this.#refused(refusal);
+  }
+
+  abandon(): void {
+    if (this.#prepared !== undefined) abandon(this.#prepared.launch);
+    this.#prepared = undefined;
+  }
+
+  setRetry(): void {
+    const delayMs = retryDelayMs(this.#retries) ?? 0;
     this.#retries += 1;
-    return this.#retries <= most;
+    this.#retry = this.#processes.clock.setTimer(delayMs, () => this.#life.retryDue());
+  }
+
+  cancelRetry(): void {
+    this.#retry?.cancel();
+  }
+
+  forward(signal: number): void {
+    if (this.#process !== undefined) sendSignal(this.#process.pid, signal, this.#processes.posix);
+  }
+
+  kill(): void {
+    this.forward(SIGKILL);
+  }
+
+  awaitTunnels(): void {
+    if (this.#tunnels.length === 0) {
+      this.#life.tunnelsEnded();
+      return;
+    }
+    const over = Promise.all(this.#tunnels.map(({ ended }) => ended));
+    void over.then(() => this.#life.tunnelsEnded());
+  }
+
+  abortTunnels(): void {
+    for (const tunnel of this.#tunnels) tunnel.abort();
+  }
+
+  created(process: BornProcess): void {
+    this.#processes.plenty();
+    this.#prepared = undefined;
+    this.#process = process;
+    this.#life.created(process.pid);
+  }
+
+  begun(): void {
+    this.#life.begun();
+  }
+
+  failed(error: SystemError): void {
+    this.#life.failed(this.#processes.failure(error));
+  }
+
+  ended(status: WaitStatus): void {
+    this.#life.ended(status);
+  }
+
+  get #tunnels(): readonly Companion[] {
+    return this.#process?.tunnels ?? [];
+  }
+
+  #settle(result: Prepared | Ended): void {
+    if (result.kind === "ended") {
+      this.#life.ended(exited(result));
+      return;
+    }
+    this.#prepared = result;
+    this.#life.prepared();
+  }
+
+  /** The system has refused a process: for now, or for good. */
+  #refused(error: SystemError): void {
+    const isOnlyNow = isPassing(error);
+    if (isOnlyNow) this.#processes.shortage(error);
+    if (isOnlyNow && retryDelayMs(this.#retries) !== undefined) this.#life.shortage();
+    else this.failed(error);
   }
 }
 
-/** The program is gone, but not yet all that it wrote. */
-function endCompanions(companions: readonly Companion[], signal: number): void {
-  if (signal !== SIGTERM && signal !== SIGKILL) return;
-  for (const companion of companions) companion.abort();
+function exited({ exitCode }: Ended): WaitStatus {
+  return { kind: "exited", exitCode };
 }
 
-function exited(exitCode: number): WaitStatus {
-  return { kind: "exited", exitCode };
+function sendSignal(pid: Pid, signal: number, posix: Posix): void {
+  try {
+    posix.kill(pid, signal);
+  } catch (error) {
+    // EPERM: the program has taken an identity that this process may not signal.
+    if (!(error instanceof SystemError)) throw error;
+  }
 }

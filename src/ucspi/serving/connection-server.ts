@@ -1,68 +1,91 @@
 /**
- * The engine of every TCP server here: accepts, counts and limits, hands each connection to a service,
- * and keeps account of it until it is over. What serving means is the service's business.
+ * The core of every server of connections: accepts, counts and limits, has each connection served, and
+ * keeps account of it until it is over. Which family the connections are of is the protocol's business,
+ * how they are served the service's.
  */
 
 import type { Clock, Timer } from "../../clock/index.ts";
-import { formatIp, fromSocketAddress } from "../../net/index.ts";
-import type { Endpoint } from "../../net/index.ts";
 import { SystemError } from "../../posix/index.ts";
 import type { Accepted, Fd, Posix, WaitStatus } from "../../posix/index.ts";
-import type { Connection, Service, Serving } from "./connection.ts";
+import type { Connection, Service } from "./connection.ts";
 import { ConnectionCounts } from "./counts.ts";
 import { Listener } from "./listener.ts";
+import { LiveConnection } from "./live-connection.ts";
+import type { Account } from "./live-connection.ts";
+import type { Protocol } from "./protocol.ts";
 
-/** What happens to connections, for logs and metrics. All optional; none may throw. */
-export interface ServerEvents {
-  /** Served by `pid`: `count` connections from its address, `total` in all, this one included. */
-  accepted?(connection: Connection, pid: number, count: number, total: number): void;
-  ended?(connection: Connection, pid: number, status: WaitStatus, counts: EndCounts): void;
-  /** Refused because its address has `count` connections already. */
-  rejected?(connection: Connection, count: number): void;
-  dropped?(connection: Connection, why: string): void;
+/** What happens to connections, for logs and metrics. All optional; one that throws is a fault. */
+export interface ServerEvents<Peer, Local> {
+  /** Served by `pid`: `count` connections of its key, `total` in all, this one included. */
+  accepted?(connection: Connection<Peer, Local>, pid: number, count: number, total: number): void;
+  ended?(
+    connection: Connection<Peer, Local>,
+    pid: number,
+    status: WaitStatus,
+    counts: EndCounts,
+  ): void;
+  /** Refused because `count` connections of its key are alive already. */
+  rejected?(connection: Connection<Peer, Local>, count: number): void;
+  /** It could not be served; `why` follows "unable to". */
+  dropped?(connection: Connection<Peer, Local>, why: string): void;
   /** The limit on all connections was reached, or there is room again. */
   full?(isFull: boolean): void;
   acceptFailed?(error: SystemError): void;
+  /**
+   * A service or one of these functions threw, which is a fault of the program. It concerns one connection;
+   * the server and its other connections go on.
+   */
+  faulted(error: unknown): void;
 }
 
+/** How many are alive after the end of a connection. */
 export interface EndCounts {
   readonly count: number;
   readonly total: number;
 }
 
-export interface ConnectionServerOptions {
+export interface ConnectionServerOptions<Peer, Local> {
   readonly posix: Posix;
   readonly clock: Clock;
+  readonly protocol: Protocol<Peer, Local>;
   /** Bound, listening, nonblocking sockets. The server never closes them. */
   readonly listeners: readonly Fd[];
   readonly maxConnections: number;
-  readonly maxPerAddress: number;
+  /** The most connections of one key at a time. */
+  readonly maxPerKey: number;
   /** Ask each connection for its own local address, rather than tell that of the listener. */
   readonly asksLocalAddress: boolean;
-  readonly service: Service;
-  readonly events: ServerEvents;
+  readonly service: Service<Peer, Local>;
+  readonly events: ServerEvents<Peer, Local>;
 }
 
-export class ConnectionServer {
-  readonly options: ConnectionServerOptions;
+/** How the kernel answers when a client has gone before it was asked who it is. */
+const OF_RESET: ReadonlySet<string> = new Set(["ENOTCONN", "ECONNRESET", "EINVAL"]);
+
+export class ConnectionServer<Peer, Local> {
+  readonly options: ConnectionServerOptions<Peer, Local>;
   readonly #counts = new ConnectionCounts();
-  /** Those of clients whom a proxy has announced, by their own addresses. */
-  readonly #announced = new ConnectionCounts();
-  readonly #live = new Set<LiveConnection>();
+  /** Those that a link has named another key for: clients behind a proxy. */
+  readonly #recounted = new ConnectionCounts();
+  readonly #live = new Set<LiveConnection<Peer, Local>>();
+  readonly #account: Account<Peer, Local>;
   readonly #listeners: readonly Listener[];
   #idle: (() => void)[] = [];
   #isFull = false;
   #isStopped = false;
 
-  constructor(options: ConnectionServerOptions) {
+  /** Throws SystemError and TypeError for a listener that has no address of the protocol's family. */
+  constructor(options: ConnectionServerOptions<Peer, Local>) {
     this.options = options;
-    const { posix, clock } = options;
-    this.#listeners = options.listeners.map((fd) => {
-      const local = endpointOf(posix, fd);
+    const { posix, clock, protocol } = options;
+    this.#account = this.#createAccount();
+    this.#listeners = [...new Set(options.listeners)].map((fd) => {
+      const local = protocol.local(posix.getsockname(fd));
+      if (local === undefined) throw new TypeError(`Descriptor ${fd} listens to another family`);
       return new Listener(fd, posix, clock, {
         room: () => options.maxConnections - this.#counts.total,
         accepted: (accepted) => this.#take(accepted, local),
-        failed: (error) => options.events.acceptFailed?.(error),
+        failed: (error) => this.#tell(() => options.events.acceptFailed?.(error)),
       });
     });
   }
@@ -72,8 +95,14 @@ export class ConnectionServer {
     return this.#counts.total;
   }
 
+  /** Begin to accept. Throws SystemError when a listener cannot be watched; none is watched then. */
   start(): void {
-    for (const listener of this.#listeners) listener.start();
+    try {
+      for (const listener of this.#listeners) listener.start();
+    } catch (error) {
+      this.stop();
+      throw error;
+    }
   }
 
   /** Accept no more. Connections that are alive go on. */
@@ -82,7 +111,7 @@ export class ConnectionServer {
     for (const listener of this.#listeners) listener.stop();
   }
 
-  /** Send a signal to everyone who serves a connection. */
+  /** Send a signal to all who serve a connection; SIGTERM and SIGKILL end one that nobody serves yet. */
   signal(number: number): void {
     for (const connection of this.#live) connection.signal(number);
   }
@@ -111,65 +140,77 @@ export class ConnectionServer {
     return this.#counts.total === 0;
   }
 
-  #take({ fd, peer }: Accepted, listenerAddress: Endpoint): void {
-    const { posix, maxPerAddress, events, service } = this.options;
-    const remote = fromSocketAddress(peer);
-    const local = remote === undefined ? undefined : this.#localAddress(fd, listenerAddress);
-    if (remote === undefined || local === undefined) {
-      posix.close(fd); // reset before we came to it
-      return;
+  /** Serve a connection, or close it. Does not throw: the next one of its batch is waiting. */
+  #take(accepted: Accepted, listenerAddress: Local): void {
+    const connection = this.#introduce(accepted, listenerAddress);
+    if (connection === undefined) return this.#close(accepted.fd);
+    const { maxPerKey, events, service } = this.options;
+    if (connection.number >= maxPerKey) {
+      this.#close(accepted.fd);
+      return this.#tell(() => events.rejected?.(connection, connection.number));
     }
-    const address = formatIp(remote.address);
-    const number = this.#counts.of(address);
-    const connection: Connection = { fd, local, remote, address, number };
-    if (number >= maxPerAddress) {
-      posix.close(fd);
-      events.rejected?.(connection, number);
-      return;
-    }
-    this.#counts.add(address);
-    const live = new LiveConnection(connection, this);
+    this.#counts.add(connection.key);
+    const live = new LiveConnection(connection, this.#account);
     this.#live.add(live);
     this.#checkFull();
-    service(connection, live);
+    live.start(service);
   }
 
-  #localAddress(fd: Fd, listenerAddress: Endpoint): Endpoint | undefined {
-    const { posix, asksLocalAddress } = this.options;
-    if (!asksLocalAddress) return listenerAddress;
+  /** Who it is. Undefined when it was reset before it could be asked. */
+  #introduce(accepted: Accepted, listenerAddress: Local): Connection<Peer, Local> | undefined {
+    const { posix, protocol, asksLocalAddress, events } = this.options;
+    const { fd } = accepted;
     try {
-      return endpointOf(posix, fd);
+      const peer = protocol.peer(accepted, posix);
+      const local = asksLocalAddress ? protocol.local(posix.getsockname(fd)) : listenerAddress;
+      if (peer === undefined || local === undefined) return undefined;
+      const key = protocol.key(peer);
+      return { fd, local, peer, key, number: this.#counts.of(key) };
     } catch (error) {
-      if (!(error instanceof SystemError)) throw error;
+      if (!(error instanceof SystemError)) this.#fault(error);
+      else if (!OF_RESET.has(error.code)) this.#tell(() => events.acceptFailed?.(error));
       return undefined;
     }
   }
 
-  /** Account for a connection that has got somebody to serve it. */
-  begun({ connection }: LiveConnection, pid: number): void {
-    const count = this.#counts.of(connection.address);
-    this.options.events.accepted?.(connection, pid, count, this.#counts.total);
+  #close(fd: Fd): void {
+    this.#tell(() => this.options.posix.close(fd));
   }
 
-  /** Count a connection under another address than before; how many were alive from there. */
-  reannounce(before: string | undefined, address: string): number {
-    if (before !== undefined) this.#announced.remove(before);
-    const number = this.#announced.of(address);
-    this.#announced.add(address);
+  #createAccount(): Account<Peer, Local> {
+    const { posix, events } = this.options;
+    return {
+      posix,
+      accepted: (connection, pid) =>
+        events.accepted?.(connection, pid, this.#counts.of(connection.key), this.#counts.total),
+      ended: (connection, pid, status) =>
+        events.ended?.(connection, pid, status, this.#countsOf(connection)),
+      dropped: (connection, why) => events.dropped?.(connection, why),
+      free: (live) => this.#free(live),
+      recount: (before, key) => this.#recount(before, key),
+      faulted: (error) => this.#fault(error),
+    };
+  }
+
+  #countsOf({ key }: Connection<Peer, Local>): EndCounts {
+    return { count: this.#counts.of(key), total: this.#counts.total };
+  }
+
+  #recount(before: string | undefined, key: string): number {
+    if (before !== undefined) this.#recounted.remove(before);
+    const number = this.#recounted.of(key);
+    this.#recounted.add(key);
     return number;
   }
 
-  /** Account for a connection that is over. */
-  over(live: LiveConnection): EndCounts {
+  #free(live: LiveConnection<Peer, Local>): void {
     this.#live.delete(live);
-    if (live.announced !== undefined) this.#announced.remove(live.announced);
-    const { address } = live.connection;
-    this.#counts.remove(address);
+    if (live.countedAs !== undefined) this.#recounted.remove(live.countedAs);
+    this.#counts.remove(live.connection.key);
     this.#checkFull();
     if (this.#counts.total === 0) {
       for (const resolve of this.#idle.splice(0)) resolve();
     }
-    return { count: this.#counts.of(address), total: this.#counts.total };
   }
 
   #checkFull(): void {
@@ -180,73 +221,26 @@ export class ConnectionServer {
       if (isFull) listener.pause();
       else listener.resume();
     }
-    this.options.events.full?.(isFull);
-  }
-}
-
-/** A connection between being accepted and being over. */
-class LiveConnection implements Serving {
-  readonly connection: Connection;
-  /** Whom a proxy has announced on it. */
-  announced: string | undefined;
-  readonly #server: ConnectionServer;
-  #pid: number | undefined;
-  #signal: ((number: number) => void) | undefined;
-  #isOver = false;
-
-  constructor(connection: Connection, server: ConnectionServer) {
-    this.connection = connection;
-    this.#server = server;
+    this.#tell(() => this.options.events.full?.(isFull));
   }
 
-  announce(address: string): number {
-    // A link that still waited when its connection was ended has nothing to count any more.
-    if (this.#isOver) return 0;
-    const number = this.#server.reannounce(this.announced, address);
-    this.announced = address;
-    return number;
+  /** Call somebody else's function: what it throws is its own fault, and goes no further. */
+  #tell(call: () => void): void {
+    try {
+      call();
+    } catch (error) {
+      this.#fault(error);
+    }
   }
 
-  wait(signal: (number: number) => void): void {
-    this.#signal = signal;
+  #fault(error: unknown): void {
+    try {
+      this.options.events.faulted(error);
+    } catch (again) {
+      // Nobody is left to hear of it here, and neither may the connections suffer.
+      queueMicrotask(() => {
+        throw again;
+      });
+    }
   }
-
-  begin(pid: number, signal: (number: number) => void): void {
-    this.#pid = pid;
-    this.#signal = signal;
-    this.#server.begun(this, pid);
-  }
-
-  end(status: WaitStatus): void {
-    if (this.#isOver) return;
-    this.#isOver = true;
-    const { posix, events } = this.#server.options;
-    const pid = this.#pid ?? posix.getpid();
-    if (this.#pid === undefined) this.#server.begun(this, pid);
-    const counts = this.#server.over(this);
-    events.ended?.(this.connection, pid, status, counts);
-  }
-
-  refuse(): void {
-    if (this.#isOver) return;
-    this.#isOver = true;
-    this.#server.over(this);
-  }
-
-  drop(why: string): void {
-    if (this.#isOver) return;
-    this.#isOver = true;
-    this.#server.options.events.dropped?.(this.connection, why);
-    this.#server.over(this);
-  }
-
-  signal(number: number): void {
-    this.#signal?.(number);
-  }
-}
-
-function endpointOf(posix: Posix, fd: Fd): Endpoint {
-  const endpoint = fromSocketAddress(posix.getsockname(fd));
-  if (endpoint === undefined) throw new TypeError("the listening socket is not an IP socket");
-  return endpoint;
 }

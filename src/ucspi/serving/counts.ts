@@ -1,26 +1,26 @@
-/** How many connections are alive, in all and from each address. */
+/** How many connections are alive, in all and of each key: an address, a user. */
 
 export class ConnectionCounts {
-  readonly #byAddress = new Map<string, number>();
+  readonly #byKey = new Map<string, number>();
   #total = 0;
 
   get total(): number {
     return this.#total;
   }
 
-  of(address: string): number {
-    return this.#byAddress.get(address) ?? 0;
+  of(key: string): number {
+    return this.#byKey.get(key) ?? 0;
   }
 
-  add(address: string): void {
+  add(key: string): void {
     this.#total += 1;
-    this.#byAddress.set(address, this.of(address) + 1);
+    this.#byKey.set(key, this.of(key) + 1);
   }
 
-  remove(address: string): void {
+  remove(key: string): void {
     this.#total -= 1;
-    const left = this.of(address) - 1;
-    if (left > 0) this.#byAddress.set(address, left);
-    else this.#byAddress.delete(address);
+    const left = this.of(key) - 1;
+    if (left > 0) this.#byKey.set(key, left);
+    else this.#byKey.delete(key);
   }
 }

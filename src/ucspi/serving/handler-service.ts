@@ -3,9 +3,10 @@
 import { Socket } from "node:net";
 import { tcpServerEdits } from "../../net/index.ts";
 import type { Endpoint, EnvironmentEdit } from "../../net/index.ts";
-import type { Pid, Posix, WaitStatus } from "../../posix/index.ts";
+import type { WaitStatus } from "../../posix/index.ts";
 import type { Secured, TlsAcceptor, TlsFacts } from "../../tls/index.ts";
-import type { Connection, Service, Serving } from "./connection.ts";
+import type { Life, Service, Work } from "./connection.ts";
+import type { AcceptedTcp } from "./tcp.ts";
 
 /** A connection as a handler sees it. */
 export interface TcpConnection {
@@ -33,13 +34,12 @@ export type Handler = (connection: TcpConnection) => void | Promise<void>;
 
 /** What a handler's service needs to know. */
 export interface HandlerOptions {
-  readonly posix: Posix;
   /** Keep the writing side open when the client has closed its own, until the handler ends it. */
   readonly allowHalfOpen: boolean;
   /** Does the handshake of each connection, ahead of the handler. */
   readonly acceptor: TlsAcceptor | undefined;
   /** A handshake failed, or the client's certificate was not accepted; the connection is closed. */
-  refused(connection: Connection, why: string): void;
+  refused(connection: AcceptedTcp, why: string): void;
   /** A handler threw or rejected; the connection is destroyed. */
   failed(error: unknown, connection: TcpConnection): void;
 }
@@ -48,43 +48,81 @@ const SIGTERM = 15;
 const SIGKILL = 9;
 const DONE: WaitStatus = { kind: "exited", exitCode: 0 };
 
-export function handlerService(handler: Handler, options: HandlerOptions): Service {
-  const pid = options.posix.getpid();
-  return (connection, serving) => serveOne(connection, serving, handler, options, pid);
-}
-
-function serveOne(
-  connection: Connection,
-  serving: Serving,
+/** The service that runs `handler` for each connection. */
+export function handlerService(
   handler: Handler,
   options: HandlerOptions,
-  pid: Pid,
-): void {
-  const { fd } = connection;
-  const stream = new Socket({
-    fd,
-    readable: true,
-    writable: true,
-    allowHalfOpen: options.allowHalfOpen,
-  });
-  stream.on("close", () => serving.end(DONE));
-  // What goes wrong with a connection ends it, and "close" tells; handlers may listen as well.
-  stream.on("error", ignore);
-  // TLS first: Node does not bear it that the socket below goes before it.
-  const layers: Socket[] = [stream];
-  serving.begin(pid, (signal) => {
-    if (signal !== SIGTERM && signal !== SIGKILL) return;
-    for (const layer of layers) layer.destroy();
-  });
-  if (options.acceptor === undefined) {
-    handle(new HandledConnection(stream, connection), handler, options);
-    return;
+): Service<Endpoint, Endpoint> {
+  return (connection, life) => new HandlerWork(connection, life, handler, options);
+}
+
+/** One connection and its stream. There is no process that could be waited for, and no tunnel. */
+class HandlerWork implements Work {
+  readonly #connection: AcceptedTcp;
+  readonly #life: Life;
+  readonly #handler: Handler;
+  readonly #options: HandlerOptions;
+  /** TLS first: Node does not bear it that the socket below goes before it. */
+  readonly #layers: Socket[] = [];
+
+  constructor(connection: AcceptedTcp, life: Life, handler: Handler, options: HandlerOptions) {
+    this.#connection = connection;
+    this.#life = life;
+    this.#handler = handler;
+    this.#options = options;
   }
-  const secured = options.acceptor.accept(stream, (accepted) => {
-    if (accepted.kind === "failed") options.refused(connection, accepted.why);
-    else handle(new HandledConnection(accepted.stream, connection, accepted), handler, options);
-  });
-  layers.unshift(secured);
+
+  /** Give the socket to a stream, which closes it, and that to the function. */
+  prepare(): void {
+    const { allowHalfOpen } = this.#options;
+    const { fd } = this.#connection;
+    const stream = new Socket({ fd, readable: true, writable: true, allowHalfOpen });
+    this.#layers.push(stream);
+    stream.on("close", () => this.#life.ended(DONE));
+    // What goes wrong with a connection ends it, and "close" tells; handlers may listen as well.
+    stream.on("error", ignore);
+    this.#life.begun();
+    this.#serve(stream);
+  }
+
+  #serve(stream: Socket): void {
+    const connection = this.#connection;
+    const { acceptor, refused } = this.#options;
+    if (acceptor === undefined) {
+      handle(new HandledConnection(stream, connection), this.#handler, this.#options);
+      return;
+    }
+    const secured = acceptor.accept(stream, (accepted) => {
+      if (accepted.kind === "failed") refused(connection, accepted.why);
+      else {
+        const view = new HandledConnection(accepted.stream, connection, accepted);
+        handle(view, this.#handler, this.#options);
+      }
+    });
+    this.#layers.unshift(secured);
+  }
+
+  forward(signal: number): void {
+    if (signal === SIGTERM || signal === SIGKILL) this.kill();
+  }
+
+  kill(): void {
+    for (const layer of this.#layers) layer.destroy();
+  }
+
+  awaitTunnels(): void {
+    this.#life.tunnelsEnded();
+  }
+
+  /** The connection could not be served: nothing of its stream may be left. */
+  abortTunnels(): void {
+    this.kill();
+  }
+
+  create = ignore;
+  abandon = ignore;
+  setRetry = ignore;
+  cancelRetry = ignore;
 }
 
 function handle(view: HandledConnection, handler: Handler, options: HandlerOptions): void {
@@ -129,10 +167,10 @@ function fail(error: unknown, connection: TcpConnection, options: HandlerOptions
 class HandledConnection implements TcpConnection {
   readonly stream: Socket;
   readonly tls: TlsFacts | undefined;
-  readonly #connection: Connection;
+  readonly #connection: AcceptedTcp;
   readonly #edits: readonly EnvironmentEdit[];
 
-  constructor(stream: Socket, connection: Connection, secured?: Secured) {
+  constructor(stream: Socket, connection: AcceptedTcp, secured?: Secured) {
     this.stream = stream;
     this.tls = secured?.facts;
     this.#connection = connection;
@@ -140,7 +178,7 @@ class HandledConnection implements TcpConnection {
   }
 
   get remote(): Endpoint {
-    return this.#connection.remote;
+    return this.#connection.peer;
   }
 
   get local(): Endpoint {
@@ -156,8 +194,8 @@ class HandledConnection implements TcpConnection {
   }
 
   get environment(): Record<string, string | undefined> {
-    const { local, remote, number, admission } = this.#connection;
-    const own = tcpServerEdits({ local, remote, connectionNumber: number });
+    const { local, peer, number, admission } = this.#connection;
+    const own = tcpServerEdits({ local, remote: peer, connectionNumber: number });
     const edits = [...own, ...(admission?.edits ?? []), ...this.#edits];
     return Object.fromEntries(edits.map(({ name, value }) => [name, value]));
   }

@@ -1,6 +1,8 @@
 /**
  * Accepts connections from one listening socket: in batches, no more than there is room for, and
  * without a busy loop when the system is out of descriptors or memory.
+ *
+ * A fault in the handling of one connection does not keep the others of its batch from being handed on.
  */
 
 import type { Clock, Timer } from "../../clock/index.ts";
@@ -16,6 +18,7 @@ const RETRY_MS = 100;
 export interface ListenerEvents {
   /** How many connections there is room for now. */
   room(): number;
+  /** Whoever gets the connection closes it. */
   accepted(connection: Accepted): void;
   /** accept(2) failed; told once until it works again. */
   failed(error: SystemError): void;
@@ -41,13 +44,20 @@ export class Listener {
     this.#watch = this.#posix.watch(this.fd, { readable: true }, () => this.#acceptBatch());
   }
 
-  /** Leave newcomers in the kernel's queue until `resume`. */
+  /** Leave new connections in the kernel's queue until `resume`. */
   pause(): void {
     this.#watch?.update({});
   }
 
   resume(): void {
-    if (this.#retry === undefined) this.#watch?.update({ readable: true });
+    if (this.#retry !== undefined) return;
+    try {
+      this.#watch?.update({ readable: true });
+    } catch (error) {
+      // ENOMEM: the kernel cannot watch the socket again for now.
+      if (!(error instanceof SystemError)) throw error;
+      this.#backOff(error);
+    }
   }
 
   /** Stop for good. The socket stays open: it is the caller's. */
@@ -61,13 +71,28 @@ export class Listener {
   #acceptBatch(): void {
     const most = Math.min(this.#events.room(), BATCH_MAX);
     if (most <= 0) return;
+    let batch: readonly Accepted[];
     try {
-      const batch = this.#posix.accept(this.fd, most);
-      if (batch.length > 0) this.#isFailing = false;
-      for (const connection of batch) this.#events.accepted(connection);
+      batch = this.#posix.accept(this.fd, most);
     } catch (error) {
       if (!(error instanceof SystemError)) throw error;
       this.#backOff(error);
+      return;
+    }
+    if (batch.length > 0) this.#isFailing = false;
+    this.#handOn(batch, 0);
+  }
+
+  /** Hand on what has come from `from` on, all of it even if the handling of one throws. */
+  #handOn(batch: readonly Accepted[], from: number): void {
+    let at = from;
+    try {
+      for (; at < batch.length; at += 1) {
+        const connection = batch[at];
+        if (connection !== undefined) this.#events.accepted(connection);
+      }
+    } finally {
+      if (at < batch.length) this.#handOn(batch, at + 1);
     }
   }
 

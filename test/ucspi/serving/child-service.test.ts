@@ -1,46 +1,51 @@
 import { describe, expect, test } from "vitest";
 import { defineLink, end, Environment, goOn } from "../../../src/chain/index.ts";
-import type { Companion, Launch, Link, Outcome } from "../../../src/chain/index.ts";
+import type { Launch, Link, Outcome } from "../../../src/chain/index.ts";
 import { BIRTH_MS_MAX } from "../../../src/host/index.ts";
 import { splitBlock } from "../../../src/posix/index.ts";
-import type { SpawnRequest, WaitStatus } from "../../../src/posix/index.ts";
+import type { Posix, SpawnRequest, WaitStatus } from "../../../src/posix/index.ts";
 import { childService } from "../../../src/ucspi/serving/child-service.ts";
-import type { Connection, Serving } from "../../../src/ucspi/serving/connection.ts";
+import { LiveConnection } from "../../../src/ucspi/serving/live-connection.ts";
+import type { Account } from "../../../src/ucspi/serving/live-connection.ts";
+import { TCP } from "../../../src/ucspi/serving/tcp.ts";
+import type { AcceptedTcp } from "../../../src/ucspi/serving/tcp.ts";
 import { fakeWorld, settled } from "../fake-context.ts";
 import { SERVER_PID, socketAddress } from "../fake-kernel.ts";
 import { fromSocketAddress } from "../../../src/net/index.ts";
+import type { Endpoint } from "../../../src/net/index.ts";
 
-/** What the service told about one connection. */
-class Account implements Serving {
+/** The events of one connection, as the server is told of them. */
+class Recorder implements Account<Endpoint, Endpoint> {
   readonly events: string[] = [];
-  signal: ((number: number) => void) | undefined;
+  readonly posix: Posix;
 
-  announce(address: string): number {
-    this.events.push(`announce ${address}`);
+  constructor(posix: Posix) {
+    this.posix = posix;
+  }
+
+  accepted(_: unknown, pid: number): void {
+    this.events.push(`accepted ${pid - SERVER_PID}`);
+  }
+
+  ended(_: unknown, _pid: unknown, status: WaitStatus): void {
+    const how = status.kind === "exited" ? status.exitCode : `signal ${status.signal}`;
+    this.events.push(`ended ${how}`);
+  }
+
+  dropped(_: unknown, why: string): void {
+    this.events.push(`dropped ${why}`);
+  }
+
+  free(): void {
+    this.events.push("freed");
+  }
+
+  recount(): number {
     return 0;
   }
 
-  wait(signal: (number: number) => void): void {
-    this.events.push("wait");
-    this.signal = signal;
-  }
-
-  begin(pid: number, signal: (number: number) => void): void {
-    this.events.push(`begin ${pid - SERVER_PID}`);
-    this.signal = signal;
-  }
-
-  end(status: WaitStatus): void {
-    const how = status.kind === "exited" ? status.exitCode : `signal ${status.signal}`;
-    this.events.push(`end ${how}`);
-  }
-
-  refuse(): void {
-    this.events.push("refuse");
-  }
-
-  drop(why: string): void {
-    this.events.push(`drop ${why}`);
+  faulted(error: unknown): void {
+    this.events.push(`faulted ${String(error)}`);
   }
 }
 
@@ -92,21 +97,27 @@ function serve(argv: readonly string[], links: readonly Link[] = [], awaitsExec 
   const world = fakeWorld(links);
   const { kernel, context } = world;
   const service = childService("s6-tcpserverd", launchOf(...argv), context, {
+    protocol: TCP,
     awaitsExec,
-    struggles: (text) => context.report("s6-tcpserverd", "warning", text),
+    shortage: (text) => context.report("s6-tcpserverd", "warning", text),
   });
   const listener = kernel.listener();
-  function come(number = 0): { readonly account: Account; readonly connection: Connection } {
-    const connection: Connection = {
+  function come(number = 0, local = endpoint("192.0.2.1", 80)) {
+    const connection: AcceptedTcp = {
       fd: kernel.connect(listener, "192.0.2.7"),
-      local: endpoint("192.0.2.1", 80),
-      remote: endpoint("192.0.2.7", 50_000),
-      address: "192.0.2.7",
+      local,
+      peer: endpoint("192.0.2.7", 50_000),
+      key: "192.0.2.7",
       number,
     };
-    const account = new Account();
-    service(connection, account);
-    return { account, connection };
+    const { events, live } = start(connection);
+    return { events, live, connection };
+  }
+  function start(connection: AcceptedTcp) {
+    const recorder = new Recorder(kernel.posix);
+    const live = new LiveConnection(connection, recorder);
+    live.start(service);
+    return { events: recorder.events, live };
   }
   return { ...world, come };
 }
@@ -129,10 +140,10 @@ async function prepared(argv: readonly string[], links: readonly Link[] = [], aw
 
 test("the program gets the connection as 0 and 1, and the server closes its own", async () => {
   const { kernel, come } = await prepared(["cat"]);
-  const { account, connection } = come();
+  const { events, connection } = come();
   expect(kernel.spawned.at(-1)?.descriptors).toEqual([0, connection.fd, 1, connection.fd]);
   expect(kernel.open.has(connection.fd)).toBe(false);
-  expect(account.events).toEqual(["begin 2"]);
+  expect(events).toEqual(["accepted 2"]);
 });
 
 test("the program gets the variables of its connection in place of inherited ones", async () => {
@@ -153,50 +164,50 @@ test("the program gets the variables of its connection in place of inherited one
 test("how the child ended is told, and nothing of it stays open", async () => {
   const { kernel, come } = await prepared(["cat"]);
   const openBefore = kernel.open.size;
-  const { account } = come();
+  const { events } = come();
   const [pid = 0] = kernel.children;
   kernel.endChild(pid, { kind: "killed", signal: 9, coreDumped: false });
   kernel.turn();
-  expect(account.events).toEqual(["begin 2", "end signal 9"]);
+  expect(events).toEqual(["accepted 2", "freed", "ended signal 9"]);
   expect(kernel.open.size).toBe(openBefore);
 });
 
 test("signals go to the child", async () => {
   const { kernel, come } = await prepared(["cat"]);
-  const { account } = come();
-  account.signal?.(15);
+  const { live } = come();
+  live.signal(15);
   expect(kernel.kills).toEqual([`${SERVER_PID + 2} 15`]);
 });
 
 test("links that need not wait run before the child is made", async () => {
   const { kernel, come } = await prepared(["passing", "cat", "-u"], [passing]);
-  const { account } = come();
-  expect(account.events).toEqual(["begin 2"]);
+  const { events } = come();
+  expect(events).toEqual(["accepted 2"]);
   expect(splitBlock(kernel.spawned.at(-1)?.argv ?? new Uint8Array(0))).toEqual(["cat", "-u"]);
 });
 
 test("while a link waits there is no child, and signals go to the connection", async () => {
   const { link, open } = gate();
   const { kernel, come } = await prepared(["gate", "cat"], [link]);
-  const { account } = come();
-  expect(account.events).toEqual(["wait"]);
+  const { events } = come();
+  expect(events).toEqual([]);
   expect(kernel.spawned).toEqual([]);
   open[1]?.(goOn(launchOf()));
   await settled();
-  expect(account.events).toEqual(["wait", "begin 1"]);
+  expect(events).toEqual(["accepted 1"]);
 });
 
 test("a connection that is told to go while its link waits never gets a child", async () => {
   for (const signal of [15, 9]) {
     const { link, open } = gate();
     const { kernel, come } = await prepared(["gate", "cat"], [link]);
-    const { account, connection } = come();
-    account.signal?.(signal);
-    expect(account.events).toEqual(["wait", "end signal 15"]); // at once
+    const { events, live, connection } = come();
+    live.signal(signal);
+    expect(events).toEqual(["accepted 0", "freed", "ended signal 15"]); // at once
     expect(kernel.shutDown).toEqual([connection.fd]);
     open[1]?.(goOn(launchOf()));
     await settled();
-    expect(account.events).toEqual(["wait", "end signal 15"]);
+    expect(events).toEqual(["accepted 0", "freed", "ended signal 15"]);
     expect(kernel.spawned).toEqual([]);
     expect(kernel.open.has(connection.fd)).toBe(false);
   }
@@ -205,29 +216,29 @@ test("a connection that is told to go while its link waits never gets a child", 
 test("SIGCONT alone does not turn a waiting connection away", async () => {
   const { link, open } = gate();
   const { come } = await prepared(["gate", "cat"], [link]);
-  const { account } = come();
-  account.signal?.(18);
+  const { events, live } = come();
+  live.signal(18);
   open[1]?.(goOn(launchOf()));
   await settled();
-  expect(account.events).toEqual(["wait", "begin 1"]);
+  expect(events).toEqual(["accepted 1"]);
 });
 
 test("a refusal by a link is an end with its exit code, and closes the connection", async () => {
   const { link, open } = gate();
   const { kernel, come } = await prepared(["gate", "cat"], [link]);
-  const { account, connection } = come();
+  const { events, connection } = come();
   open[1]?.(end(1));
   await settled();
-  expect(account.events).toEqual(["wait", "end 1"]);
+  expect(events).toEqual(["accepted 0", "freed", "ended 1"]);
   expect(kernel.open.has(connection.fd)).toBe(false);
 });
 
 test("a link that fails in an unforeseen way drops the connection", async () => {
   const broken: Link = { ...passing, run: () => Promise.reject(new TypeError("a bug")) };
   const { kernel, come } = await prepared(["passing", "cat"], [broken]);
-  const { account, connection } = come();
+  const { events, connection } = come();
   await settled();
-  expect(account.events).toEqual(["wait", "drop TypeError: a bug"]);
+  expect(events).toEqual(["dropped TypeError: a bug", "freed"]);
   expect(kernel.open.has(connection.fd)).toBe(false);
 });
 
@@ -240,8 +251,8 @@ test("a shortage of processes is told once, and passes", async () => {
     "s6-tcpserverd: warning: unable to spawn cat: strerror of EAGAIN, retrying",
   ]);
   kernel.spawnFailure = undefined;
-  clock.advance(100);
-  expect(guests.map(({ account }) => account.events.at(-1))).toEqual(["begin 2", "begin 3"]);
+  clock.advance(500); // the waits between retries have become longer
+  expect(guests.map(({ events }) => events.at(-1))).toEqual(["accepted 2", "accepted 3"]);
   for (const pid of kernel.children) kernel.endChild(pid);
   kernel.turn();
   expect(clock.pendingTimers).toBe(0);
@@ -251,9 +262,9 @@ test("a shortage of processes is told once, and passes", async () => {
 test("a shortage that lasts drops the connection in the end", async () => {
   const { kernel, clock, come } = await prepared(["cat"]);
   kernel.spawnFailure = { code: "ENOMEM", syscall: "clone" };
-  const { account, connection } = come();
+  const { events, connection } = come();
   clock.advance(60_000);
-  expect(account.events.at(-1)).toBe("drop spawn cat: strerror of ENOMEM");
+  expect(events).toEqual(["dropped spawn cat: strerror of ENOMEM", "freed"]);
   expect(clock.pendingTimers).toBe(0);
   expect(kernel.open.has(connection.fd)).toBe(false);
 });
@@ -261,11 +272,11 @@ test("a shortage that lasts drops the connection in the end", async () => {
 test("a connection that waits for a process can be told to go", async () => {
   const { kernel, clock, come } = await prepared(["cat"]);
   kernel.spawnFailure = { code: "EAGAIN", syscall: "clone" };
-  const { account, connection } = come();
-  account.signal?.(15);
+  const { events, live, connection } = come();
+  live.signal(15);
   kernel.spawnFailure = undefined;
   clock.advance(100);
-  expect(account.events.at(-1)).toBe("end signal 15");
+  expect(events.at(-1)).toBe("ended signal 15");
   expect(kernel.spawned).toHaveLength(1); // the one before
   expect(kernel.open.has(connection.fd)).toBe(false);
 });
@@ -273,30 +284,17 @@ test("a connection that waits for a process can be told to go", async () => {
 test("a shortage behind a link is a shortage all the same", async () => {
   const { kernel, clock, come } = await prepared(["passing", "cat"], [passing]);
   kernel.spawnFailure = { code: "EAGAIN", syscall: "clone" };
-  const { account } = come();
+  const { events } = come();
   kernel.spawnFailure = undefined;
   clock.advance(100);
-  expect(account.events.at(-1)).toBe("begin 2");
+  expect(events.at(-1)).toBe("accepted 2");
 });
 
 test("variables of many local addresses are not kept forever, and stay right", async () => {
-  const { kernel, context } = await prepared(["cat"]);
-  const service = childService("s6-tcpserverd", launchOf("cat"), context, {
-    awaitsExec: false,
-    struggles: () => undefined,
-  });
-  const listener = kernel.listener();
+  const { kernel, come } = await prepared(["cat"]);
   for (let last = 0; last < 600; last += 1) {
     const ip = `198.51.${100 + (last >> 8)}.${last & 255}`;
-    const connection: Connection = {
-      fd: kernel.connect(listener, "192.0.2.7"),
-      local: endpoint(ip, 80),
-      remote: endpoint("192.0.2.7", 50_000),
-      address: "192.0.2.7",
-      number: 0,
-    };
-    service(connection, new Account());
-    if (last === 0) await settled();
+    come(0, endpoint(ip, 80));
     expect(environmentOf(kernel.spawned.at(-1))).toContain(`TCPLOCALIP=${ip}`);
   }
 });
@@ -304,10 +302,10 @@ test("variables of many local addresses are not kept forever, and stay right", a
 describe("a program that is not executed", () => {
   test("drops the connection in the name of the server that was to execute it", async () => {
     const { kernel, said, come } = await prepared(["cat"]);
-    const { account } = come();
+    const { events } = come();
     kernel.failChild(kernel.children.at(-1) ?? 0, "ENOENT", "execve");
     kernel.turn();
-    expect(account.events).toEqual(["begin 2", "drop spawn cat: strerror of ENOENT"]);
+    expect(events).toEqual(["accepted 2", "dropped spawn cat: strerror of ENOENT", "freed"]);
     expect(said).toEqual([]);
   });
 
@@ -316,19 +314,19 @@ describe("a program that is not executed", () => {
     ["EACCES", 126],
   ])("behind a link, for %s, is told by the link, with exit code %i", async (code, exitCode) => {
     const { kernel, said, come } = await prepared(["passing", "cat"], [passing]);
-    const { account } = come();
+    const { events } = come();
     kernel.failChild(kernel.children.at(-1) ?? 0, code, "execve");
     kernel.turn();
-    expect(account.events).toEqual(["begin 2", `end ${exitCode}`]);
+    expect(events).toEqual(["accepted 2", "freed", `ended ${exitCode}`]);
     expect(said).toEqual([`passing: fatal: unable to exec cat: strerror of ${code}`]);
   });
 
   test("takes 127 from a program that has run for what it is", async () => {
     const { kernel, come } = await prepared(["cat"]);
-    const { account } = come();
+    const { events } = come();
     kernel.endChild(kernel.children.at(-1) ?? 0, { kind: "exited", exitCode: 127 });
     kernel.turn();
-    expect(account.events).toEqual(["begin 2", "end 127"]);
+    expect(events).toEqual(["accepted 2", "freed", "ended 127"]);
   });
 });
 
@@ -337,94 +335,47 @@ describe("a service that awaits the exec", () => {
     const { kernel, come } = await prepared(["cat"], [], true);
     kernel.holdsBirths = true;
     const openBefore = kernel.open.size;
-    const { account } = come();
+    const { events } = come();
     kernel.turn();
-    expect(account.events).toEqual(["wait"]);
+    expect(events).toEqual([]);
     kernel.execute();
     kernel.turn();
-    expect(account.events).toEqual(["wait", "begin 2"]);
+    expect(events).toEqual(["accepted 2"]);
     kernel.endChild(kernel.children.at(-1) ?? 0);
     kernel.turn();
-    expect(account.events).toEqual(["wait", "begin 2", "end 0"]);
+    expect(events).toEqual(["accepted 2", "freed", "ended 0"]);
     expect(kernel.open.size).toBe(openBefore);
   });
 
   test("never begins one whose program could not be executed", async () => {
     const { kernel, come } = await prepared(["cat"], [], true);
     kernel.holdsBirths = true;
-    const { account } = come();
+    const { events } = come();
     kernel.failChild(kernel.children.at(-1) ?? 0, "ENOENT", "execve");
     kernel.turn();
-    expect(account.events).toEqual(["wait", "drop spawn cat: strerror of ENOENT"]);
+    expect(events).toEqual(["dropped spawn cat: strerror of ENOENT", "freed"]);
   });
 
   test("sends signals to a child that is on its way", async () => {
     const { kernel, come } = await prepared(["cat"], [], true);
     kernel.holdsBirths = true;
-    const { account } = come();
-    account.signal?.(15);
+    const { live } = come();
+    live.signal(15);
     expect(kernel.kills).toEqual([`${SERVER_PID + 2} 15`]);
   });
 
   test("kills a child that is stuck before its program, whose slot is then free", async () => {
     const { kernel, clock, said, come } = await prepared(["cat"], [], true);
     kernel.holdsBirths = true;
-    const { account } = come();
+    const { events } = come();
     clock.advance(2 * BIRTH_MS_MAX);
     expect(kernel.kills).toEqual([`${SERVER_PID + 2} 9`]);
     kernel.endChild(kernel.children.at(-1) ?? 0, { kind: "killed", signal: 9, coreDumped: false });
     kernel.turn();
-    expect(account.events).toEqual(["wait", "end signal 9"]);
+    expect(events).toEqual(["accepted 2", "freed", "ended signal 9"]);
     expect(said).toEqual([
       `s6-tcpserverd: warning: child ${SERVER_PID + 2} was killed before it could execute cat`,
     ]);
     expect(clock.pendingTimers).toBe(0);
   });
 });
-
-describe("a connection that is ended before it has a child", () => {
-  /** A link that sets something up beside the process to come, once its gate opens. */
-  function withCompanion(events: string[]) {
-    const { link, open } = gate();
-    const companion: Companion = {
-      release: (pid) => events.push(`release ${pid}`),
-      abort: () => events.push("abort"),
-      ended: Promise.resolve(),
-    };
-    return { link, open, launch: { ...launchOf("cat"), companions: [companion] } };
-  }
-
-  test("ends what its links have set up meanwhile", async () => {
-    const events: string[] = [];
-    const { link, open, launch } = withCompanion(events);
-    const { come } = await prepared(["gate", "cat"], [{ ...link, run: opening(open, launch) }]);
-    const { account } = come();
-    account.signal?.(15);
-    open[1]?.(goOn(launch));
-    await settled();
-    expect(events).toEqual(["release undefined", "abort"]);
-  });
-
-  test("ends it too when it was waiting for a process", async () => {
-    const events: string[] = [];
-    const { link, open, launch } = withCompanion(events);
-    const { kernel, clock, come } = await prepared(
-      ["gate", "cat"],
-      [{ ...link, run: opening(open, launch) }],
-    );
-    kernel.spawnFailure = { code: "EAGAIN", syscall: "clone" };
-    const { account } = come();
-    open[1]?.(goOn(launch));
-    await settled();
-    account.signal?.(9);
-    kernel.spawnFailure = undefined;
-    clock.advance(100);
-    expect(events).toEqual(["release undefined", "abort"]);
-    expect(account.events.at(-1)).toBe("end signal 15");
-  });
-});
-
-/** The run of a gate that goes on with a launch of the test's. */
-function opening(open: ((outcome: Outcome) => void)[], launch: Launch): Link["run"] {
-  return () => new Promise<Outcome>((resolve) => open.push(() => resolve(goOn(launch))));
-}

@@ -4,8 +4,10 @@ import fc from "fast-check";
 import { expect, test } from "vitest";
 import { FakeClock } from "../../support/fake-clock.ts";
 import { ConnectionServer } from "../../../src/ucspi/serving/connection-server.ts";
-import type { Connection, Serving } from "../../../src/ucspi/serving/connection.ts";
+import type { Endpoint } from "../../../src/net/index.ts";
+import { TCP } from "../../../src/ucspi/serving/tcp.ts";
 import { FakeKernel } from "../fake-kernel.ts";
+import { Guest } from "./guest.ts";
 
 type Step =
   | { readonly do: "come"; readonly ip: string }
@@ -27,11 +29,6 @@ const step: fc.Arbitrary<Step> = fc.oneof(
   { weight: 1, arbitrary: fc.record({ do: fc.constantFrom("shortage", "relief") }) },
 );
 
-interface Guest {
-  readonly connection: Connection;
-  readonly serving: Serving;
-}
-
 class World {
   readonly kernel = new FakeKernel();
   readonly clock = new FakeClock();
@@ -40,24 +37,28 @@ class World {
   came = 0;
   served = 0;
   rejected = 0;
-  readonly server: ConnectionServer;
+  readonly server: ConnectionServer<Endpoint, Endpoint>;
 
-  constructor(maxConnections: number, maxPerAddress: number) {
+  constructor(maxConnections: number, maxPerKey: number) {
     this.server = new ConnectionServer({
       posix: this.kernel.posix,
       clock: this.clock,
+      protocol: TCP,
       listeners: [this.fd],
       maxConnections,
-      maxPerAddress,
+      maxPerKey,
       asksLocalAddress: false,
-      service: (connection, serving) => this.#take({ connection, serving }),
+      service: (connection, life) => this.#take(new Guest(connection, life)),
       events: {
-        accepted: ({ address }, _pid, count, total) => this.#agree(address, count, total),
-        ended: ({ address }, _pid, _status, { count, total }) => this.#agree(address, count, total),
-        rejected: ({ address }, count) => {
+        accepted: ({ key }, _pid, count, total) => this.#agree(key, count, total),
+        ended: ({ key }, _pid, _status, { count, total }) => this.#agree(key, count, total),
+        rejected: ({ key }, count) => {
           this.rejected += 1;
-          expect(count).toBe(this.#from(address));
-          expect(count).toBe(maxPerAddress);
+          expect(count).toBe(this.#from(key));
+          expect(count).toBe(maxPerKey);
+        },
+        faulted(error) {
+          throw error;
         },
       },
     });
@@ -80,31 +81,34 @@ class World {
     const found = this.present[who];
     if (found === undefined) return;
     if (what === "begin") {
-      found.serving.begin(1000 + who, () => {});
+      found.serve(1000 + who);
       return;
     }
     this.present.splice(who, 1);
-    this.kernel.posix.close(found.connection.fd);
-    // An end without a beginning is told as both; the count of the first includes it.
-    found.serving.begin(1, () => {});
-    if (what === "end") found.serving.end({ kind: "exited", exitCode: 0 });
-    else found.serving.drop("serve");
+    if (what === "end") found.end();
+    else found.life.failed("serve");
   }
 
-  #take(arrival: Guest): void {
-    expect(arrival.connection.number).toBe(this.#from(arrival.connection.address));
+  /** How many connections are open here: one that has a process is so there. */
+  get open(): number {
+    return this.present.filter(({ hasProcess }) => !hasProcess).length;
+  }
+
+  #take(arrival: Guest): Guest {
+    expect(arrival.connection.number).toBe(this.#from(arrival.connection.key));
     this.served += 1;
     this.present.push(arrival);
+    return arrival;
   }
 
-  #from(address: string): number {
-    return this.present.filter(({ connection }) => connection.address === address).length;
+  #from(key: string): number {
+    return this.present.filter(({ connection }) => connection.key === key).length;
   }
 
   /** One who leaves is off our list before the server hears of it. */
-  #agree(address: string, count: number, total: number): void {
-    expect([0, 1]).toContain(count - this.#from(address));
-    expect(total - this.present.length).toBe(count - this.#from(address));
+  #agree(key: string, count: number, total: number): void {
+    expect([0, 1]).toContain(count - this.#from(key));
+    expect(total - this.present.length).toBe(count - this.#from(key));
   }
 }
 
@@ -114,15 +118,15 @@ test("counts, limits and open descriptors agree at every step", () => {
       fc.array(step, { maxLength: 80 }),
       fc.integer({ min: 1, max: 5 }),
       fc.integer({ min: 1, max: 3 }),
-      (steps, maxConnections, maxPerAddress) => {
-        const world = new World(maxConnections, Math.min(maxPerAddress, maxConnections));
+      (steps, maxConnections, maxPerKey) => {
+        const world = new World(maxConnections, Math.min(maxPerKey, maxConnections));
         for (const what of steps) {
           world.apply(what);
           const waiting = world.kernel.waiting(world.fd);
           expect(world.server.connections).toBe(world.present.length);
           expect(world.present.length).toBeLessThanOrEqual(maxConnections);
           expect(world.served + world.rejected + waiting).toBe(world.came);
-          expect(world.kernel.open.size).toBe(1 + world.present.length + waiting);
+          expect(world.kernel.open.size).toBe(1 + world.open + waiting);
         }
         world.apply({ do: "relief" });
         const hasRoom = world.present.length < maxConnections;

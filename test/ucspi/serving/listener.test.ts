@@ -136,13 +136,16 @@ test("a stopped listener has no timer and no watch left, and closes nothing", ()
   expect(kernel.open.has(fd)).toBe(true);
 });
 
-test("what is not a failure of the system is not swallowed", () => {
+test("a fault in the handling of a connection is not swallowed, and the others are handed on", () => {
   const { kernel, fd, state } = listen();
-  kernel.connect(fd, "192.0.2.1");
+  const clients = [1, 2, 3, 4].map(() => kernel.connect(fd, "192.0.2.1"));
+  const push = state.accepted.push.bind(state.accepted);
   Object.defineProperty(state.accepted, "push", {
-    value: () => {
-      throw new TypeError("a bug");
+    value: (client: number) => {
+      push(client);
+      if (client !== clients[2]) throw new TypeError("a bug");
     },
   });
   expect(() => kernel.turn()).toThrow("a bug");
+  expect(state.accepted).toEqual(clients);
 });
