@@ -10,6 +10,7 @@ import { encodeEdits, parseEdit, parseIp } from "../../src/net/index.ts";
 import { errnoOf } from "../../src/posix/index.ts";
 
 import type { BigIntStats } from "node:fs";
+import type { CdbSink } from "../../src/access/index.ts";
 import type { IpAddress } from "../../src/net/index.ts";
 import type { FileVersion, Posix } from "../../src/posix/index.ts";
 
@@ -86,19 +87,28 @@ export class TemporaryDirectory implements Disposable {
 /** A record as a test writes it. */
 export type SampleRecord = readonly [key: string | Uint8Array, value: string | Uint8Array];
 
-/** The bytes of a database with these records. */
-export function cdbBytes(records: Iterable<SampleRecord>): Buffer {
-  let file = Buffer.alloc(0);
-  const writer = new CdbWriter({
+/** A file in memory that a database is written to. */
+export function growingFile(): CdbSink & { bytes(): Buffer } {
+  let file = Buffer.alloc(4096);
+  let size = 0;
+  return {
     write(bytes, position) {
       const end = position + bytes.length;
-      if (end > file.length) file = Buffer.concat([file, Buffer.alloc(end - file.length)]);
+      if (end > file.length) file = Buffer.concat([file, Buffer.alloc(2 * end - file.length)]);
       file.set(bytes, position);
+      size = Math.max(size, end);
     },
-  });
+    bytes: () => file.subarray(0, size),
+  };
+}
+
+/** The bytes of a database with these records. */
+export function cdbBytes(records: Iterable<SampleRecord>): Buffer {
+  const file = growingFile();
+  const writer = new CdbWriter(file);
   for (const [key, value] of records) writer.add(Buffer.from(key), Buffer.from(value));
   writer.finish();
-  return file;
+  return file.bytes();
 }
 
 /** A rule as the vectors have it: `allow`, `allow A=b C`, `deny`. */

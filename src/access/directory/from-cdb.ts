@@ -24,8 +24,9 @@ export function unpackCdb(cdb: string, directory: string, warn: (message: string
   attempt(`create ${directory}`, () => mkdirSync(pathBytes(directory)));
   try {
     chmodSync(pathBytes(directory), DIRECTORY_MODE);
+    const overridden = database.overridden();
     for (const record of database.entries()) {
-      if (database.isFound(record.key, record.position)) unpackRecord(directory, record, warn);
+      if (!overridden.has(record.position)) unpackRecord(directory, record, warn);
       else warn(`left out a second rule for ${decodeBytes(record.key)}, which is never used`);
     }
   } catch (error) {

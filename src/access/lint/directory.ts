@@ -26,8 +26,7 @@ export function lintDirectory(posix: Files, directory: string): Finding[] {
     rules.push({ key, result: backend.probe(key) });
     findings.push(...lintFiles(posix, directory, key));
   }
-  findings.push(...lintSizes(rules), ...lintRules(rules));
-  return findings;
+  return findings.concat(lintSizes(rules), lintRules(rules));
 }
 
 function keysIn(posix: Files, directory: string, findings: Finding[]): string[] {
