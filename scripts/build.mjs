@@ -1,7 +1,8 @@
-// Builds everything that runs: the addon for this machine, the library (tsc), one CommonJS bundle for
-// each area and each command (esbuild), and the launchers in bin/.
+// Builds everything that runs: the addon for this machine, the library (tsc), the bundles (esbuild), the
+// portable launchers, and bin/, the folder of commands to put on PATH.
 
 import { execFileSync } from "node:child_process";
+import { createHash } from "node:crypto";
 import {
   chmodSync,
   mkdirSync,
@@ -13,7 +14,7 @@ import {
   writeFileSync,
 } from "node:fs";
 import { dirname, join, relative, resolve, sep } from "node:path";
-import { fileURLToPath } from "node:url";
+import { fileURLToPath, pathToFileURL } from "node:url";
 import { build } from "esbuild";
 import { buildAddon } from "./build-addon.mjs";
 
@@ -21,25 +22,12 @@ const root = resolve(dirname(fileURLToPath(import.meta.url)), "..");
 const source = join(root, "src");
 /** Everything is made in a folder of this run's own and then put in place of dist, whole. */
 const fresh = join(root, "build", `dist-${process.pid}`);
+const library = join(fresh, "lib");
 const bundles = join(fresh, "cjs");
 const launchers = join(fresh, "bin");
 
-/** The definitions the registry loads on demand: each is a bundle of its own. */
-function definitionFiles(folder) {
-  return readdirSync(folder, { withFileTypes: true }).flatMap((entry) => {
-    const path = join(folder, entry.name);
-    if (entry.isDirectory()) return definitionFiles(path);
-    return /[/\\](links|commands)[/\\][^/\\]+\.ts$/.test(path) ? [path] : [];
-  });
-}
-
-/**
- * The areas every command needs. Each launcher is one bundle of them together with its own
- * definition, because every file that is loaded costs start-up time. What is loaded later finds them
- * by CORE_KEY, so that there is only one copy of them in a process.
- */
-const CORE = ["posix", "options", "clock", "chain", "command"];
-const CORE_KEY = 'globalThis[Symbol.for("ucspi.core")]';
+const registry = join(source, "command", "registry.ts");
+const entry = join(source, "command", "index.ts");
 
 /** `chain/links/envdir.ts` is bundled as `chain-links-envdir`, `access/index.ts` as `access`. */
 function bundleName(file) {
@@ -48,96 +36,166 @@ function bundleName(file) {
   return name.split(sep).join("-");
 }
 
+function isIndex(file) {
+  return file.endsWith(`${sep}index.ts`);
+}
+
+const SETTINGS = {
+  bundle: true,
+  write: false,
+  platform: "node",
+  format: "cjs",
+  target: "node20.18",
+  // A real import() would start the machinery of ES modules, for 5 ms.
+  supported: { "dynamic-import": false },
+  minify: true,
+  packages: "external",
+  define: { "import.meta.dirname": "__dirname" },
+  logLevel: "warning",
+};
+
 /**
- * Makes every import that leaves a bundle a require of the other bundle: imports of another area's
- * index, and dynamic imports. What an area of the core exports is a property of the core bundle.
+ * The areas that every command needs, and so are one bundle: those that the entry of all commands
+ * imports, and src/net, which nearly every link imports.
  */
-function separateBundles(inside, folder = ".") {
+async function coreAreas() {
+  const shallow = {
+    name: "without-dynamic-imports",
+    setup({ onResolve }) {
+      onResolve({ filter: /^\./ }, ({ kind }) =>
+        kind === "dynamic-import" ? { path: "later", external: true } : undefined,
+      );
+    },
+  };
+  const { metafile } = await build({
+    ...SETTINGS,
+    entryPoints: [entry, join(source, "net", "index.ts")],
+    outdir: bundles,
+    metafile: true,
+    plugins: [shallow],
+  });
+  return Object.keys(metafile.inputs)
+    .map((path) => resolve(path))
+    .filter(isIndex);
+}
+
+/**
+ * Makes every import that leaves a bundle a require of the bundle that has it, and tells `found` which
+ * file that is and how it was imported. What an area of the core exports is a property of the core.
+ */
+function separateBundles({ core, isInside, found }) {
   return {
     name: "separate-bundles",
     setup({ onResolve, onLoad }) {
-      onResolve({ filter: /^\.{1,2}\// }, ({ path, resolveDir, kind }) => {
+      onResolve({ filter: /^\.{1,2}\// }, ({ path, resolveDir, kind, importer }) => {
         const file = resolve(resolveDir, path);
-        const leaves = file.endsWith(`${sep}index.ts`) || kind === "dynamic-import";
-        if (!leaves || inside(file)) return undefined;
-        const name = bundleName(file);
-        if (CORE.includes(name)) return { path: name, namespace: "core-area" };
-        return { path: `${folder}/${name}.cjs`, external: true };
+        const leaves = isIndex(file) || kind === "dynamic-import";
+        if (!leaves || isInside(file)) return undefined;
+        if (core.includes(file)) return { path: bundleName(file), namespace: "core-area" };
+        found(file, importer);
+        return { path: `./${bundleName(file)}.cjs`, external: true };
       });
+      onResolve({ filter: /.*/, namespace: "core-area" }, ({ path }) => ({ path, external: true }));
       onLoad({ filter: /.*/, namespace: "core-area" }, ({ path }) => ({
-        contents: `module.exports = ${CORE_KEY}.${path};`,
+        contents: `module.exports = require("./core.cjs")[${JSON.stringify(path)}];`,
       }));
     },
   };
 }
 
-function sourceFile(name) {
-  return join(source, `${name}.ts`);
+/** The bundles by name: the core, and whatever it and they can ever import. */
+async function bundleAll() {
+  const core = await coreAreas();
+  const texts = new Map();
+  const definitions = new Set();
+  const queue = new Set();
+  const found = (file, importer) => {
+    queue.add(file);
+    if (importer === registry) definitions.add(file);
+  };
+  const lines = core.map((file) => {
+    return `export * as ${asIdentifier(bundleName(file))} from ${JSON.stringify(file)};`;
+  });
+  const coreEntry = { stdin: { contents: lines.join("\n"), resolveDir: source, loader: "js" } };
+  const isInside = (file) => core.includes(file);
+  texts.set("core", await bundleText(coreEntry, separateBundles({ core, isInside, found })));
+  const alone = await filesOfWhatRunsAlone(definitions);
+  for (const file of queue) {
+    const isOwn = alone.has(file)
+      ? (imported) => imported === file || (isIndex(imported) && !core.includes(imported))
+      : (imported) => imported === file;
+    const plugin = separateBundles({ core, isInside: isOwn, found });
+    texts.set(bundleName(file), await bundleText({ entryPoints: [file] }, plugin));
+  }
+  return texts;
 }
 
-async function bundleFile(entry) {
-  const outfile = join(bundles, `${bundleName(entry)}.cjs`);
-  const plugins = [separateBundles((file) => file === entry)];
-  await bundle({ entryPoints: [entry], outfile, plugins });
+async function bundleText(input, ...plugins) {
+  const { outputFiles } = await build({ ...SETTINGS, ...input, outdir: bundles, plugins });
+  return outputFiles[0].text;
+}
+
+function asIdentifier(name) {
+  return /^\w+$/.test(name) ? name : JSON.stringify(name);
 }
 
 /**
- * One launcher: the core, the definition of its command if it has one, and the call. A command that is
- * no link runs alone, so what it uses of other areas is in its launcher too, and nothing else of them; the
- * same goes for the engines of TLS, which end their chain.
- * So is what the links of src/chain use of src/net: they share no class with anyone else.
+ * The definitions that no chain loads beside others: commands that are no links, and links that end
+ * their chain in a process of their own. Their bundles have all they use of other areas, and nothing else.
  */
-async function bundleLauncher(name, call, definition) {
-  const core = CORE.map((area) => sourceFile(`${area}/index`));
-  const isAlone = /[/\\]commands[/\\]|-io\.ts$/.test(definition ?? "");
-  const isPlain = definition?.startsWith(join(source, "chain", "links")) ?? false;
-  const inside = (file) =>
-    file === definition ||
-    core.includes(file) ||
-    (isAlone && file.endsWith(`${sep}index.ts`)) ||
-    (isPlain && file === sourceFile("net/index"));
-  const imports = CORE.map((area) => `import * as ${area} from "./${area}/index.ts";`);
-  const lines = [...imports, `${CORE_KEY} = { ${CORE.join(", ")} };`, `command.${call};`];
-  const outfile = join(launchers, name);
-  await bundle({
-    stdin: { contents: lines.join("\n"), resolveDir: source, loader: "js" },
-    outfile,
-    plugins: [separateBundles(inside, "../dist/cjs")],
-    banner: { js: "#!/usr/bin/env node" },
+async function filesOfWhatRunsAlone(files) {
+  const { isLink } = await importBuilt(entry);
+  const { COMMAND_NAMES, loadDefinition } = await importBuilt(registry);
+  const definitions = await Promise.all(COMMAND_NAMES.map(loadDefinition));
+  const alone = definitions.filter(
+    (definition) =>
+      !isLink(definition) || (definition.program === "none" && definition.reach === "process"),
+  );
+  const exported = await Promise.all(
+    [...files].map(async (file) => [file, Object.values(await importBuilt(file))]),
+  );
+  const isAlone = ([, values]) => alone.some((definition) => values.includes(definition));
+  return new Set(exported.filter(isAlone).map(([file]) => file));
+}
+
+function importBuilt(file) {
+  const built = join(library, relative(source, file)).replace(/\.ts$/, ".js");
+  return import(pathToFileURL(built));
+}
+
+/** Writes the bundles, each with the name of this build as its first line, and their loader. */
+async function writeBundles() {
+  const texts = await bundleAll();
+  const { version } = JSON.parse(readFileSync(join(root, "package.json"), "utf8"));
+  const hash = createHash("sha256");
+  for (const [name, text] of texts) hash.update(`${name}\0${text}\0`);
+  const head = `// ucspi ${version} ${hash.digest("hex").slice(0, 16)}`;
+  mkdirSync(bundles, { recursive: true });
+  for (const [name, text] of texts) writeFileSync(join(bundles, `${name}.cjs`), `${head}\n${text}`);
+  const { outputFiles } = await build({
+    ...SETTINGS,
+    entryPoints: [join(source, "command", "loader.ts")],
+    outdir: bundles,
+    define: { ...SETTINGS.define, BUNDLE_HEAD: JSON.stringify(head) },
   });
-  chmodSync(outfile, 0o755);
+  writeFileSync(join(bundles, "load.cjs"), outputFiles[0].contents);
+  writeFileSync(join(bundles, "package.json"), '{ "type": "commonjs" }\n');
 }
 
-async function bundle(options) {
-  await build({
-    ...options,
-    bundle: true,
-    platform: "node",
-    format: "cjs",
-    target: "node20.18",
-    // A real import() would start the machinery of ES modules, for 5 ms.
-    supported: { "dynamic-import": false },
-    minify: true,
-    packages: "external",
-    define: { "import.meta.dirname": "__dirname" },
-    logLevel: "warning",
-  });
-}
-
-function areaFiles() {
-  return readdirSync(source, { recursive: true, withFileTypes: true })
-    .filter((entry) => entry.name === "index.ts" && entry.parentPath !== source)
-    .map((entry) => join(entry.parentPath, entry.name))
-    .filter((file) => !CORE.includes(bundleName(file)));
-}
-
-/** The file that the registry loads for a command. */
-function definitionOf(name) {
-  const registry = readFileSync(sourceFile("command/registry"), "utf8");
-  const [, path] =
-    new RegExp(`"${name}": async \\(\\) =>\\s*\\(await import\\("([^"]+)"`).exec(registry) ?? [];
-  if (path === undefined) throw new Error(`the registry does not say where ${name} is`);
-  return resolve(source, "command", path);
+/** The launchers, which run wherever `node` is in PATH. */
+function writeLaunchers(names) {
+  mkdirSync(launchers, { recursive: true });
+  writeFileSync(join(launchers, "package.json"), '{ "type": "commonjs" }\n');
+  for (const name of names) {
+    const file = join(launchers, name);
+    const lines = [
+      "#!/usr/bin/env node",
+      'const { openBundles, start } = require("../dist/cjs/load.cjs");',
+      `start(openBundles(require), ${JSON.stringify(name)}, __dirname);`,
+    ];
+    writeFileSync(file, `${lines.join("\n")}\n`);
+    chmodSync(file, 0o755);
+  }
 }
 
 /** Is everything in dist newer than everything it is made from? */
@@ -155,6 +213,24 @@ function modifiedMs(file) {
   return statSync(file, { throwIfNoEntry: false })?.mtimeMs ?? 0;
 }
 
+/** Coverage of the build itself is of no use, and V8 compiles other code for it. */
+function buildEnvironment() {
+  return { ...process.env, NODE_V8_COVERAGE: undefined, NODE_OPTIONS: undefined };
+}
+
+function putInPlace(made, place) {
+  rmSync(place, { recursive: true, force: true });
+  renameSync(made, place);
+}
+
+async function buildAll() {
+  const types = ["-p", "tsconfig.build.json", "--outDir", library];
+  execFileSync(join(root, "node_modules", ".bin", "tsc"), types, { cwd: root, stdio: "inherit" });
+  await writeBundles();
+  const { COMMAND_NAMES } = await importBuilt(registry);
+  writeLaunchers([...COMMAND_NAMES, "ucspi"]);
+}
+
 try {
   buildAddon();
 } catch (error) {
@@ -165,32 +241,16 @@ if (!isFresh()) {
   const startedAt = new Date();
   try {
     await buildAll();
+    execFileSync(process.execPath, [join(root, "scripts", "precompile.mjs"), fresh], {
+      env: buildEnvironment(),
+      stdio: "ignore",
+    });
     writeFileSync(join(fresh, "built"), startedAt.toISOString());
-    putInPlace(join(fresh, "bin"), join(root, "bin"));
+    putInPlace(launchers, join(root, "bin"));
     putInPlace(fresh, join(root, "dist"));
   } catch (error) {
     rmSync(fresh, { recursive: true, force: true });
     console.error(`ucspi: the build failed: ${error.message}`);
     process.exit(1);
   }
-}
-
-function putInPlace(made, place) {
-  rmSync(place, { recursive: true, force: true });
-  renameSync(made, place);
-}
-
-async function buildAll() {
-  const types = ["-p", "tsconfig.build.json", "--outDir", join(fresh, "lib")];
-  execFileSync(join(root, "node_modules", ".bin", "tsc"), types, { cwd: root, stdio: "inherit" });
-  const definitions = definitionFiles(source);
-  const lazy = ["command/help", "command/overview", "chain/explain"].map(sourceFile);
-  await Promise.all([...areaFiles(), ...definitions, ...lazy].map(bundleFile));
-  const { COMMAND_NAMES } = await import(join(fresh, "lib", "command", "index.js"));
-  mkdirSync(launchers, { recursive: true });
-  writeFileSync(join(launchers, "package.json"), '{ "type": "commonjs" }\n');
-  const commands = COMMAND_NAMES.map((name) => {
-    return bundleLauncher(name, `main("${name}")`, definitionOf(name));
-  });
-  await Promise.all([bundleLauncher("ucspi", "multicall()", undefined), ...commands]);
 }

@@ -6,12 +6,12 @@
 
 import { joinBlock, SystemError } from "../posix/index.ts";
 import type { Fd, Identity, Posix } from "../posix/index.ts";
-import { blameFor } from "./blame.ts";
+import { askersOf, blameFor } from "./blame.ts";
 import { runStage, stageReach } from "./chains.ts";
 import { execFailureCode, EXIT } from "./exit.ts";
 import { handOn } from "./inherit.ts";
 import type { Launch, Source } from "./launch.ts";
-import { holdsRecordLocks } from "./own-descriptors.ts";
+import { holdsProcessLocks } from "./own-descriptors.ts";
 import type { LinkContext } from "./link.ts";
 import { candidateFiles } from "./search.ts";
 
@@ -64,7 +64,7 @@ function execute(
   { posix, report }: LinkContext,
 ): number {
   try {
-    if (takesNumbersOfNode(launch) && !holdsRecordLocks()) posix.unshareDescriptors();
+    if (takesNumbersOfNode(launch) && !holdsProcessLocks()) posix.unshareDescriptors();
     moveDescriptors(launch.descriptors, posix, () => true);
     for (const fd of closedOnes(launch)) if (posix.isOpen(fd)) posix.close(fd);
     for (const [resource, limit] of launch.limits) posix.setrlimit(resource, limit);
@@ -72,7 +72,7 @@ function execute(
     return posix.execve(joinBlock(files), joinBlock(launch.argv), environment);
   } catch (error) {
     if (!(error instanceof SystemError)) throw error;
-    const { who, text } = blameFor(error, launch, by);
+    const { who, text } = blameFor(error, askersOf(launch, by));
     report(who, "fatal", text);
     return error.syscall === "execve" ? execFailureCode(error.code) : EXIT.system;
   }
@@ -97,8 +97,10 @@ function closedOnes({ descriptors }: Launch): number[] {
  * The exit code if the kernel refuses.
  */
 function settle(launch: Launch, by: string, { posix, report }: LinkContext): Launch | number {
-  const { identity, session, ...rest } = launch;
+  const { identity, session, directory, umask, ...rest } = launch;
   try {
+    if (directory !== undefined) enterDirectory(directory, posix);
+    if (umask !== undefined) posix.umask(umask);
     const descriptors = moveDescriptors(launch.descriptors, posix, (target) => target <= 2);
     if (session !== undefined) changeSession(session, posix);
     if (identity !== undefined) raiseLimits(launch, posix);
@@ -106,7 +108,7 @@ function settle(launch: Launch, by: string, { posix, report }: LinkContext): Lau
     return { ...rest, descriptors };
   } catch (error) {
     if (!(error instanceof SystemError)) throw error;
-    const { who, text } = blameFor(error, launch, by);
+    const { who, text } = blameFor(error, askersOf(launch, by));
     report(who, "fatal", text);
     return EXIT.system;
   }
@@ -115,6 +117,11 @@ function settle(launch: Launch, by: string, { posix, report }: LinkContext): Lau
 function changeSession(session: NonNullable<Launch["session"]>, posix: Posix): void {
   if (session === "setsid") posix.setsid();
   else posix.setpgid(0, 0);
+}
+
+function enterDirectory(directory: string | Fd, posix: Posix): void {
+  if (typeof directory === "string") posix.chdir(directory);
+  else posix.chdirTo(directory);
 }
 
 function changeIdentity({ groups, gid, uid }: Identity, posix: Posix): void {

@@ -1,4 +1,4 @@
-/** What to say when the kernel refuses a part of a launch: the link that asked for it, and its words. */
+/** What to say when a launch fails: the link that asked for the part in question, and its words. */
 
 import type { SystemError } from "../posix/index.ts";
 import type { Launch } from "./launch.ts";
@@ -12,16 +12,20 @@ const ACTIONS: ReadonlyMap<string, string> = new Map([
 const OF_IDENTITY: ReadonlySet<string> = new Set(["setgroups", "setgid", "setuid"]);
 const OF_LIMITS: ReadonlySet<string> = new Set(["setrlimit", "prlimit"]);
 
-/** What of a launch tells who asked for what. */
-export type Asked = Pick<Launch, "argv" | "identity" | "limitsChangedBy">;
+/** Which link asked for what: so much and no more is kept of a launch whose child lives. */
+export interface Askers {
+  /** The link that executes the program. */
+  readonly by: string;
+  /** The program's name. */
+  readonly word: string;
+  readonly identity: string | undefined;
+  readonly limits: string | undefined;
+}
 
-/** So much and no more is kept of a launch whose child lives. */
-export function askedOf({ argv, identity, limitsChangedBy }: Launch): Asked {
-  return {
-    argv,
-    ...(identity === undefined ? {} : { identity }),
-    ...(limitsChangedBy === undefined ? {} : { limitsChangedBy }),
-  };
+/** `by` is the link that would execute the program. */
+export function askersOf({ argv, identity, limitsChangedBy }: Launch, by: string): Askers {
+  const [word = ""] = argv;
+  return { by, word, identity: identity?.changedBy, limits: limitsChangedBy };
 }
 
 export interface Blame {
@@ -29,20 +33,20 @@ export interface Blame {
   readonly text: string;
 }
 
-/** Who speaks of this failure, and how. `by` is the link that would have executed the program. */
-export function blameFor(error: SystemError, launch: Asked, by: string): Blame {
+/** Who speaks of this failure, and how. */
+export function blameFor(error: SystemError, askers: Askers): Blame {
   const { syscall, message } = error;
   return {
-    who: culprit(syscall, launch) ?? by,
-    text: `unable to ${actionOf(launch, syscall)}: ${message}`,
+    who: askerOf(syscall, askers) ?? askers.by,
+    text: `unable to ${actionOf(syscall, askers)}: ${message}`,
   };
 }
 
-function culprit(syscall: string, launch: Asked): string | undefined {
-  if (OF_IDENTITY.has(syscall)) return launch.identity?.changedBy;
-  return OF_LIMITS.has(syscall) ? launch.limitsChangedBy : undefined;
+function askerOf(syscall: string, { identity, limits }: Askers): string | undefined {
+  if (OF_IDENTITY.has(syscall)) return identity;
+  return OF_LIMITS.has(syscall) ? limits : undefined;
 }
 
-function actionOf({ argv: [word = ""] }: Asked, syscall: string): string {
+function actionOf(syscall: string, { word }: Askers): string {
   return syscall === "execve" ? `exec ${word}` : (ACTIONS.get(syscall) ?? syscall);
 }

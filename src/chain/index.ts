@@ -1,11 +1,13 @@
 export { become } from "./become.ts";
-export { Children } from "./children.ts";
 export { Chains } from "./chains.ts";
 export type { ChainResult, ChainsOptions, LinkFinder, Stage } from "./chains.ts";
 export { Environment } from "./environment.ts";
 export { execFailureCode, EXIT } from "./exit.ts";
+export { APPLYUIDGID_OPTIONS, identityOption } from "./identity-options.ts";
+export type { IdentityChange, IdentityStep } from "./identity-options.ts";
 export { initialLaunch } from "./inherit.ts";
 export {
+  abandon,
   descriptorAt,
   withCompanion,
   withDescriptors,
@@ -28,5 +30,13 @@ export type {
 export { isOwnDescriptor } from "./own-descriptors.ts";
 export { candidateFiles } from "./search.ts";
 export { Spawner } from "./spawn.ts";
-export type { Failed, Spawned, SpawnerOptions, SpawnResult } from "./spawn.ts";
+export type {
+  Ended,
+  Failed,
+  Fate,
+  Prepared,
+  Spawned,
+  SpawnerOptions,
+  SpawnResult,
+} from "./spawn.ts";
 export { isUsageError, reportUsage } from "./usage.ts";

@@ -24,10 +24,10 @@ export interface Companion {
 /** The connection a process is for, as the server counts it. */
 export interface ServedConnection {
   /**
-   * Count it as one of the client at this address too, whom a proxy has announced, instead of one that
-   * was announced before. How many others of that client are alive.
+   * Count it as a connection of the client at this address too, for whom a proxy speaks, in place of one
+   * that was named before. Returns how many others of that client are alive.
    */
-  announce(address: string): number;
+  countAs(address: string): number;
 }
 
 /** Everything execve(2) and its predecessors decide. Descriptors not named are inherited. */
@@ -42,6 +42,14 @@ export interface Launch {
   /** Accumulated over the chain; `changedBy` is the link to name when the kernel refuses. */
   readonly identity?: Identity & { readonly changedBy: string };
   readonly session?: Session;
+  /**
+   * Where the process begins: a path, or an open directory. It is entered before the identity changes,
+   * with the rights of whoever makes the process, as `cd` before `s6-setuidgid` does. A link that sets
+   * it has the reach `identity`, so that behind `s6-setuidgid` it runs with the new rights.
+   */
+  readonly directory?: string | Fd;
+  /** The permission bits that files it makes will not have. */
+  readonly umask?: number;
   /** What lives beside the process, in the order of the links that asked for it. */
   readonly companions?: readonly Companion[];
   /** Set by a server of ours, for the links that run in it. */

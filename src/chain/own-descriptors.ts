@@ -22,8 +22,11 @@ export function isOwnDescriptor(fd: number): boolean {
   }
 }
 
-/** Does this process hold a record lock, taken here or before it was executed? */
-export function holdsRecordLocks(): boolean {
+/**
+ * Does this process hold a lock of fcntl(2)'s F_SETLK? It takes none, but a program that was executed
+ * in it before may have left one, the C suite's s6-setlock for instance.
+ */
+export function holdsProcessLocks(): boolean {
   return readdirSync("/proc/self/fdinfo").some((fd) => /^lock:.*POSIX/m.test(describe(fd)));
 }
 

@@ -1,35 +1,30 @@
-/** The interpreter for a child: marshal a launch whose links have run, and create the process. */
+/**
+ * The interpreter for a child: marshal a launch whose links have run, create the process, and tell what
+ * became of it. Nothing here waits for a child: that its program was executed, or could not be, comes
+ * as an event.
+ */
 
-import { askedOf, blameFor } from "./blame.ts";
-import type { Asked } from "./blame.ts";
+import type { ChildEnd, Children } from "../host/index.ts";
+import { joinBlock, SystemError } from "../posix/index.ts";
+import type { Child, SpawnRequest, WaitStatus } from "../posix/index.ts";
+import { askersOf, blameFor } from "./blame.ts";
+import type { Askers } from "./blame.ts";
 import type { ChainResult } from "./chains.ts";
 import { execFailureCode, EXIT } from "./exit.ts";
 import { handOn } from "./inherit.ts";
 import { abandon } from "./launch.ts";
 import type { Companion, Launch } from "./launch.ts";
 import type { LinkContext } from "./link.ts";
-import { candidateFiles } from "./search.ts";
-import { joinBlock, SystemError } from "../posix/index.ts";
-import type { Child, SpawnRequest } from "../posix/index.ts";
+import { ProgramSearch } from "./search.ts";
 
-/** A child on its way to its program. */
+/** A child on its way to its program: to be followed, or released by whoever holds the children. */
 export interface Spawned {
   readonly kind: "child";
   readonly child: Child;
-  /** Who asked for what, should it come out that the program was not executed. */
-  readonly asked: Asked;
-  /** The link that would have executed the program. */
-  readonly by: string;
+  /** Which links have asked for what, should it come out that the program was not executed. */
+  readonly askers: Askers;
   /** What lives beside it. */
   readonly companions: readonly Companion[];
-}
-
-export interface SpawnerOptions {
-  /**
-   * Go on before a child has executed its program, which serves more connections: whether it did is
-   * then known when the child has ended (`failureOf`).
-   */
-  readonly goesAhead: boolean;
 }
 
 /** The exit code of a chain that no process came of. */
@@ -38,147 +33,159 @@ export interface Ended {
   readonly exitCode: number;
 }
 
-/** A child, or the exit code that the chain would have ended with. */
-export type SpawnResult =
-  | Spawned
-  | Ended
-  /** The caller lost interest while a link was waiting. */
-  | { readonly kind: "abandoned" }
-  | Failed;
-
-/**
- * The system could not make a process at all (EAGAIN, ENOMEM, EMFILE): nobody's fault. The links have
- * run: whoever does not call `again` has to `abandon` what they have set up.
- */
+/** The system could not make a process at all (EAGAIN, ENOMEM, EMFILE): nobody's fault. */
 export interface Failed {
   readonly kind: "failed";
   readonly error: SystemError;
-  again(): SpawnResult;
-  abandon(): void;
 }
 
-/** Marshalled argv and candidate files, remembered by the array of words and PATH. */
-interface Program {
-  readonly path: string | undefined;
-  readonly files: Uint8Array;
-  readonly argv: Uint8Array;
-  readonly isOurs: boolean;
+/** A child, or the exit code that the chain has ended with. */
+export type SpawnResult = Spawned | Ended | Failed;
+
+/** A launch whose links have run: what is left of it is to be executed. */
+export type Prepared = Extract<ChainResult, { readonly kind: "program" }>;
+
+export interface SpawnerOptions {
+  /** Who waits for the children. */
+  readonly children: Children;
+  /** Have `executed` told, which costs each child a pipe. */
+  readonly tellsExec?: boolean;
+}
+
+/** What becomes of a child. */
+export interface Fate {
+  /** Its program was executed: told where the spawner `tellsExec`. */
+  executed?(): void;
+  /**
+   * It has ended. One that could not execute its program has the exit code that its chain would have
+   * had, and a link has said why; a SystemError where that is for the server to say. Told last.
+   */
+  ended(end: WaitStatus | SystemError): void;
 }
 
 /** Creates the children of one server: holds what is the same for all of them, marshalled. */
 export class Spawner {
   readonly #context: LinkContext;
   readonly #server: string;
-  readonly #goesAhead: boolean;
-  readonly #programs = new WeakMap<readonly string[], Program>();
+  readonly #children: Children;
+  readonly #tellsExec: boolean;
+  readonly #search: ProgramSearch;
+  readonly #words = new WeakMap<readonly string[], Words>();
 
   /** `server` is the name of the command that speaks when a child cannot be made. */
-  constructor(
-    server: string,
-    context: LinkContext,
-    { goesAhead }: SpawnerOptions = { goesAhead: false },
-  ) {
+  constructor(server: string, context: LinkContext, { children, tellsExec }: SpawnerOptions) {
     this.#server = server;
     this.#context = context;
-    this.#goesAhead = goesAhead;
+    this.#children = children;
+    this.#tellsExec = tellsExec ?? false;
+    this.#search = new ProgramSearch(context);
+  }
+
+  /** Run the links at the head of the launch and spawn what is left. */
+  spawn(launch: Launch): SpawnResult | Promise<SpawnResult> {
+    const prepared = this.prepare(launch);
+    return prepared instanceof Promise
+      ? prepared.then((later) => this.#finish(later))
+      : this.#finish(prepared);
   }
 
   /**
-   * What a child's end with exit code 127 means: undefined if its program has run and chose to, else
-   * the exit code the chain would have had, or why the system could not make a process.
+   * Run the links at the head of the launch. Whoever then makes no process of what comes of it has to
+   * `abandon` its launch.
    */
-  failureOf({ child, asked, by }: Spawned): Ended | SystemError | undefined {
-    if (!this.#goesAhead) return undefined;
-    const error = this.#context.posix.spawnFailure(child.pid);
-    return error === undefined ? undefined : this.#judge(error, asked, by);
+  prepare(launch: Launch): Prepared | Ended | Promise<Prepared | Ended> {
+    return this.#context.chains.runForChild(launch, this.#server, this.#context);
   }
 
-  /** Run the links at the head of the launch and spawn what is left, unless `isAbandoned` by then. */
-  spawn(
-    launch: Launch,
-    isAbandoned: () => boolean = () => false,
-  ): SpawnResult | Promise<SpawnResult> {
-    const result = this.#context.chains.runForChild(launch, this.#server, this.#context);
-    return result instanceof Promise
-      ? result.then((later) => this.#create(later, isAbandoned))
-      : this.#create(result, isAbandoned);
-  }
-
-  #create(result: ChainResult, isAbandoned: () => boolean): SpawnResult {
-    if (result.kind === "ended") return result;
-    const { launch, by, path } = result;
-    if (isAbandoned()) {
-      abandon(launch);
-      return { kind: "abandoned" };
-    }
+  /** Create the process, or try again to. Without a child, what the links have set up stays. */
+  create({ launch, by, path }: Prepared): Spawned | Failed {
     const { companions = [] } = launch;
     try {
-      const child = this.#createChild(launch, this.#program(launch.argv, path));
+      const child = this.#createChild(launch, path);
       for (const companion of companions) companion.release(child.pid);
-      return { kind: "child", child, asked: askedOf(launch), by, companions };
+      return { kind: "child", child, askers: askersOf(launch, by), companions };
     } catch (error) {
       if (!(error instanceof SystemError)) throw error;
-      const judged = this.#judge(error, launch, by);
-      if (judged instanceof SystemError) {
-        return {
-          kind: "failed",
-          error,
-          again: () => this.#create(result, isAbandoned),
-          abandon: () => abandon(launch),
-        };
-      }
-      abandon(launch);
-      return judged;
+      return { kind: "failed", error };
     }
   }
 
-  #createChild(original: Launch, program: Program): Child {
+  /** Wait for the child, and reap it. */
+  follow({ child, askers }: Spawned, fate: Fate): void {
+    this.#children.watch(child, {
+      executed: () => fate.executed?.(),
+      ended: (end) => fate.ended(this.#judge(end, child, askers)),
+    });
+  }
+
+  #finish(prepared: Prepared | Ended): SpawnResult {
+    if (prepared.kind === "ended") return prepared;
+    const result = this.create(prepared);
+    if (result.kind === "failed") abandon(prepared.launch);
+    return result;
+  }
+
+  #createChild(original: Launch, path: string | undefined): Child {
     const { posix } = this.#context;
-    const launch = program.isOurs ? handOn(original, posix) : original;
+    const { block, isOurs } = this.#wordsOf(original.argv, path);
+    const launch = isOurs ? handOn(original, posix) : original;
     const { base, extra } = launch.environment.blocks();
+    const [word = ""] = original.argv;
     const request: SpawnRequest = {
-      files: program.files,
-      argv: program.argv,
+      files: this.#search.files(word, path),
+      argv: block,
       environment: base,
       environmentExtra: extra,
       descriptors: flatten(launch.descriptors),
       session: launch.session,
       limits: launch.limits.size === 0 ? undefined : [...launch.limits],
       identity: launch.identity,
+      directory: launch.directory,
+      umask: launch.umask,
+      tellsExec: this.#tellsExec,
     };
-    return this.#goesAhead ? posix.spawnAhead(request) : posix.spawn(request);
+    return posix.spawn(request);
   }
 
-  #program(argv: readonly string[], path: string | undefined): Program {
-    const known = this.#programs.get(argv);
+  #wordsOf(argv: readonly string[], path: string | undefined): Words {
+    const known = this.#words.get(argv);
     if (known !== undefined && known.path === path) return known;
     const [word = ""] = argv;
-    const program: Program = {
-      path,
-      files: joinBlock(candidateFiles(word, path)),
-      argv: joinBlock(argv),
-      isOurs: this.#context.chains.finder.ownCommand(word, path) !== undefined,
-    };
-    this.#programs.set(argv, program);
-    return program;
+    const isOurs = this.#context.chains.finder.ownCommand(word, path) !== undefined;
+    const words: Words = { path, block: joinBlock(argv), isOurs };
+    this.#words.set(argv, words);
+    return words;
   }
 
   /**
-   * A failure before exec is the server's; one of the child's own steps is told as the link that asked
-   * for it would have told it.
+   * That the server itself could not execute the program is for the server to tell; what a link has
+   * asked for is told as that link would have told it.
    */
-  #judge(error: SystemError, launch: Asked, by: string): Ended | SystemError {
+  #judge(end: ChildEnd, { pid }: Child, askers: Askers): WaitStatus | SystemError {
+    const { status, unexecuted } = end;
     const { report } = this.#context;
-    if (CREATION.has(error.syscall) || by === this.#server) return error;
-    const { who, text } = blameFor(error, launch, by);
+    if (unexecuted === undefined) return status;
+    if (unexecuted === "killed") {
+      const text = `child ${pid} was killed before it could execute ${askers.word}`;
+      report(askers.by, "warning", text);
+      return status;
+    }
+    if (askers.by === this.#server) return unexecuted;
+    const { who, text } = blameFor(unexecuted, askers);
     report(who, "fatal", text);
-    const exitCode = error.syscall === "execve" ? execFailureCode(error.code) : EXIT.system;
-    return { kind: "ended", exitCode };
+    const exitCode =
+      unexecuted.syscall === "execve" ? execFailureCode(unexecuted.code) : EXIT.system;
+    return { kind: "exited", exitCode };
   }
 }
 
-/** The calls that make the process itself. */
-const CREATION: ReadonlySet<string> = new Set(["clone", "fork", "vfork", "pidfd_open", "mmap"]);
+/** Marshalled words, remembered by their array and PATH. */
+interface Words {
+  readonly path: string | undefined;
+  readonly block: Uint8Array;
+  /** Would executing them run a launcher of ours? */
+  readonly isOurs: boolean;
+}
 
 function flatten(descriptors: Launch["descriptors"]): number[] {
   const flat: number[] = [];

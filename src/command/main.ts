@@ -24,22 +24,22 @@ import { packageVersion } from "./package.ts";
 import { loadDefinition } from "./registry.ts";
 import { openChains, processSignals, reporter } from "./system.ts";
 
-/** Run the command `name` with the words of this process, and end the process. */
-export async function main(name: string): Promise<never> {
+/** Run the command `name`, one of those in `directory`, with the words of this process, and end the process. */
+export async function main(name: string, directory: string): Promise<never> {
   keepDebuggerOut();
   const posix = loadOrDie(name);
   const words = processWords().slice(2);
-  const code = await runCommand(posix, name, words);
+  const code = await runCommand(posix, { name, directory, words });
   process.exit(code);
 }
 
 /** The multi-call entry: `ucspi NAME WORD...` */
-export async function multicall(): Promise<never> {
+export async function multicall(directory: string): Promise<never> {
   keepDebuggerOut();
   const posix = loadOrDie("ucspi");
   const [name, ...words] = processWords().slice(2);
   if (name !== undefined && !name.startsWith("-")) {
-    process.exit(await runCommand(posix, name, words));
+    process.exit(await runCommand(posix, { name, directory, words }));
   }
   const { describeCommands } = await import("./overview.ts");
   const isAsked = name === "--help" || name === "--version";
@@ -56,14 +56,21 @@ function keepDebuggerOut(): void {
   process.once("SIGUSR1", () => process.kill(process.pid, "SIGUSR1"));
 }
 
-async function runCommand(posix: Posix, name: string, words: readonly string[]): Promise<number> {
+/** A command that was asked for: its name, the folder of launchers that it is in, and its words. */
+interface Call {
+  readonly name: string;
+  readonly directory: string;
+  readonly words: readonly string[];
+}
+
+async function runCommand(posix: Posix, { name, directory, words }: Call): Promise<number> {
   const report = reporter(posix);
   const definition = await loadDefinition(name);
   if (definition === undefined) {
     report("ucspi", "fatal", `no such command: ${name}`);
     return EXIT.usage;
   }
-  const context = commandContext(posix, report);
+  const context = commandContext(posix, directory, report);
   try {
     const prepared = isLink(definition)
       ? prepareLink(definition, words, context)
@@ -139,13 +146,13 @@ function withoutExplain(launch: Launch): Launch {
   return { ...launch, argv: launch.argv.toSpliced(at, 1) };
 }
 
-function commandContext(posix: Posix, report: Report): CommandContext {
+function commandContext(posix: Posix, directory: string, report: Report): CommandContext {
   return {
     posix,
     report,
     clock: systemClock,
     signals: processSignals,
-    chains: openChains(process.env["UCSPI_CHAIN"] !== "exec"),
+    chains: openChains(directory, process.env["UCSPI_CHAIN"] !== "exec"),
     isBecoming: true,
     get environment() {
       return Environment.of(processVariables());

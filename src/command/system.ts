@@ -24,16 +24,16 @@ export function defaultSystem(): System {
   return {
     posix,
     clock: systemClock,
-    chains: openChains(true),
+    chains: openChains(join(packageRoot(), "bin"), true),
     signals: processSignals,
     report: reporter(posix),
     variables: process.env,
   };
 }
 
-/** The chains of this package's launchers. */
-export function openChains(fuses: boolean): Chains {
-  return new Chains({ finder: launcherFinder(join(packageRoot(), "bin")), fuses });
+/** The chains of the launchers in `directory`. */
+export function openChains(directory: string, fuses: boolean): Chains {
+  return new Chains({ finder: launcherFinder(directory), fuses });
 }
 
 export const processSignals: Signals = {

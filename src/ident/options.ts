@@ -1,6 +1,7 @@
 /** The option table of s6-ident-server. */
 
-import { flag, fold, InvalidArgument, milliseconds, unsigned, value } from "../options/index.ts";
+import { flag, fold, milliseconds, textThat, unsigned, value } from "../options/index.ts";
+import type { OptionUse } from "../options/index.ts";
 import { isIdentUser, isOperatingSystem, OPERATING_SYSTEM_DEFAULT } from "./answer.ts";
 import type { IdentNaming } from "./responder.ts";
 import { IDENT_IDLE_MS } from "./server.ts";
@@ -9,6 +10,8 @@ import { IDENT_IDLE_MS } from "./server.ts";
 export type IdentNamingOption =
   | Exclude<IdentNaming, { readonly kind: "hash" }>
   | { readonly kind: "hash"; readonly file: string };
+
+const USER_NAME = textThat(isIdentUser, "a user name");
 
 export const IDENT_SERVER_OPTIONS = {
   verbosity: value(
@@ -33,34 +36,38 @@ export const IDENT_SERVER_OPTIONS = {
     milliseconds,
     IDENT_IDLE_MS,
   ),
-  naming: fold<IdentNamingOption>({ kind: "account" }, [
-    {
-      long: "uid",
-      help: "tell numbers in place of names",
-      ours: true,
-      next: () => ({ kind: "uid" }),
-    },
-    {
-      long: "hash",
-      argument: "secretfile",
-      help: "tell pseudonyms, which only the secret in this file can undo",
-      ours: true,
-      next: (_, file) => ({ kind: "hash", file }),
-    },
-    {
-      long: "name",
-      argument: "user",
-      help: "tell this name, whatever is asked",
-      ours: true,
-      next: (_, user) => ({ kind: "fixed", user: checked(user, isIdentUser, "a user name") }),
-    },
-    {
-      long: "hidden",
-      help: "answer HIDDEN-USER, whatever is asked; the last of --uid, --hash, --name and --hidden counts",
-      ours: true,
-      next: () => ({ kind: "hidden" }),
-    },
-  ]),
+  naming: fold<IdentNamingOption>(
+    { kind: "account" },
+    [
+      {
+        long: "uid",
+        help: "tell numbers in place of names",
+        ours: true,
+        next: () => ({ kind: "uid" }),
+      },
+      {
+        long: "hash",
+        argument: "secretfile",
+        help: "tell pseudonyms, which only the secret in this file can undo",
+        ours: true,
+        next: (_, file) => ({ kind: "hash", file }),
+      },
+      {
+        long: "name",
+        argument: "user",
+        help: "tell this name, whatever is asked",
+        ours: true,
+        next: (_, user) => ({ kind: "fixed", user: USER_NAME.parse(user) }),
+      },
+      {
+        long: "hidden",
+        help: "answer HIDDEN-USER, whatever is asked; the last of --uid, --hash, --name and --hidden counts",
+        ours: true,
+        next: () => ({ kind: "hidden" }),
+      },
+    ],
+    sayNaming,
+  ),
   respectsNoident: flag({
     long: "noident",
     help: "answer HIDDEN-USER for users with a file .noident in their home directory",
@@ -73,12 +80,21 @@ export const IDENT_SERVER_OPTIONS = {
       help: "the operating system to tell, UNIX by default",
       ours: true,
     },
-    (name) => checked(name, isOperatingSystem, "an operating system, as in UNIX or OTHER"),
+    textThat(isOperatingSystem, "an operating system, as in UNIX or OTHER"),
     OPERATING_SYSTEM_DEFAULT,
   ),
 };
 
-function checked(text: string, isFine: (text: string) => boolean, expected: string): string {
-  if (!isFine(text)) throw new InvalidArgument(expected);
-  return text;
+function sayNaming(naming: IdentNamingOption): readonly OptionUse[] {
+  switch (naming.kind) {
+    case "account":
+      return [];
+    case "uid":
+    case "hidden":
+      return [[naming.kind]];
+    case "hash":
+      return [["hash", naming.file]];
+    case "fixed":
+      return [["name", naming.user]];
+  }
 }

@@ -48,14 +48,7 @@ export type {
   UcspiNames,
   Variables,
 } from "./environment.ts";
-export {
-  GID_LIST_MAX,
-  parseGidList,
-  parsePort,
-  parseUnsigned,
-  PORT_MAX,
-  UNSIGNED_MAX,
-} from "./numbers.ts";
+export { parsePort, parseUnsigned, PORT_MAX, UNSIGNED_MAX } from "./numbers.ts";
 export { addressBits, formatPrefix, isExactPrefix, isInPrefix, parsePrefix } from "./prefix.ts";
 export type { IpPrefix } from "./prefix.ts";
 export { HOSTS_BYTES_MAX, HOSTS_PATH, parseHosts, readHosts } from "./hosts.ts";

@@ -9,7 +9,8 @@
  * item 40).
  */
 
-import { InvalidArgument } from "./table.ts";
+import { InvalidArgument } from "./argument.ts";
+import { defaultsOf } from "./table.ts";
 import type { OptionForm, OptionsOf, OptionTable } from "./table.ts";
 
 /** Which parser of the C suite a command has; "none" is a command that takes operands only. */
@@ -57,7 +58,7 @@ export function parseOptions<Table extends OptionTable>(
     grammar,
     words,
     at: 0,
-    values: initialValues(grammar.options),
+    values: { ...defaultsOf(grammar.options) },
     builtin: undefined,
   };
   const mixed: string[] = [];
@@ -86,10 +87,6 @@ interface Run {
   readonly values: Record<string, unknown>;
   at: number;
   builtin: Builtin | undefined;
-}
-
-function initialValues(table: OptionTable): Record<string, unknown> {
-  return Object.fromEntries(Object.entries(table).map(([key, { initial }]) => [key, initial]));
 }
 
 function takeLetters(run: Run, letters: string): void {

@@ -86,3 +86,11 @@ function sequenceLength(buffer: Buffer, at: number): number {
   if (lead < 0xc2 || lead > 0xf4 || piece.length < length) return 0;
   return Buffer.from(piece.toString("utf8"), "utf8").equals(piece) ? length : 0;
 }
+
+/** A path or name for C: bytes that end with a NUL. */
+export type CString = Uint8Array;
+
+/** The bytes of a string, and the NUL that ends them. */
+export function cString(text: string): CString {
+  return encodeBytes(`${text}\0`);
+}

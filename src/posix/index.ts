@@ -4,13 +4,19 @@ export type {
   Accepted,
   Account,
   Child,
+  DirectoryEntry,
+  EntryKind,
   Fd,
   FileVersion,
   Gid,
   Group,
   Identity,
   Limit,
+  LockKind,
+  LockOwner,
   OpenMode,
+  OpenOptions,
+  Owner,
   Pid,
   Posix,
   Interest,
@@ -25,6 +31,11 @@ export type {
   Watch,
 } from "./posix.ts";
 export { loadPosix } from "./native.ts";
+export { isSameVersion, lookAt, stillHolds } from "./file-version.ts";
+export type { Look, LookingPosix } from "./file-version.ts";
+export { isRegularFile, listNames, namesIn, readFile, readHead, UnfitFile } from "./read-file.ts";
+export type { ListingPosix, ReadingPosix, ReadOptions, Unfitness } from "./read-file.ts";
+export { replaceFile, TemporaryFileError } from "./replace-file.ts";
+export type { ReplaceOptions, ReplacementSink, ReplacingPosix } from "./replace-file.ts";
 export { afterBytes, writeFully } from "./write.ts";
-export { readHead } from "./read-head.ts";
 export { packageRoot } from "./package-root.ts";

@@ -3,8 +3,15 @@
  * size in one buffer (write_address_record in native/sockets.c) in the other.
  */
 import { decodeBytes, encodeBytes } from "./bytes.ts";
-import type { AddressParts } from "./native-addon.ts";
-import type { SocketAddress } from "./posix.ts";
+import type { SocketAddress } from "./socket-address.ts";
+
+/** Family (0 none, 1 Unix, 4, 6), bytes, port and scope of an address. */
+export type AddressParts = readonly [
+  family: number,
+  bytes: Uint8Array,
+  port: number,
+  scope: number,
+];
 
 const RECORD_BYTES = 128;
 const RECORD_INTS = RECORD_BYTES / 4;

@@ -1,8 +1,9 @@
 /**
- * A spawn request as the array of numbers that native/process.c reads: a header, then groups,
+ * A spawn request as the array of numbers that native/spawn.c reads: a header, then groups,
  * limits and descriptors. One buffer serves all spawns of an environment, for they are synchronous.
  */
-import type { Resource, SpawnRequest } from "./posix.ts";
+import type { Resource } from "./attributes.ts";
+import type { SpawnRequest } from "./spawn.ts";
 
 /** In the order of RESOURCES in native/identity.c. */
 const RESOURCES: readonly Resource[] = [
@@ -25,7 +26,9 @@ export function resourceNumber(resource: Resource): number {
 }
 
 const ABSENT = -1;
-const HEADER_LENGTH = 7;
+const HEADER_LENGTH = 10;
+/** Stands for a score that is left as it is. */
+const NO_OOM_SCORE = 32767;
 const SESSION_NUMBER = { setsid: 1, background: 2 } as const;
 
 /** Writes plans into a buffer of its own, which the next plan overwrites. */
@@ -45,6 +48,9 @@ export class PlanWriter {
     plan[4] = groups?.length ?? ABSENT;
     plan[5] = limits.length;
     plan[6] = descriptors.length >>> 1;
+    plan[7] = typeof request.directory === "number" ? request.directory : ABSENT;
+    plan[8] = request.oomScore ?? NO_OOM_SCORE;
+    plan[9] = request.tellsExec === true ? 1 : 0;
     let at = HEADER_LENGTH;
     if (groups !== undefined) for (const gid of groups) plan[at++] = gid;
     for (const [resource, { soft, hard }] of limits) {

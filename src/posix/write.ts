@@ -11,6 +11,18 @@ export function writeFully(posix: Posix, fd: Fd, bytes: Uint8Array): void {
   }
 }
 
+/** Write every byte to a file, from a position on. */
+export function writeFullyAt(
+  posix: Pick<Posix, "writeAt">,
+  fd: Fd,
+  bytes: Uint8Array,
+  position: number,
+): void {
+  for (let done = 0; done < bytes.length;) {
+    done += posix.writeAt(fd, bytes.subarray(done), position + done) ?? 0;
+  }
+}
+
 /** What is left of these buffers once the first `count` of their bytes have been written. */
 export function afterBytes(buffers: readonly Uint8Array[], count: number): Uint8Array[] {
   let skipped = 0;

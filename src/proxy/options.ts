@@ -1,25 +1,30 @@
 /** The option tables of proxy-server (networking.md, section 12) and proxy-client. */
 
+import { formatPrefix } from "../net/index.ts";
 import type { IpPrefix } from "../net/index.ts";
 import {
   choice,
   descriptorNumber,
   flag,
   fold,
-  InvalidArgument,
   list,
   milliseconds,
   oneOf,
+  parsedBy,
   unsigned,
   value,
 } from "../options/index.ts";
 import type { OptionsOf } from "../options/index.ts";
-import { encodeBytes } from "../posix/index.ts";
+import { decodeBytes, encodeBytes } from "../posix/index.ts";
 import type { Tlv } from "./tlv.ts";
 import { parseNetworks } from "./trusted.ts";
 
 /** A header comes at once or, after a lost packet or two, within seconds. */
 const TIMEOUT_MS = 10_000;
+
+const NETWORKS = parsedBy(parseNetworks, "networks such as 192.0.2.0/24", (networks) =>
+  networks.map((network) => formatPrefix(network)).join(","),
+);
 
 export const PROXY_SERVER_OPTIONS = {
   only: choice(undefined, [
@@ -41,6 +46,7 @@ export const PROXY_SERVER_OPTIONS = {
       short: "v",
       long: "verbosity",
       argument: "verbosity",
+      glued: true,
       help: "0: do not tell of untrusted clients; 1: tell; the default",
     },
     unsigned,
@@ -64,15 +70,19 @@ export const PROXY_SERVER_OPTIONS = {
     help: "set SSL_PEER_CERT_CN only if the proxy has verified the certificate",
     ours: true,
   }),
-  trusted: fold<readonly IpPrefix[] | undefined>(undefined, [
-    {
-      long: "trust",
-      argument: "networks",
-      help: "accept headers from these networks only; may be repeated",
-      ours: true,
-      next: (networks = [], text) => [...networks, ...networksOf(text)],
-    },
-  ]),
+  trusted: fold<readonly IpPrefix[] | undefined>(
+    undefined,
+    [
+      {
+        long: "trust",
+        argument: "networks",
+        help: "accept headers from these networks only; may be repeated",
+        ours: true,
+        next: (networks = [], text) => [...networks, ...NETWORKS.parse(text)],
+      },
+    ],
+    (networks) => (networks === undefined ? [] : [["trust", NETWORKS.format(networks)]]),
+  ),
   untrusted: value(
     {
       long: "untrusted",
@@ -92,6 +102,12 @@ export const PROXY_CLIENT_BYTES_MAX = 4096;
 
 /** Which connection proxy-client announces, or that it lays one by for later. */
 type Announced = "own" | "served" | "later";
+
+const TLV = parsedBy(
+  parseTlv,
+  "TYPE=TEXT",
+  ({ type, value: bytes }) => `${type}=${decodeBytes(bytes)}`,
+);
 
 export const PROXY_CLIENT_OPTIONS = {
   version: choice(2, [
@@ -124,23 +140,15 @@ export const PROXY_CLIENT_OPTIONS = {
       argument: "type=text",
       help: "add a TLV of this type (5, 0xea) to the binary form; may be repeated",
     },
-    tlv,
+    TLV,
   ),
 };
 
 export type ProxyClientOptions = OptionsOf<typeof PROXY_CLIENT_OPTIONS>;
 
-function networksOf(text: string): readonly IpPrefix[] {
-  const networks = parseNetworks(text);
-  if (networks === undefined) throw new InvalidArgument("networks such as 192.0.2.0/24");
-  return networks;
-}
-
-function tlv(text: string): Tlv {
+function parseTlv(text: string): Tlv | undefined {
   const [, type = "", value = ""] = /^(0x[0-9a-f]{1,2}|[0-9]{1,3})=(.*)$/is.exec(text) ?? [];
   const bytes = encodeBytes(value);
-  if (type === "" || Number(type) > 0xff || bytes.length > PROXY_CLIENT_BYTES_MAX) {
-    throw new InvalidArgument("TYPE=TEXT");
-  }
-  return { type: Number(type), value: bytes };
+  if (type === "" || Number(type) > 0xff) return undefined;
+  return bytes.length > PROXY_CLIENT_BYTES_MAX ? undefined : { type: Number(type), value: bytes };
 }

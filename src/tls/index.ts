@@ -48,7 +48,8 @@ export { offering, securing } from "./wrap/wrap.ts";
 export { ENGINE_USER, engineUserEdits } from "./engine-user.ts";
 export {
   DEFAULT_HANDSHAKE_TIMEOUT_MS,
-  HOSTS_FILE,
+  namedSni,
+  TLS_ENGINE_OPTIONS,
   TLSC_IO_OPTIONS,
   TLSC_OPTIONS,
   TLSCLIENT_TLS_OPTIONS,
@@ -57,7 +58,6 @@ export {
   TLSSERVER_TLS_OPTIONS,
   UCSPITLSD_OPTIONS,
 } from "./options.ts";
-export { tlscIoWords, tlscWords, tlsdIoWords, tlsdWords } from "./option-words.ts";
 export type {
   CertificateRulesSource,
   ClientCertificate,

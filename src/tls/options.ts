@@ -8,11 +8,16 @@ import {
   fold,
   InvalidArgument,
   milliseconds,
+  millisecondsOrZero,
+  nonEmptyText,
   oneOf,
+  parsedBy,
+  pathOfKind,
+  pick,
   unsigned,
   value,
 } from "../options/index.ts";
-import type { OptionsOf } from "../options/index.ts";
+import type { ArgumentKind, OptionsOf, OptionUse, PathOfKind } from "../options/index.ts";
 import { encodeBytes } from "../posix/index.ts";
 
 /** How long a handshake may take when no option says it. The C suite waits for ever. */
@@ -44,7 +49,7 @@ export interface TlsVersions {
 }
 
 /** Where the rules are that client certificates are looked up in. */
-export type CertificateRulesSource = { readonly directory: string } | { readonly cdb: string };
+export type CertificateRulesSource = PathOfKind<"directory" | "cdb">;
 
 /** The descriptor on which an engine talks to the program it works for. */
 export type EngineChannel =
@@ -53,36 +58,41 @@ export type EngineChannel =
   /** Wait there for the command byte of UCSPI-TLS; for `Y`, write there after the handshake. */
   | { readonly kind: "control"; readonly fd: number };
 
-const VERBOSITY = value(
-  {
-    short: "v",
-    long: "verbosity",
-    argument: "verbosity",
-    help: "0: say nothing of handshakes that take too long, 1: the default, 2: say more",
-  },
-  unsigned,
-  1,
+const VERBOSITY_FORM = {
+  short: "v",
+  long: "verbosity",
+  argument: "verbosity",
+  help: "0: say nothing of handshakes that take too long, 1: the default, 2: say more",
+};
+
+const VERBOSITY = value({ ...VERBOSITY_FORM, glued: true }, unsigned, 1);
+
+/** As the C suite writes it for its engines. */
+const ENGINE_VERBOSITY = value(VERBOSITY_FORM, unsigned, 1);
+
+const CHANNEL = fold<EngineChannel | undefined>(
+  undefined,
+  [
+    {
+      short: "d",
+      long: "notification-fd",
+      argument: "fd",
+      help: "write the variables of the connection to this descriptor after the handshake; 0: do not",
+      next: (_, text) => notification(descriptorNumber.parse(text)),
+    },
+    {
+      long: "control-fd",
+      argument: "fd",
+      help: "wait for the command of UCSPI-TLS on this descriptor before the handshake; replaces -d",
+      ours: true,
+      next: (_, text) => ({ kind: "control", fd: descriptorAbove2.parse(text) }),
+    },
+  ],
+  sayChannel,
 );
 
-const CHANNEL = fold<EngineChannel | undefined>(undefined, [
-  {
-    short: "d",
-    long: "notification-fd",
-    argument: "fd",
-    help: "write the variables of the connection to this descriptor after the handshake; 0: do not",
-    next: (_, text) => notification(descriptorNumber(text)),
-  },
-  {
-    long: "control-fd",
-    argument: "fd",
-    help: "wait for the command of UCSPI-TLS on this descriptor before the handshake; replaces -d",
-    ours: true,
-    next: (_, text) => ({ kind: "control", fd: descriptorAbove2(text) }),
-  },
-]);
-
 /** What both sides, in all their commands, understand alike. */
-export const CLOSING = {
+const CLOSING = {
   sendsCloseNotify: choice(false, [
     {
       short: "S",
@@ -120,7 +130,7 @@ const HANDSHAKE_TIMEOUT = value(
     argument: "ms",
     help: `the time that a handshake may take; 0: no limit; ${DEFAULT_HANDSHAKE_TIMEOUT_MS} by default`,
   },
-  (text) => milliseconds(text) ?? 0,
+  millisecondsOrZero,
 );
 
 const CLIENT_CERTIFICATE = choice<ClientCertificate>("none", [
@@ -173,8 +183,17 @@ const SERVER_NAME = value(
     argument: "name",
     help: "the name or address that the server's certificate has to be for; a name is sent as SNI too",
   },
-  serverName,
+  nonEmptyText("a name or an address"),
 );
+
+/** 2 and all above are one level. */
+const LEVEL_NUMBER: ArgumentKind<SniLevel> = {
+  parse(text) {
+    const level = unsigned.parse(text);
+    return level === 0 || level === 1 ? level : 2;
+  },
+  format: String,
+};
 
 const SNI_LEVEL_FORM = {
   short: "k",
@@ -183,14 +202,20 @@ const SNI_LEVEL_FORM = {
   help: "0: one certificate, 1: the certificate for the name asked for, 2: and refuse other names",
 };
 
-const SNI = fold<SniChoice>({ level: 0, isNumber: false }, [
-  { ...SNI_LEVEL_FORM, next: (_, text) => ({ level: sniLevel(text), isNumber: true }) },
-  { long: "sni", help: "like -k 1, unless there is a -k", next: named(1) },
-  { long: "mandatory-sni", help: "like -k 2, unless there is a -k", next: named(2) },
-]);
+const NO_SNI: SniChoice = { level: 0, isNumber: false };
+
+const SNI = fold<SniChoice>(
+  NO_SNI,
+  [
+    { ...SNI_LEVEL_FORM, next: (_, text) => ({ level: LEVEL_NUMBER.parse(text), isNumber: true }) },
+    { long: "sni", help: "like -k 1, unless there is a -k", next: orNamed(1) },
+    { long: "mandatory-sni", help: "like -k 2, unless there is a -k", next: orNamed(2) },
+  ],
+  saySni,
+);
 
 /** The level as a number only, as s6-tlsserver has it. */
-const SNI_LEVEL = value<SniLevel, SniLevel>(SNI_LEVEL_FORM, sniLevel, 0);
+const SNI_LEVEL = value<SniLevel, SniLevel>(SNI_LEVEL_FORM, LEVEL_NUMBER, 0);
 
 const KEEPS_VARIABLES = choice(false, [
   {
@@ -207,8 +232,16 @@ const KEEPS_VARIABLES = choice(false, [
   },
 ]);
 
+const TLS_VERSION = oneOf("1.2", "1.3");
+
+const ALPN_NAMES = parsedBy(
+  alpnNames,
+  `names of 1 to ${ALPN_NAME_BYTES_MAX} bytes, with commas between`,
+  (names) => names.join(","),
+);
+
 /** What the C suite lacks, the same for both sides. */
-export const TUNING = {
+const TUNING = {
   idleTimeoutMs: value(
     {
       long: "idle-timeout",
@@ -218,22 +251,26 @@ export const TUNING = {
     },
     milliseconds,
   ),
-  versions: fold<TlsVersions>({ min: undefined, max: undefined }, [
-    {
-      long: "min-version",
-      argument: "1.2|1.3",
-      help: "agree to no older version of TLS",
-      ours: true,
-      next: ({ max }, text) => checkedVersions({ min: tlsVersion(text), max }),
-    },
-    {
-      long: "max-version",
-      argument: "1.2|1.3",
-      help: "agree to no newer version of TLS",
-      ours: true,
-      next: ({ min }, text) => checkedVersions({ min, max: tlsVersion(text) }),
-    },
-  ]),
+  versions: fold<TlsVersions>(
+    { min: undefined, max: undefined },
+    [
+      {
+        long: "min-version",
+        argument: "1.2|1.3",
+        help: "agree to no older version of TLS",
+        ours: true,
+        next: ({ max }, text) => checkedVersions({ min: TLS_VERSION.parse(text), max }),
+      },
+      {
+        long: "max-version",
+        argument: "1.2|1.3",
+        help: "agree to no newer version of TLS",
+        ours: true,
+        next: ({ min }, text) => checkedVersions({ min, max: TLS_VERSION.parse(text) }),
+      },
+    ],
+    sayVersions,
+  ),
   ciphers: value(
     {
       long: "ciphers",
@@ -241,7 +278,8 @@ export const TUNING = {
       help: "the ciphers to agree to, as OpenSSL writes such lists",
       ours: true,
     },
-    cipherList,
+    // What the list means is for OpenSSL to say.
+    nonEmptyText("a list of ciphers"),
   ),
   alpn: value(
     {
@@ -250,7 +288,7 @@ export const TUNING = {
       help: "the application protocols to agree to (ALPN), best first",
       ours: true,
     },
-    alpnNames,
+    ALPN_NAMES,
   ),
   closesBothWays: flag({
     long: "full-close",
@@ -268,30 +306,42 @@ const VERIFIES_NAME = choice(true, [
   },
 ]);
 
-const CERTIFICATE_RULES = fold<CertificateRulesSource | undefined>(undefined, [
+const CERTIFICATE_RULES = pathOfKind([
   {
     long: "rules-directory",
     argument: "dir",
     help: "admit client certificates by the rules in this directory",
     ours: true,
-    next: (_, path) => ({ directory: path }),
+    kind: "directory",
   },
   {
     long: "rules-file",
     argument: "file",
     help: "admit client certificates by the rules in this CDB file; the last of the two counts",
     ours: true,
-    next: (_, path) => ({ cdb: path }),
+    kind: "cdb",
   },
 ]);
+
+/** s6-ucspitlsd. The order of these tables is the one in which the C suite writes the options. */
+export const UCSPITLSD_OPTIONS = {
+  verbosity: VERBOSITY,
+  ...CLOSING,
+  clientCertificate: CLIENT_CERTIFICATE,
+  handshakeTimeoutMs: HANDSHAKE_TIMEOUT,
+  keepsVariables: KEEPS_VARIABLES,
+  sni: SNI,
+  ...TUNING,
+};
+
+/** s6-tlsd. */
+export const TLSD_OPTIONS = { ...UCSPITLSD_OPTIONS, certificateRules: CERTIFICATE_RULES };
 
 /** What s6-tlsserver hands on to s6-tlsd, but for how much to say. */
 export const TLSSERVER_TLS_OPTIONS = {
   ...CLOSING,
-  clientCertificate: CLIENT_CERTIFICATE,
+  ...pick(TLSD_OPTIONS, "clientCertificate", "handshakeTimeoutMs", "keepsVariables"),
   sniLevel: SNI_LEVEL,
-  handshakeTimeoutMs: HANDSHAKE_TIMEOUT,
-  keepsVariables: KEEPS_VARIABLES,
   ...TUNING,
 };
 
@@ -300,35 +350,17 @@ export const TLSCLIENT_TLS_OPTIONS = {
   ...CLOSING,
   sendsCertificate: SENDS_CERTIFICATE,
   verifiesCertificate: VERIFIES_CERTIFICATE,
+  keepsVariables: KEEPS_VARIABLES,
   handshakeTimeoutMs: HANDSHAKE_TIMEOUT,
   serverName: SERVER_NAME,
-  keepsVariables: KEEPS_VARIABLES,
   ...TUNING,
   verifiesName: VERIFIES_NAME,
 };
 
-/** s6-ucspitlsd. */
-export const UCSPITLSD_OPTIONS = {
-  ...CLOSING,
-  clientCertificate: CLIENT_CERTIFICATE,
-  sni: SNI,
-  verbosity: VERBOSITY,
-  handshakeTimeoutMs: HANDSHAKE_TIMEOUT,
-  keepsVariables: KEEPS_VARIABLES,
-  ...TUNING,
-};
-
-/** s6-tlsd. */
-export const TLSD_OPTIONS = { ...UCSPITLSD_OPTIONS, certificateRules: CERTIFICATE_RULES };
-
 /** s6-tlsc and s6-ucspitlsc. That the two descriptors differ is for the command to check. */
 export const TLSC_OPTIONS = {
-  ...CLOSING,
-  sendsCertificate: SENDS_CERTIFICATE,
   verbosity: VERBOSITY,
-  handshakeTimeoutMs: HANDSHAKE_TIMEOUT,
-  serverName: SERVER_NAME,
-  keepsVariables: KEEPS_VARIABLES,
+  ...TLSCLIENT_TLS_OPTIONS,
   readFd: value(
     {
       short: "6",
@@ -349,33 +381,35 @@ export const TLSC_OPTIONS = {
     descriptorAbove2,
     7,
   ),
-  verifiesCertificate: VERIFIES_CERTIFICATE,
-  ...TUNING,
-  verifiesName: VERIFIES_NAME,
 };
+
+/** ucspi-tls-engine. */
+export const TLS_ENGINE_OPTIONS = {
+  uid: value(
+    { long: "uid", argument: "uid", help: "run as this user, without supplementary groups" },
+    unsigned,
+  ),
+  gid: value({ long: "gid", argument: "gid", help: "run as this group" }, unsigned),
+};
+
+const ENGINE = { verbosity: ENGINE_VERBOSITY, channel: CHANNEL };
 
 /** s6-tlsd-io. */
 export const TLSD_IO_OPTIONS = {
-  verbosity: VERBOSITY,
-  channel: CHANNEL,
+  ...ENGINE,
   ...CLOSING,
-  clientCertificate: CLIENT_CERTIFICATE,
-  handshakeTimeoutMs: HANDSHAKE_TIMEOUT,
-  sni: SNI,
+  ...pick(TLSD_OPTIONS, "clientCertificate", "handshakeTimeoutMs", "sni"),
   ...TUNING,
 };
 
 /** s6-tlsc-io. */
 export const TLSC_IO_OPTIONS = {
-  verbosity: VERBOSITY,
-  channel: CHANNEL,
+  ...ENGINE,
   ...CLOSING,
-  sendsCertificate: SENDS_CERTIFICATE,
-  handshakeTimeoutMs: HANDSHAKE_TIMEOUT,
-  serverName: SERVER_NAME,
-  verifiesCertificate: VERIFIES_CERTIFICATE,
+  ...pick(TLSC_OPTIONS, "sendsCertificate", "verifiesCertificate", "handshakeTimeoutMs"),
+  ...pick(TLSC_OPTIONS, "serverName"),
   ...TUNING,
-  verifiesName: VERIFIES_NAME,
+  ...pick(TLSC_OPTIONS, "verifiesName"),
 };
 
 export type TlsdIoOptions = OptionsOf<typeof TLSD_IO_OPTIONS>;
@@ -385,22 +419,25 @@ function notification(fd: number): EngineChannel | undefined {
   return fd === 0 ? undefined : { kind: "notification", fd };
 }
 
-function named(level: SniLevel): (previous: SniChoice) => SniChoice {
-  return (previous) => (previous.isNumber ? previous : { level, isNumber: false });
+function sayChannel(channel: EngineChannel | undefined): readonly OptionUse[] {
+  if (channel === undefined) return [];
+  const fd = descriptorNumber.format(channel.fd);
+  return channel.kind === "control" ? [["control-fd", fd]] : [["d", fd]];
 }
 
-/** 2 and all above are one level. */
-function sniLevel(text: string): SniLevel {
-  const level = unsigned(text);
-  return level === 0 || level === 1 ? level : 2;
+/** This level by the names of the levels. */
+export function namedSni(level: SniLevel): SniChoice {
+  return level === 0 ? NO_SNI : { level, isNumber: false };
 }
 
-function serverName(text: string): string {
-  if (text === "") throw new InvalidArgument("a name or an address");
-  return text;
+function orNamed(level: SniLevel): (previous: SniChoice) => SniChoice {
+  return (previous) => (previous.isNumber ? previous : namedSni(level));
 }
 
-const tlsVersion = oneOf("1.2", "1.3");
+function saySni({ level, isNumber }: SniChoice): readonly OptionUse[] {
+  if (isNumber) return [["k", String(level)]];
+  return level === 0 ? [] : [[level === 1 ? "sni" : "mandatory-sni"]];
+}
 
 function checkedVersions({ min, max }: TlsVersions): TlsVersions {
   if (min === "1.3" && max === "1.2") {
@@ -409,32 +446,17 @@ function checkedVersions({ min, max }: TlsVersions): TlsVersions {
   return { min, max };
 }
 
-/** What the list means is for OpenSSL to say. */
-function cipherList(text: string): string {
-  if (text === "") throw new InvalidArgument("a list of ciphers");
-  return text;
+function sayVersions({ min, max }: TlsVersions): readonly OptionUse[] {
+  return [
+    ...(min === undefined ? [] : [["min-version", min] as const]),
+    ...(max === undefined ? [] : [["max-version", max] as const]),
+  ];
 }
 
-function alpnNames(text: string): readonly string[] {
+function alpnNames(text: string): readonly string[] | undefined {
   const names = text.split(",");
   const lengths = names.map((name) => encodeBytes(name).length);
   const bytes = lengths.reduce((sum, length) => sum + 1 + length, 0);
-  if (
-    lengths.some((length) => length < 1 || length > ALPN_NAME_BYTES_MAX) ||
-    bytes > ALPN_LIST_BYTES_MAX
-  ) {
-    throw new InvalidArgument(`names of 1 to ${ALPN_NAME_BYTES_MAX} bytes, with commas between`);
-  }
-  return names;
+  const isGood = lengths.every((length) => length >= 1 && length <= ALPN_NAME_BYTES_MAX);
+  return isGood && bytes <= ALPN_LIST_BYTES_MAX ? names : undefined;
 }
-
-/** How s6-tlsclient and s6-tlsserver are told whether /etc/hosts counts. */
-export const HOSTS_FILE = choice(false, [
-  {
-    short: "h",
-    long: "hosts",
-    value: true,
-    help: "look names up in /etc/hosts before asking the DNS",
-  },
-  { long: "no-hosts", value: false, help: "ask the DNS alone; the default" },
-]);

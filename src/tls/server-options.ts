@@ -1,6 +1,9 @@
 /** TLS as those who import a server ask for it, in terms of what the commands know. */
 
+import { defaultsOf, wordsOf } from "../options/index.ts";
 import type { loadServerMaterial, TlsVariables } from "./material/material.ts";
+import { namedSni, TLSD_OPTIONS } from "./options.ts";
+import type { CertificateRulesSource } from "./options.ts";
 
 /** A certificate and its key, each in PEM or DER. The file of the certificate may have a chain (PEM). */
 export interface KeyPairFiles {
@@ -49,28 +52,35 @@ export function materialOptions(tls: TlsOptions): Parameters<typeof loadServerMa
   };
 }
 
-/** The options of an s6-tlsd that does the same for a chain, and the variables it needs. */
-export function tlsdLine(tls: TlsOptions): {
+/**
+ * The options of an s6-tlsd that does the same for a chain, and admits by these rules about certificates, and
+ * the variables it needs.
+ */
+export function tlsdLine(
+  tls: TlsOptions,
+  certificateRules?: CertificateRulesSource,
+): {
   readonly words: readonly string[];
   readonly variables: ReadonlyMap<string, string>;
 } {
-  const { clientCertificate, minVersion, maxVersion, ciphers, alpn, handshakeTimeoutMs } = tls;
-  const asks = { optional: ["-Y"], required: ["-y"] };
-  const words = [
-    ...(clientCertificate === undefined ? [] : asks[clientCertificate]),
-    ...(tls.names === undefined ? [] : ["--sni"]),
-    ...(minVersion === undefined ? [] : [`--min-version=${minVersion}`]),
-    ...(maxVersion === undefined ? [] : [`--max-version=${maxVersion}`]),
-    ...(ciphers === undefined ? [] : [`--ciphers=${ciphers}`]),
-    ...(alpn === undefined || alpn.length === 0 ? [] : [`--alpn=${alpn.join(",")}`]),
-    ...(handshakeTimeoutMs === undefined ? [] : ["-K", timeoutWord(handshakeTimeoutMs)]),
-  ];
+  const { clientCertificate, versions, ciphers, alpn, sniLevel } = materialOptions(tls);
+  const words = wordsOf(TLSD_OPTIONS, {
+    ...defaultsOf(TLSD_OPTIONS),
+    clientCertificate,
+    versions,
+    ciphers,
+    sni: namedSni(sniLevel),
+    alpn: alpn?.length === 0 ? undefined : alpn,
+    handshakeTimeoutMs: handshakeTimeout(tls),
+    certificateRules,
+  });
   return { words, variables: variablesOf(tls) };
 }
 
-/** 0 is without limit there. */
-function timeoutWord(ms: number): string {
-  return ms === Infinity ? "0" : String(Math.max(1, Math.round(ms)));
+/** As whole milliseconds, of which 0 is without limit. */
+function handshakeTimeout({ handshakeTimeoutMs: ms }: TlsOptions): number | undefined {
+  if (ms === undefined) return undefined;
+  return ms === Infinity ? 0 : Math.max(1, Math.round(ms));
 }
 
 /** The files by the names that the commands know them under. */

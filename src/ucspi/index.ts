@@ -3,12 +3,13 @@ export type { AdmissionRequest } from "./admission/admit.ts";
 export { readClient } from "./admission/client.ts";
 export { ACCESS_OPTIONS } from "./admission/options.ts";
 export type { AccessOptions } from "./admission/options.ts";
+export { identityWords, stage, undoneByDns, undoneByNoHosts } from "./wrapped.ts";
 export { runTcpClient } from "./client/client.ts";
 export type { ClientRequest, ClientResult } from "./client/client.ts";
 export { literalAddresses } from "./client/hosts.ts";
 export { CLIENT_OPTIONS } from "./client/options.ts";
 export type { ClientOptions, ConnectTimes } from "./client/options.ts";
-export { formatEndpoint, parseEndpoint, parseListenOperands } from "./endpoint.ts";
+export { ENDPOINT, formatEndpoint, parseListenOperands } from "./endpoint.ts";
 export { extraListenersEdit } from "./extra-listeners.ts";
 export { serveTcp, tcpPreview } from "./serve.ts";
 export type { ServeOptions } from "./serve.ts";
@@ -20,5 +21,10 @@ export type {
   TcpServerOptions,
   TcpServerSystem,
 } from "./tcp-server.ts";
-export type { Handler, TcpConnection } from "./handler-service.ts";
-export { ALSO, DRAIN, LOCAL_ADDRESS, REFUSALS } from "./shared-options.ts";
+export type { Handler, TcpConnection } from "./serving/handler-service.ts";
+export {
+  CONNECTIONS_MAX,
+  SOCKETBINDER_OPTIONS,
+  TCPSERVER_OPTIONS,
+  TCPSERVERD_OPTIONS,
+} from "./server-options.ts";

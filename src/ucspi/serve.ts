@@ -3,19 +3,21 @@
  * says otherwise (networking.md, section 5).
  */
 
-import { Environment, EXIT, withEnvironment } from "../chain/index.ts";
+import { EXIT } from "../chain/index.ts";
 import type { Launch, LinkContext, MessageKind } from "../chain/index.ts";
-import { formatIp, fromSocketAddress, tcpServerEdits } from "../net/index.ts";
+import { formatIp } from "../net/index.ts";
 import type { Endpoint } from "../net/index.ts";
 import { encodeBytes, SystemError, writeFully } from "../posix/index.ts";
-import type { Fd, Posix } from "../posix/index.ts";
-import { childService } from "./child-service.ts";
-import { ConnectionServer } from "./connection-server.ts";
-import type { ServerEvents } from "./connection-server.ts";
-import { takeExtraListeners } from "./extra-listeners.ts";
-import { formatRefusal, formatStatus, joinEndpoint } from "./log.ts";
+import type { Fd, Posix, SocketAddress } from "../posix/index.ts";
+import { isListener, takeExtraListeners } from "./extra-listeners.ts";
+import { formatRefusal, formatStatus } from "./log.ts";
 import type { RefusalFormat } from "./log.ts";
 import { recordRefusal } from "./refusals.ts";
+import { childService } from "./serving/child-service.ts";
+import { ConnectionServer } from "./serving/connection-server.ts";
+import type { ServerEvents } from "./serving/connection-server.ts";
+import { previewLaunch } from "./serving/protocol.ts";
+import { TCP } from "./serving/tcp.ts";
 
 const NAME = "s6-tcpserverd";
 
@@ -39,17 +41,15 @@ export async function serveTcp(
   const { posix, report } = context;
   const say = speaker(options.verbosity, context);
   const stdin = 0 as Fd;
-  if (!posix.isOpen(stdin) || !posix.isSocket(stdin)) {
-    report(NAME, "fatal", "stdin is not a socket");
+  const problem = problemOf(stdin, posix);
+  if (problem !== undefined) {
+    report(NAME, "fatal", problem);
     return EXIT.usage;
   }
-  const extra = takeExtraListeners(launch.environment, posix);
-  const listeners = [stdin, ...extra.fds];
+  const extra = takeExtraListeners(launch.environment, stdin, isTcp, posix);
+  if (extra.warning !== undefined) say(1, "warning", extra.warning);
+  const listeners: [Fd, ...Fd[]] = [stdin, ...extra.fds];
   const local = prepareListeners(listeners, posix);
-  if (local === undefined) {
-    report(NAME, "fatal", "stdin is not a TCP socket");
-    return EXIT.usage;
-  }
   const served = { ...launch, environment: extra.environment };
   const inner = { ...context, isBecoming: false };
   const failed = await context.chains.prepare(tcpPreview(served, served.argv), inner);
@@ -58,14 +58,16 @@ export async function serveTcp(
   const server = new ConnectionServer({
     posix,
     clock: context.clock,
+    protocol: TCP,
     listeners,
     maxConnections: options.maxConnections,
-    maxPerAddress: Math.min(options.maxPerAddress, options.maxConnections),
+    maxPerKey: Math.min(options.maxPerAddress, options.maxConnections),
     asksLocalAddress: options.localAddress,
     service: childService(NAME, served, context, {
+      protocol: TCP,
       // A log of every connection says "accept" only of programs that could be executed.
-      goesAhead: options.verbosity < 2,
-      struggles: (text) => say(1, "warning", text),
+      awaitsExec: options.verbosity >= 2,
+      shortage: (text) => say(1, "warning", text),
     }),
     events: logEvents(options, context),
   });
@@ -80,16 +82,22 @@ export async function serveTcp(
 
 /** What the program of a connection to the socket on descriptor 0 would be born with. */
 export function tcpPreview(launch: Launch, program: readonly string[]): Launch {
-  const nobody: Endpoint = { address: { family: 4, bytes: new Uint8Array(4) }, port: 0 };
-  const edits = tcpServerEdits({ local: nobody, remote: nobody, connectionNumber: 0 });
-  const placeholders = edits.map(({ name, value }) => ({
-    name,
-    value: name === "PROTO" || name === "TCPCONNNUM" ? value : `<${name}>`,
-  }));
-  const environment = Environment.of(launch.environment.strings());
-  return withEnvironment({ ...launch, environment, argv: program }, placeholders);
+  return previewLaunch(TCP, launch, program);
 }
 
+/** Why the socket on standard input cannot be served; undefined when it can. */
+function problemOf(stdin: Fd, posix: Posix): string | undefined {
+  if (!posix.isOpen(stdin) || !posix.isSocket(stdin)) return "stdin is not a socket";
+  if (!isTcp(posix.getsockname(stdin))) return "stdin is not a TCP socket";
+  return isListener(stdin, isTcp, posix) ? undefined : "stdin is not a listening socket";
+}
+
+function isTcp(address: SocketAddress): boolean {
+  return TCP.local(address) !== undefined;
+}
+
+type TcpEvents = ServerEvents<Endpoint, Endpoint>;
+type TcpConnectionServer = ConnectionServer<Endpoint, Endpoint>;
 type Say = (level: number, kind: MessageKind, text: string) => void;
 
 function speaker(verbosity: number, { report }: LinkContext): Say {
@@ -98,14 +106,15 @@ function speaker(verbosity: number, { report }: LinkContext): Say {
   };
 }
 
-/** Make the sockets ours alone; the address of the first, or undefined if it has none of IP. */
-function prepareListeners(listeners: readonly Fd[], posix: Posix): Endpoint | undefined {
+/** Make the sockets ours alone; the address of the first. */
+function prepareListeners(listeners: readonly [Fd, ...Fd[]], posix: Posix): Endpoint {
   for (const fd of listeners) {
     posix.setCloseOnExec(fd, true);
     posix.setNonblocking(fd, true);
   }
-  const [first] = listeners;
-  return first === undefined ? undefined : fromSocketAddress(posix.getsockname(first));
+  const local = TCP.local(posix.getsockname(listeners[0]));
+  if (local === undefined) throw new TypeError("The first listener has changed its family");
+  return local;
 }
 
 /** Tell readiness on descriptor 1, which is closed in any case. */
@@ -120,16 +129,16 @@ function announce(announces: boolean, local: Endpoint, { posix, report }: LinkCo
   if (posix.isOpen(stdout)) posix.close(stdout);
 }
 
-function logEvents(options: ServeOptions, context: LinkContext): ServerEvents {
+function logEvents(options: ServeOptions, context: LinkContext): TcpEvents {
   const { verbosity, maxConnections, refusals } = options;
   const maxPerAddress = Math.min(options.maxPerAddress, maxConnections);
   const say = speaker(verbosity, context);
-  const events: ServerEvents = {
+  const events: TcpEvents = {
     dropped: (_, why) => say(1, "warning", `unable to ${why}`),
     acceptFailed: ({ message }) => say(1, "warning", `unable to accept: ${message}`),
     rejected(connection, count) {
-      const { remote, local } = connection;
-      say(1, "info", `reject ${joinEndpoint(remote)} count ${count}/${maxPerAddress}`);
+      const { peer: remote, local } = connection;
+      say(1, "info", `reject ${TCP.label(remote)} count ${count}/${maxPerAddress}`);
       if (refusals === undefined) return;
       const reason = `${count} of at most ${maxPerAddress} connections from this address`;
       const record = formatRefusal({ remote, local, by: "limit", reason }, refusals);
@@ -139,6 +148,7 @@ function logEvents(options: ServeOptions, context: LinkContext): ServerEvents {
       if (refusals === undefined || !isFull) return;
       context.report(NAME, "warning", `no room: ${maxConnections} connections are being served`);
     },
+    faulted: (error) => context.report(NAME, "warning", `unable to serve: ${String(error)}`),
   };
   return verbosity < 2 ? events : { ...events, ...logEveryConnection(say, options, maxPerAddress) };
 }
@@ -147,10 +157,10 @@ function logEveryConnection(
   say: Say,
   { maxConnections }: ServeOptions,
   maxPerAddress: number,
-): ServerEvents {
+): Pick<TcpEvents, "accepted" | "ended"> {
   return {
-    accepted({ remote }, pid, count, total) {
-      say(2, "info", `accept ${joinEndpoint(remote)} pid ${pid} count ${count}/${maxPerAddress}`);
+    accepted({ peer }, pid, count, total) {
+      say(2, "info", `accept ${TCP.label(peer)} pid ${pid} count ${count}/${maxPerAddress}`);
       say(2, "info", `status: ${total}/${maxConnections}`);
     },
     ended(_, pid, status, { count, total }) {
@@ -166,7 +176,7 @@ const SIGCONT = 18;
 
 /** Serve until a signal ends it. SIGTERM leaves the connections alone unless it is told to drain. */
 async function untilSignalled(
-  server: ConnectionServer,
+  server: TcpConnectionServer,
   options: ServeOptions,
   context: LinkContext,
 ): Promise<void> {
@@ -215,7 +225,7 @@ async function untilSignalled(
   server.stop();
 }
 
-function terminate(server: ConnectionServer): void {
+function terminate(server: TcpConnectionServer): void {
   server.signal(SIGTERM);
   server.signal(SIGCONT);
 }

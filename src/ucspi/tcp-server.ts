@@ -12,12 +12,13 @@ import { fromSocketAddress, parseIp, toSocketAddress } from "../net/index.ts";
 import type { Endpoint } from "../net/index.ts";
 import type { Fd, Posix, SystemError, WaitStatus } from "../posix/index.ts";
 import type { TlsAcceptor, TlsOptions } from "../tls/index.ts";
-import { childService } from "./child-service.ts";
-import type { Service } from "./connection.ts";
-import { ConnectionServer } from "./connection-server.ts";
-import { handlerService } from "./handler-service.ts";
-import type { Handler, TcpConnection } from "./handler-service.ts";
-import { tcpPreview } from "./serve.ts";
+import { childService } from "./serving/child-service.ts";
+import type { Service } from "./serving/connection.ts";
+import { ConnectionServer } from "./serving/connection-server.ts";
+import { handlerService } from "./serving/handler-service.ts";
+import type { Handler, TcpConnection } from "./serving/handler-service.ts";
+import { previewLaunch } from "./serving/protocol.ts";
+import { TCP } from "./serving/tcp.ts";
 
 /** Where to listen: an address and a port (0: any free one), or a listening socket somebody has made. */
 export type ListenTarget =
@@ -87,7 +88,7 @@ export class TcpServer {
   readonly #options: TcpServerOptions;
   readonly #system: TcpServerSystem;
   #state: State = "new";
-  #server: ConnectionServer | undefined;
+  #server: ConnectionServer<Endpoint, Endpoint> | undefined;
   #acceptor: TlsAcceptor | undefined;
   #chain: Launch | undefined;
   #opened: Fd[] = [];
@@ -166,7 +167,7 @@ export class TcpServer {
     return this.#state === "stopped";
   }
 
-  #stopListening(): ConnectionServer | undefined {
+  #stopListening(): ConnectionServer<Endpoint, Endpoint> | undefined {
     this.#state = "stopped";
     this.#server?.stop();
     for (const fd of this.#opened.splice(0)) this.#system.posix.close(fd);
@@ -210,7 +211,7 @@ export class TcpServer {
     return endpoint;
   }
 
-  #createServer(listeners: readonly Fd[]): ConnectionServer {
+  #createServer(listeners: readonly Fd[]): ConnectionServer<Endpoint, Endpoint> {
     const options = this.#options;
     const { posix, clock } = this.#system;
     const isChain = typeof options.serve !== "function";
@@ -219,36 +220,41 @@ export class TcpServer {
     return new ConnectionServer({
       posix,
       clock,
+      protocol: TCP,
       listeners,
       maxConnections,
-      maxPerAddress: options.maxPerAddress ?? maxConnections,
+      maxPerKey: options.maxPerAddress ?? maxConnections,
       asksLocalAddress: options.localAddress ?? false,
       service: this.#guard(this.#service()),
       events: {
-        ended: ({ remote }, _pid, status) => options.onEnd?.(remote, status),
-        rejected: ({ remote }, count) =>
+        ended: ({ peer }, _pid, status) => options.onEnd?.(peer, status),
+        rejected: ({ peer: remote }, count) =>
           options.onRefused?.({ remote, reason: `${count} connections from this address` }),
         dropped: (_, why) => options.onError?.(new Error(`Unable to ${why}`)),
         acceptFailed: (error: SystemError) => options.onError?.(error),
+        faulted(error) {
+          if (options.onError === undefined) throw error;
+          options.onError(error);
+        },
       },
     });
   }
 
-  #service(): Service {
+  #service(): Service<Endpoint, Endpoint> {
     const { serve, allowHalfOpen = false } = this.#options;
     if (typeof serve === "function") {
       return handlerService(serve, {
-        posix: this.#system.posix,
         allowHalfOpen,
         acceptor: this.#acceptor,
-        refused: ({ remote }, reason) => this.#options.onRefused?.({ remote, reason }),
+        refused: ({ peer: remote }, reason) => this.#options.onRefused?.({ remote, reason }),
         failed: (error, connection) => this.#options.onError?.(error, connection),
       });
     }
     const context: LinkContext = { ...this.#system, isBecoming: false };
     return childService("ucspi", this.#chain ?? this.#launch(serve, []), context, {
-      goesAhead: true,
-      struggles: (text) => this.#options.onError?.(new Error(text)),
+      protocol: TCP,
+      awaitsExec: false,
+      shortage: (text) => this.#options.onError?.(new Error(text)),
     });
   }
 
@@ -257,9 +263,9 @@ export class TcpServer {
     program: readonly string[],
   ): Promise<Launch> {
     const { tlsdLine } = await import("../tls/index.ts");
-    const { words, variables } = tlsdLine(tls);
+    const { words, variables } = tlsdLine(tls, rulesSource(tls.rules));
     const tlsd = this.#system.chains.finder.file("s6-tlsd");
-    const argv = [tlsd, ...words, ...rulesWords(tls.rules), "--", ...program];
+    const argv = [tlsd, ...words, "--", ...program];
     return this.#launch(argv, variables);
   }
 
@@ -296,34 +302,30 @@ export class TcpServer {
     const context: LinkContext = { ...this.#system, isBecoming: false };
     const { tls } = this.#options;
     this.#chain = tls === undefined ? this.#launch(words, []) : await this.#behindTls(tls, words);
-    const launch = tcpPreview(this.#chain, this.#chain.argv);
+    const launch = previewLaunch(TCP, this.#chain, this.#chain.argv);
     const exitCode = await this.#system.chains.prepare(launch, context);
     if (exitCode !== undefined) throw new Error(`The chain would end with exit code ${exitCode}`);
   }
 
   /** Put the rules in front of a service. */
-  #guard(service: Service): Service {
+  #guard(service: Service<Endpoint, Endpoint>): Service<Endpoint, Endpoint> {
     const { rules: option, onRefused } = this.#options;
     if (option === undefined) return service;
     const { posix } = this.#system;
     const rules: Rules = openRules(option, posix);
-    return (connection, serving) => {
-      const admission = decide(rules.checkIp(connection.remote.address), posix);
-      if (admission.kind === "admit") {
-        service({ ...connection, admission }, serving);
-        return;
-      }
-      posix.close(connection.fd);
-      serving.refuse();
-      onRefused?.({ remote: connection.remote, reason: admission.reason });
+    return (connection, life) => {
+      const { peer: remote } = connection;
+      const admission = decide(rules.checkIp(remote.address), posix);
+      if (admission.kind === "admit") return service({ ...connection, admission }, life);
+      onRefused?.({ remote, reason: admission.reason });
+      return undefined;
     };
   }
 }
 
 /** The same rules as options of s6-tlsd. */
-function rulesWords(rules: CertificateRulesOption | undefined): string[] {
-  if (rules === undefined) return [];
-  if ("directory" in rules) return [`--rules-directory=${rules.directory}`];
-  if ("cdb" in rules) return [`--rules-file=${rules.cdb}`];
+/** What a command can be told of these rules. */
+function rulesSource(rules: CertificateRulesOption | undefined): RulesSource | undefined {
+  if (rules === undefined || "directory" in rules || "cdb" in rules) return rules;
   throw new TypeError("The certificate rules of a chain are a directory or a CDB file");
 }

@@ -8,7 +8,8 @@ import {
   withEnvironment,
   withIdentity,
 } from "../../src/chain/index.ts";
-import type { Launch, Link, Reach } from "../../src/chain/index.ts";
+import type { Companion, Launch, Link, Reach } from "../../src/chain/index.ts";
+import { Children } from "../../src/host/index.ts";
 import { UsageError } from "../../src/options/index.ts";
 import { SystemError } from "../../src/posix/index.ts";
 import { splitBlock } from "../../src/posix/index.ts";
@@ -62,13 +63,16 @@ const LINKS = [
 
 /** The marks of the links that ran in the server, and the words that were executed. */
 async function spawn(world: World, words: readonly string[]): Promise<[string, string]> {
-  const spawner = new Spawner("server", world.context);
-  const result = await spawner.spawn(launchOf(words, ["PATH=here"]), () => false);
+  const result = await spawnerOf(world).spawn(launchOf(words, ["PATH=here"]));
   if (result.kind !== "child") return [result.kind, ""];
   const [child] = world.posix.children;
   const variables = splitBlock(child?.request.environmentExtra ?? new Uint8Array(0));
   const marks = variables.find((text) => text.startsWith("MARKS="))?.slice("MARKS=".length) ?? "";
   return [marks.trim(), splitBlock(child?.request.argv ?? new Uint8Array(0)).join(" ")];
+}
+
+function spawnerOf({ context }: World): Spawner {
+  return new Spawner("server", context, { children: new Children(context) });
 }
 
 function serverWorld(): World {
@@ -122,8 +126,7 @@ describe("a link that fails for a child", () => {
     ["misused", 100, "misused: fatal: makes no sense"],
   ])("%s ends its chain with %i and not the server", async (name, exitCode, text) => {
     const world = serverWorld();
-    const spawner = new Spawner("server", world.context);
-    const result = await spawner.spawn(launchOf([name, "prog"], ["PATH=here"]), () => false);
+    const result = await spawnerOf(world).spawn(launchOf([name, "prog"], ["PATH=here"]));
     expect(result).toEqual({ kind: "ended", exitCode });
     expect(world.said).toEqual([text]);
   });
@@ -133,13 +136,51 @@ describe("a link that fails for a child", () => {
   });
 });
 
-test("what the child could not do is told by the link that asked for it", async () => {
+test("what a child could not do is told by the link that asked for it", async () => {
   const world = serverWorld();
-  world.posix.spawn = () => {
-    throw new SystemError("EPERM", 1, "setuid", "Operation not permitted");
-  };
-  const spawner = new Spawner("server", world.context);
-  const launch = launchOf(["drop", "anywhere", "prog"], ["PATH=here"]);
-  expect(await spawner.spawn(launch, () => false)).toEqual({ kind: "ended", exitCode: 111 });
+  const spawner = spawnerOf(world);
+  const spawned = await spawner.spawn(launchOf(["drop", "anywhere", "prog"], ["PATH=here"]));
+  if (spawned.kind !== "child") throw new Error(spawned.kind);
+  const ends: unknown[] = [];
+  spawner.follow(spawned, { ended: (end) => ends.push(end) });
+  world.posix.children[0]?.fail(new SystemError("EPERM", 1, "setuid", "Operation not permitted"));
+  world.posix.turn();
+  expect(ends).toEqual([{ kind: "exited", exitCode: 111 }]);
   expect(world.said).toEqual(["drop: fatal: unable to setuid: Operation not permitted"]);
+});
+
+test("a child that was killed before its program is told as killed, by the link that made it", async () => {
+  const world = serverWorld();
+  world.posix.holdsBirths = true;
+  const spawner = spawnerOf(world);
+  const spawned = await spawner.spawn(launchOf(["anywhere", "prog"], ["PATH=here"]));
+  if (spawned.kind !== "child") throw new Error(spawned.kind);
+  const ends: unknown[] = [];
+  spawner.follow(spawned, { ended: (end) => ends.push(end) });
+  world.posix.kill(spawned.child.pid, 9);
+  world.posix.turn();
+  expect(ends).toEqual([{ kind: "killed", signal: 9, coreDumped: false }]);
+  expect(world.said).toEqual([
+    `anywhere: warning: child ${spawned.child.pid} was killed before it could execute prog`,
+  ]);
+});
+
+test("a child enters the directory and has the umask of its launch", async () => {
+  const world = serverWorld();
+  await spawnerOf(world).spawn(launchOf(["prog"], [], { directory: "/srv", umask: 0o27 }));
+  expect(world.posix.children[0]?.request).toMatchObject({ directory: "/srv", umask: 0o27 });
+});
+
+test("what links have set up is ended when the system cannot make a process", async () => {
+  const world = serverWorld();
+  world.posix.failNext("spawn", "EAGAIN");
+  const events: string[] = [];
+  const companion: Companion = {
+    release: (pid) => events.push(`release ${pid}`),
+    abort: () => events.push("abort"),
+    ended: Promise.resolve(),
+  };
+  const launch = launchOf(["prog"], [], { companions: [companion] });
+  expect(await spawnerOf(world).spawn(launch)).toMatchObject({ kind: "failed" });
+  expect(events).toEqual(["release undefined", "abort"]);
 });

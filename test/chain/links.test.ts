@@ -153,7 +153,7 @@ describe("s6-setsid", () => {
 describe("s6-setlock", () => {
   function worldWithLock(): World {
     const world = newWorld();
-    world.posix.putFile("lock", "").recordLock = { pid: 7 as Pid, kind: "exclusive" };
+    world.posix.putFile("lock", "").foreignLock = { owner: 7 as Pid, kind: "exclusive" };
     return world;
   }
 
@@ -162,7 +162,7 @@ describe("s6-setlock", () => {
     const running = runLink(setlock, ["-t", "1000", "lock", "prog"], world);
     world.clock.advance(300);
     const file = world.posix.files.get("lock");
-    if (file !== undefined) file.recordLock = undefined;
+    if (file !== undefined) file.foreignLock = undefined;
     await stepUntilDone(world, running);
     expect(launchAfter(await running).argv).toEqual(["prog"]);
     expect(world.clock.pendingTimers).toBe(0);
@@ -177,11 +177,12 @@ describe("s6-setlock", () => {
     expect(world.clock.monotonicMs()).toBeLessThan(1100);
   });
 
-  test("moves the descriptor before it takes the lock", async () => {
+  test("s6-setlock -d gives the lock to the program by that number", async () => {
     const world = newWorld();
-    await runLink(setlock, ["-d", "900", "lock", "prog"], world);
-    expect(world.posix.openFds).toEqual([0, 1, 2, 900]);
-    expect(world.posix.files.get("lock")?.recordLock).toMatchObject({ kind: "exclusive" });
+    const launch = launchAfter(await runLink(setlock, ["-d", "900", "lock", "prog"], world));
+    expect(world.posix.openFds).toEqual([0, 1, 2, 3]);
+    expect([...launch.descriptors]).toEqual([[900, 3]]);
+    expect([...(world.posix.files.get("lock")?.recordLocks.values() ?? [])]).toEqual(["exclusive"]);
   });
 
   /** Let timers fire one by one, giving the link its turn after each. */

@@ -64,7 +64,7 @@ for (const number of [3, 9, 14, 60]) {
 bothWays("s6-setlock -d 0 puts the lock on standard input", async (scenes) => {
   await using scene = await scenes();
   const run = await scene.run("s6-setlock", ["-d", "0", "lock", "cat", "/proc/self/fdinfo/0"]);
-  run.exits(0).stdoutMatches(/^lock:.*POSIX +ADVISORY +WRITE/m);
+  run.exits(0).stdoutMatches(/^lock:.*OFDLCK +ADVISORY +WRITE/m);
 });
 
 bothWays("locks add up along a chain", async (scenes) => {
@@ -76,7 +76,17 @@ bothWays("locks add up along a chain", async (scenes) => {
   await holder.line(/^held$/);
   (await scene.run("s6-setlock", ["-n", "lock", "true"])).exits(1);
   (await scene.run("s6-setlock", ["-n", "lock2", "true"])).exits(1);
-  expect(readFileSync(`/proc/${holder.pid}/fdinfo/9`, "utf8")).toMatch(/^lock:.*POSIX/m);
+  expect(readFileSync(`/proc/${holder.pid}/fdinfo/9`, "utf8")).toMatch(/^lock:.*OFDLCK/m);
+});
+
+bothWays("a lock lasts until all that have its descriptor have ended", async (scenes) => {
+  await using scene = await scenes();
+  (await scene.shell("mkfifo go")).exits(0);
+  const script = "sh -c 'echo held; read word < go' & exit 0";
+  await scene.start("s6-setlock", ["lock", "sh", "-c", script]).line(/^held$/);
+  (await scene.run("s6-setlock", ["-n", "lock", "true"])).exits(1);
+  (await scene.shell("echo > go")).exits(0);
+  (await scene.run("s6-setlock", ["lock", "echo", "free"])).exits(0).stdoutIs("free\n");
 });
 
 bothWays("files that cannot be opened or moved are 111", async (scenes) => {

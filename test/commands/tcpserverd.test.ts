@@ -1,6 +1,10 @@
+import { spawnSync } from "node:child_process";
+import { join } from "node:path";
 import { describe, expect, test } from "vitest";
 import { EXIT } from "../../src/chain/index.ts";
-import { bothWays, newScene } from "../support/scene.ts";
+import { loadPosix } from "../../src/posix/index.ts";
+import type { Fd } from "../../src/posix/index.ts";
+import { BIN, bothWays, newScene } from "../support/scene.ts";
 import type { Scene } from "../support/scene.ts";
 import { ask, dial } from "../ucspi/dial.ts";
 import { announced, logOf } from "../ucspi/servers.ts";
@@ -28,6 +32,91 @@ bothWays("standard input has to be a listening TCP socket", async (newScene) => 
   file.exits(EXIT.usage).stderrIs(`${NAME}: fatal: stdin is not a socket\n`);
   const closed = await scene.shell(`${NAME} cat <&-`);
   closed.exits(EXIT.usage).stderrIs(`${NAME}: fatal: stdin is not a socket\n`);
+});
+
+describe("a socket on standard input that cannot be served is told, and nothing runs:", () => {
+  const posix = loadPosix();
+  const loopback = {
+    family: "inet",
+    bytes: Uint8Array.of(127, 0, 0, 1),
+    port: 0,
+    scope: 0,
+  } as const;
+  const makers: readonly (readonly [string, string, (path: string) => Fd])[] = [
+    [
+      "one that does not listen",
+      "stdin is not a listening socket",
+      () => {
+        const fd = posix.socket("inet", "stream");
+        posix.bind(fd, loopback);
+        return fd;
+      },
+    ],
+    [
+      "a datagram socket",
+      "stdin is not a listening socket",
+      () => {
+        const fd = posix.socket("inet", "datagram");
+        posix.bind(fd, loopback);
+        return fd;
+      },
+    ],
+    [
+      "a Unix-domain socket that listens",
+      "stdin is not a TCP socket",
+      (path) => {
+        const fd = posix.socket("unix", "stream");
+        posix.bind(fd, { family: "unix", path });
+        posix.listen(fd, 1);
+        return fd;
+      },
+    ],
+  ];
+  for (const [what, problem, make] of makers) {
+    test(what, async () => {
+      await using scene = await newScene();
+      const fd = make(scene.path("socket"));
+      try {
+        const run = spawnSync(join(BIN, NAME), ["cat"], { stdio: [fd, "pipe", "pipe"] });
+        expect(String(run.stderr)).toBe(`${NAME}: fatal: ${problem}\n`);
+        expect(run.status).toBe(EXIT.usage);
+      } finally {
+        posix.close(fd);
+      }
+    });
+  }
+});
+
+describe("the list of further listeners", () => {
+  /** Started behind a shell that says what the list is. */
+  async function startListed(scene: Scene, list: string): Promise<StartedServer> {
+    const program = `${NAME} -v1 -1 sh -c 'echo \${UCSPI_LISTENERS-none}; exec cat'`;
+    const script = `exec 5<&0 6</dev/null; export UCSPI_LISTENERS=${list}; exec ${program}`;
+    return announced(scene.start(BINDER, ["127.0.0.1", "0", "sh", "-c", script]));
+  }
+
+  bothWays(
+    "may name anything: what is no further listening socket is told and left",
+    async (newScene) => {
+      await using scene = await newScene();
+      for (const list of ["0", "1", "2", "6", "0,0,9999", "99999999999999999999", "x,-1"]) {
+        const { port, process } = await startListed(scene, list);
+        expect(await ask(port, "hello")).toBe("none\nhello");
+        process.signal("SIGTERM");
+        (await process.finished())
+          .exits(EXIT.ok)
+          .stderrMatches(/^s6-tcpserverd: warning: UCSPI_LISTENERS names .*, ignored: \S+\n$/);
+      }
+    },
+  );
+
+  bothWays("may name the socket on standard input by another number", async (newScene) => {
+    await using scene = await newScene();
+    const { port, process } = await startListed(scene, "5,5");
+    expect(await ask(port, "hello")).toBe("none\nhello");
+    process.signal("SIGTERM");
+    (await process.finished()).exits(EXIT.ok).stderrIs("");
+  });
 });
 
 describe("limits", () => {

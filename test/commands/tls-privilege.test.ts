@@ -3,11 +3,10 @@
  * right but to use the descriptors it is sent, and whose end costs its connections and nothing more.
  */
 
-import { chmodSync, copyFileSync, symlinkSync } from "node:fs";
-import { join } from "node:path";
+import { chmodSync } from "node:fs";
 import { describe, expect, test } from "vitest";
 import { makeCertificates } from "../support/certificates.ts";
-import { BIN, findProgram, isAlive, isRoot, newScene, ROOT } from "../support/scene.ts";
+import { findProgram, isAlive, isRoot, newScene } from "../support/scene.ts";
 import {
   callOn,
   childrenOf,
@@ -24,7 +23,7 @@ import {
   visit,
 } from "../tls/processes.ts";
 import { dial } from "../ucspi/dial.ts";
-import { announced, startServer } from "../ucspi/servers.ts";
+import { startServer } from "../ucspi/servers.ts";
 
 const UID = "31337";
 const GID = "31338";
@@ -181,33 +180,6 @@ describe("an engine that is killed", () => {
     expect(await engineOf(process.pid)).not.toBe(engine);
     plain.socket.destroy();
   });
-});
-
-test("an engine that says what makes no sense is ended, and replaced", async () => {
-  const betrayal = "test -e betrayed || { printf rubbish >&0; touch betrayed; exec sleep 60; }";
-  const files = {
-    "package/package.json": "{}",
-    "package/bin/ucspi-tls-engine": `#!/bin/sh\n${betrayal}\nexec ${BIN}/ucspi-tls-engine "$@"\n`,
-  };
-  await using scene = await newScene({ files });
-  for (const name of ["s6-tcpserver-socketbinder", "s6-tcpserverd", "s6-tcpserver", "s6-tlsd"]) {
-    copyFileSync(join(BIN, name), scene.path(`package/bin/${name}`));
-  }
-  for (const folder of ["dist", "prebuilds"]) {
-    symlinkSync(join(ROOT, folder), scene.path(`package/${folder}`));
-  }
-  const { serverEnvironment } = makeCertificates(scene.directory);
-  const PATH = `${scene.path("package/bin")}:${globalThis.process.env["PATH"] ?? ""}`;
-  const words = ["-1", "127.0.0.1", "0", "s6-tlsd", "cat"];
-  const env = { ...serverEnvironment, PATH };
-  const started = scene.execute(scene.path("package/bin/s6-tcpserver"), words, { env });
-  const { port, process } = await announced(started);
-  const [traitor] = childrenOf(process.pid);
-  await until(() => scene.has("betrayed"));
-  await callOn(port);
-  await process.line(/^ucspi-tls-engine: warning: killed, .*: not a reply$/);
-  await until(() => traitor !== undefined && !childrenOf(process.pid).includes(traitor));
-  await callOn(port);
 });
 
 describe("an engine whose server ends", () => {

@@ -84,7 +84,6 @@ describe("the stages", () => {
     ["-H -u 0 -g 0 -G 5", `${plain} s6-tlsd -- s6-applyuidgid -G 5 -- cat`],
     ["-H -U -u 5 -g 7 -G 1", `${plain} s6-tlsd -- s6-applyuidgid -Uz -- cat`],
     ["-H -u 5 -U", `${plain} s6-tlsd -- s6-applyuidgid -Uz -- cat`],
-    ["-H -G 3,a", `${plain} s6-tlsd -- s6-applyuidgid -G 3 -- cat`],
     ["-HL", `${plain} proxy-server --before-tlsd -- s6-tlsd -- proxy-server --after-tlsd -- cat`],
     // What the C suite does otherwise: 0 is no limit, and the default is one.
     ["-H -K 0", `${plain} s6-tlsd -K 0 -- cat`],
@@ -158,6 +157,8 @@ describe("words that are refused", () => {
     ["--tls-user=no-such-account ::1 0 cat", "unknown user: no-such-account"],
     ["--tls-user=root ::1 0 cat", "tls-user must not be root: root"],
     ["-G '' ::1 0 cat", "gidlist must be a list of numeric group ids: "],
+    ["-G 3,a ::1 0 cat", "gidlist must be a list of numeric group ids: 3,a"],
+    ["-G , ::1 0 cat", "gidlist must be a list of numeric group ids: ,"],
     ["-u x ::1 0 cat", "uid must be an unsigned integer: x"],
     ["-c -1 ::1 0 cat", "global-max-connections must be an unsigned integer: -1"],
     ["--sni ::1 0 cat", "unrecognized boolean option: --sni"],

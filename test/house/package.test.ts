@@ -55,6 +55,10 @@ describe("the package", () => {
     expect(paths).toEqual(expect.arrayContaining(completions));
   });
 
+  test("ships no double that only tests use", () => {
+    expect(paths.filter((path) => /(^|\/)fake/.test(path))).toEqual([]);
+  });
+
   test("ships the addon, the licence and what to read first", () => {
     expect(paths.some((path) => /^prebuilds\/[\w-]+\/posix\.node$/.test(path))).toBe(true);
     expect(paths).toEqual(expect.arrayContaining(["LICENSE", "README.md", "CHANGELOG.md"]));

@@ -6,8 +6,8 @@ import { ROOT } from "../support/scene.ts";
 
 /**
  * Layers of the areas; imports point to lower ones. Whatever waits needs the clock, so it comes first; what
- * stands on it are areas of their own, below its folder. TLS is a protocol, and links that stand between
- * others of a chain.
+ * stands on it are areas of their own, below its folder. Chains are below the protocols: TLS puts itself
+ * between the links of one.
  */
 const LAYERS: Readonly<Record<string, number>> = {
   posix: 0,
@@ -17,11 +17,11 @@ const LAYERS: Readonly<Record<string, number>> = {
   "clock/stamps": 1.5,
   "clock/sync": 2,
   options: 1,
-  chain: 2,
+  chain: 1.75,
   access: 2,
   proxy: 2,
   ident: 2,
-  tls: 2.5,
+  tls: 2,
   cert: 2,
   ucspi: 3,
   supervise: 3,

@@ -5,11 +5,18 @@ import { joinBlock } from "../../src/posix/bytes.ts";
 import { FakeExecution, FakePosix } from "../support/posix/fake-posix.ts";
 import { loadPosix } from "../../src/posix/native.ts";
 import type { SpawnRequest } from "../../src/posix/posix.ts";
+import { filesConformance } from "./files-conformance.ts";
 import { posixConformance } from "./posix-conformance.ts";
 import { codeOf, temporaryFolder } from "./program.ts";
 
-posixConformance("fake", new FakePosix(), "/folder");
-posixConformance("real", loadPosix(), temporaryFolder().path);
+const folder = temporaryFolder();
+
+for (const conformance of [posixConformance, filesConformance]) {
+  const fake = new FakePosix();
+  fake.putDirectory("/folder");
+  conformance("fake", fake, "/folder");
+  conformance("real", loadPosix(), folder.path);
+}
 
 function request(parts: Partial<SpawnRequest> = {}): SpawnRequest {
   return {

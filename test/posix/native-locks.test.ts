@@ -1,12 +1,14 @@
-/** flock(2), which excludes open files, and record locks, which exclude processes. */
-import { expect, test } from "vitest";
+/** flock(2) and record locks, which exclude open files, and those of fcntl(2), which exclude processes. */
+import { describe, expect, test } from "vitest";
 
 import { loadPosix } from "../../src/posix/native.ts";
 import type { Fd, Pid } from "../../src/posix/posix.ts";
+import { peer } from "../support/scene.ts";
 import {
   fixtureCommand,
   inheritedEnvironment,
   request,
+  run,
   temporaryFolder,
   waitFor,
 } from "./program.ts";
@@ -31,13 +33,36 @@ test("flock excludes another open file, shares, and is given up", () => {
   posix.close(other);
 });
 
+const perl = peer("perl");
+
+/** Takes a lock of fcntl(2) as its second word says, tells so, and holds it until its input ends. */
+const HOLD_PROCESS_LOCK = `
+use Fcntl;
+my ($path, $kind) = @ARGV;
+open(my $file, "+<", $path) or die;
+my $lock = pack("s s x![q] q q i x4", $kind eq "shared" ? F_RDLCK : F_WRLCK, 0, 0, 0, 0);
+fcntl($file, F_SETLK, $lock) or exit 1;
+syswrite(STDOUT, "!");
+sysread(STDIN, my $nothing, 1);
+`;
+
+const HOLDERS = {
+  process: (words: readonly string[]) => [perl.path, "-e", HOLD_PROCESS_LOCK, ...words],
+  description: (words: readonly string[]) => fixtureCommand("lock-holder", words),
+};
+
 /** Have another process take a record lock, and run `use` while it holds it. */
-function whileLocked(name: string, kind: string, use: (fd: Fd, holder: Pid) => void): void {
+function whileLocked(
+  by: keyof typeof HOLDERS,
+  kind: string,
+  use: (fd: Fd, holder: Pid) => void,
+): void {
+  const name = `${by}-${kind}`;
   const fd = openLock(name);
   const [told, tell] = posix.pipe();
   const [released, release] = posix.pipe();
   const holder = posix.spawn(
-    request(fixtureCommand("lock-holder", [folder.file(name), kind]), {
+    request(HOLDERS[by]([folder.file(name), kind]), {
       env: inheritedEnvironment(),
       descriptors: [0, released, 1, tell],
     }),
@@ -52,21 +77,36 @@ function whileLocked(name: string, kind: string, use: (fd: Fd, holder: Pid) => v
   for (const open of [fd, told, released, holder.pidfd]) posix.close(open);
 }
 
-test("an exclusive record lock of another process is in the way, and has an owner", () => {
-  whileLocked("exclusive", "exclusive", (fd, holder) => {
-    expect(posix.recordLock(fd, "shared", false)).toBe(false);
-    expect(posix.recordLockOwner(fd, "shared")).toBe(holder);
-  });
-});
+for (const by of ["process", "description"] as const) {
+  const skip = by === "process" && perl.isMissing;
+  describe.skipIf(skip)(`a record lock that another ${by} holds${skip ? perl.why : ""}`, () => {
+    test("is in the way when it is exclusive, and has an owner", () => {
+      whileLocked(by, "exclusive", (fd, holder) => {
+        expect(posix.recordLock(fd, "shared", false)).toBe(false);
+        expect(posix.recordLockOwner(fd, "shared")).toBe(by === "process" ? holder : by);
+      });
+    });
 
-test("a shared one is in the way of an exclusive one only", () => {
-  whileLocked("shared", "shared", (fd, holder) => {
-    expect(posix.recordLock(fd, "shared", false)).toBe(true);
-    expect(posix.recordLockOwner(fd, "shared")).toBeUndefined();
-    expect(posix.recordLock(fd, "exclusive", false)).toBe(false);
-    expect(posix.recordLockOwner(fd, "exclusive")).toBe(holder);
-    expect(posix.recordLock(fd, "unlock", false)).toBe(true);
+    test("is in the way of an exclusive one only when it is shared", () => {
+      whileLocked(by, "shared", (fd, holder) => {
+        expect(posix.recordLock(fd, "shared", false)).toBe(true);
+        expect(posix.recordLockOwner(fd, "shared")).toBeUndefined();
+        expect(posix.recordLock(fd, "exclusive", false)).toBe(false);
+        expect(posix.recordLockOwner(fd, "exclusive")).toBe(by === "process" ? holder : by);
+        expect(posix.recordLock(fd, "unlock", false)).toBe(true);
+      });
+    });
   });
+}
+
+test.skipIf(perl.isMissing)(`a record lock of ours keeps a process out${perl.why}`, () => {
+  const fd = openLock("ours");
+  expect(posix.recordLock(fd, "shared", false)).toBe(true);
+  posix.close(openLock("ours"));
+  const words = [folder.file("ours"), "exclusive"];
+  expect(run(HOLDERS.process(words)).status).toEqual({ kind: "exited", exitCode: 1 });
+  posix.close(fd);
+  expect(run(HOLDERS.process(words), { descriptors: [0, -1] }).stdout).toBe("!");
 });
 
 test("waiting for a record lock ends when its holder does", () => {

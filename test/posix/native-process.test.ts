@@ -13,7 +13,7 @@ import { describe, expect, test } from "vitest";
 
 import { joinBlock } from "../../src/posix/bytes.ts";
 import { loadPosix } from "../../src/posix/native.ts";
-import { SystemError, type Fd } from "../../src/posix/posix.ts";
+import type { Fd, SystemError } from "../../src/posix/posix.ts";
 import {
   codeOf,
   fixtureCommand,
@@ -210,13 +210,13 @@ describe("failure", () => {
   chmodSync(garbage, 0o755);
 
   function failure(files: string[], parts = {}): SystemError {
-    try {
-      posix.spawn({ ...request(["x"], parts), files: joinBlock(files) });
-    } catch (error) {
-      if (error instanceof SystemError) return error;
-      throw error;
-    }
-    throw new Error("it should have failed");
+    const child = posix.spawn({ ...request(["x"], parts), files: joinBlock(files) });
+    posix.waitReady(child.pidfd, { readable: true }, -1);
+    posix.close(child.pidfd);
+    expect(waitFor(child.pid)).toEqual({ kind: "exited", exitCode: 127 });
+    const error = posix.birthFailure(child.birth);
+    if (error === undefined) throw new Error("it should have failed");
+    return error;
   }
 
   test("of exec names the call, the errno and its words", () => {

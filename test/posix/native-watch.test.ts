@@ -197,8 +197,8 @@ test("promises resolved by a watch go on before the next turn", () => {
   expect(runFixture("watch-order").stdout).toBe("watch, microtask, tick, immediate\n");
 });
 
-test("the loop lives as long as a watch waits for something", () => {
-  expect(runFixture("watch-alive").stdout).toBe("idle\nready\nclosed\n");
+test("the loop lives as long as a watch waits for something, unless that is told not to keep it", () => {
+  expect(runFixture("watch-alive").stdout).toBe("idle\nquiet\nready\nclosed\n");
 });
 
 test("an error thrown by a watch is an uncaught exception", () => {

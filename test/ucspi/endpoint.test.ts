@@ -1,6 +1,7 @@
 import { describe, expect, test } from "vitest";
 import { formatIp } from "../../src/net/index.ts";
-import { formatEndpoint, parseEndpoint, parseListenOperands } from "../../src/ucspi/index.ts";
+import { InvalidArgument } from "../../src/options/index.ts";
+import { ENDPOINT, parseListenOperands } from "../../src/ucspi/index.ts";
 
 describe("the operands ip and port", () => {
   test.each([
@@ -29,8 +30,7 @@ describe("the operands ip and port", () => {
 
 describe("an address as the argument of an option", () => {
   test.each(["192.0.2.1:80", "[2001:db8::1]:80", "[::]:0", "0.0.0.0:65535"])("%s", (text) => {
-    const { address, port } = parseEndpoint(text);
-    expect(formatEndpoint(formatIp(address), port)).toBe(text);
+    expect(ENDPOINT.format(ENDPOINT.parse(text))).toBe(text);
   });
 
   test.each([
@@ -46,6 +46,6 @@ describe("an address as the argument of an option", () => {
     "[::1:80",
     "",
   ])("%j is none", (text) => {
-    expect(() => parseEndpoint(text)).toThrow();
+    expect(() => ENDPOINT.parse(text)).toThrow(InvalidArgument);
   });
 });

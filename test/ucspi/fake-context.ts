@@ -11,6 +11,8 @@ export interface FakeWorld {
   /** The lines on stderr. */
   readonly said: string[];
   readonly context: LinkContext;
+  /** Tell this process that a child of its has ended. */
+  sigchld(): void;
 }
 
 /** A world in which these links, and no other words, are ours. */
@@ -18,6 +20,7 @@ export function fakeWorld(links: readonly Link[] = []): FakeWorld {
   const kernel = new FakeKernel();
   const clock = new FakeClock();
   const said: string[] = [];
+  const handlers = new Set<() => void>();
   const find = (word: string): Link | undefined => links.find(({ name }) => name === word);
   const finder = {
     ownCommand: (word: string) => find(word)?.name,
@@ -28,11 +31,20 @@ export function fakeWorld(links: readonly Link[] = []): FakeWorld {
     posix: kernel.posix,
     clock,
     report: (program, kind, text) => void said.push(`${program}: ${kind}: ${text}`),
-    signals: { on: () => () => {} },
+    signals: {
+      on(names, handler) {
+        const onSigchld = (): void => handler("SIGCHLD");
+        if (names.includes("SIGCHLD")) handlers.add(onSigchld);
+        return () => void handlers.delete(onSigchld);
+      },
+    },
     chains: new Chains({ finder, fuses: true }),
     isBecoming: false,
   };
-  return { kernel, clock, said, context };
+  function sigchld(): void {
+    for (const handler of [...handlers]) handler();
+  }
+  return { kernel, clock, said, context, sigchld };
 }
 
 /** Let everything that promises have made ready run. */

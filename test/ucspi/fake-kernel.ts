@@ -57,10 +57,19 @@ export class FakeKernel {
   /** The errno names that accept and spawn fail with until they are taken away. */
   acceptFailure: string | undefined;
   spawnFailure: { readonly code: string; readonly syscall: string } | undefined;
-  sockname: SocketAddress | undefined;
+  /** Children stay on the way to their programs, until `execute`. */
+  holdsBirths = false;
+  /** The errno names that watching a child, watching a listener, and signalling a pid fail with. */
+  childWatchFailure: string | undefined;
+  listenerWatchFailure: string | undefined;
+  shutdownFailure: string | undefined;
+  readonly killFailures = new Map<number, string>();
+  /** Where sockets that were accepted are bound, or the errno name of the failure to tell. */
+  sockname: SocketAddress | string | undefined;
   readonly #listeners = new Map<number, FakeListener>();
   readonly #watches = new Set<Watched>();
   readonly #ended = new Map<number, WaitStatus>();
+  readonly #children = new Set<number>();
   readonly #pidfds = new Map<number, number>();
   #nextFd = 10;
   #nextPid = SERVER_PID + 1;
@@ -84,19 +93,29 @@ export class FakeKernel {
     return this.#listeners.get(listener)?.queue.length ?? 0;
   }
 
+  /** How many watches there are. */
+  get watches(): number {
+    return this.#watches.size;
+  }
+
   /** The pids of the children that have not been reaped. */
   get children(): readonly number[] {
-    return [...this.#pidfds.values()];
+    return [...this.#children];
   }
 
   endChild(pid: number, status: WaitStatus = { kind: "exited", exitCode: 0 }): void {
     this.#ended.set(pid, status);
   }
 
-  /** End a child of spawnAhead that could not take a step before its program, or execute that. */
-  failAhead(pid: number, code: string, syscall: string): void {
-    this.#aheadFailures.set(pid, failure(code, syscall));
+  /** End a child that could not take a step before its program, or execute that. */
+  failChild(pid: number, code: string, syscall: string): void {
+    this.#failures.set(pid, failure(code, syscall));
     this.endChild(pid, { kind: "exited", exitCode: 127 });
+  }
+
+  /** Have the children that wait with it (`holdsBirths`) execute their programs. */
+  execute(): void {
+    this.#unexecuted.clear();
   }
 
   /** Turn the event loop until nothing is ready any more. */
@@ -125,16 +144,19 @@ export class FakeKernel {
       close: (fd) => this.#close(fd),
       getpid: () => SERVER_PID as Pid,
       getsockname: (fd) => this.#getsockname(fd),
-      kill: (pid, signal) => void this.kills.push(`${pid} ${signal}`),
+      kill: (pid, signal) => this.#kill(pid, signal),
       reap: (pid) => this.#reap(pid),
       setNoDelay: (fd) => this.#setNoDelay(fd),
-      shutdown: (fd) => void this.shutDown.push(fd),
+      shutdown: (fd) => this.#shutdown(fd),
       socket: () => {
         throw failure(this.socketFailure, "socket");
       },
       spawn: (request) => this.#spawn(request),
-      spawnAhead: (request) => this.#spawn(request),
-      spawnFailure: (pid) => this.#aheadFailures.get(pid),
+      birthFailure: (birth) => this.#takeFailure(birth),
+      birthsInFlight: () => [...this.#unexecuted].filter((pid) => !this.#ended.has(pid)),
+      endedStatus: (pid) => this.#ended.get(pid),
+      fileVersion: () => "ENOENT",
+      hasExecuted: (pid) => !this.#unexecuted.has(pid),
       strerror: (code) => `strerror of ${code}`,
       waitReady: () => (this.isStuck ? undefined : WRITABLE),
       watch: (fd, interest, ready) => this.#watch(fd, interest.readable === true, ready),
@@ -143,7 +165,9 @@ export class FakeKernel {
     return strictly(calls);
   }
 
-  readonly #aheadFailures = new Map<number, SystemError>();
+  readonly #failures = new Map<number, SystemError>();
+  readonly #unexecuted = new Set<number>();
+  readonly #tellers = new Map<number, number>();
 
   #accept(fd: Fd, most: number): readonly Accepted[] {
     this.acceptCalls += 1;
@@ -156,8 +180,8 @@ export class FakeKernel {
   }
 
   #getsockname(fd: Fd): SocketAddress {
-    const address = this.#listeners.get(fd)?.address ?? this.sockname;
-    if (address === undefined) throw failure("ENOTCONN", "getsockname");
+    const address = this.#listeners.get(fd)?.address ?? this.sockname ?? "ENOTCONN";
+    if (typeof address === "string") throw failure(address, "getsockname");
     return address;
   }
 
@@ -165,6 +189,7 @@ export class FakeKernel {
     const status = this.#ended.get(pid);
     if (status === undefined) return undefined;
     this.#ended.delete(pid);
+    this.#children.delete(pid);
     for (const [fd, child] of this.#pidfds) if (child === pid) this.#pidfds.delete(fd);
     return status;
   }
@@ -176,16 +201,44 @@ export class FakeKernel {
     this.spawned.push(request);
     const pid = this.#nextPid as Pid;
     this.#nextPid += 1;
+    this.#children.add(pid);
     const pidfd = this.#newFd();
     this.#pidfds.set(pidfd, pid);
-    return { pid, pidfd };
+    if (this.holdsBirths) this.#unexecuted.add(pid);
+    const teller = request.tellsExec === true ? this.#newFd() : undefined;
+    if (teller !== undefined) this.#tellers.set(teller, pid);
+    return { pid, pidfd, birth: pid, teller };
+  }
+
+  #takeFailure(birth: number): SystemError | undefined {
+    const found = this.#failures.get(birth);
+    this.#failures.delete(birth);
+    return found;
+  }
+
+  #shutdown(fd: Fd): void {
+    if (this.shutdownFailure !== undefined) throw failure(this.shutdownFailure, "shutdown");
+    this.shutDown.push(fd);
+  }
+
+  #kill(pid: number, signal: number): void {
+    const code = this.killFailures.get(pid);
+    if (code !== undefined) throw failure(code, "kill");
+    this.kills.push(`${pid} ${signal}`);
   }
 
   #watch(fd: number, isInterested: boolean, ready: Watched["ready"]): Watch {
+    const code = this.#listeners.has(fd) ? this.listenerWatchFailure : this.childWatchFailure;
+    if (code !== undefined) throw failure(code, "epoll_ctl");
     const watched: Watched = { fd, isInterested, ready };
     this.#watches.add(watched);
     return {
-      update: ({ readable = false }) => (watched.isInterested = readable),
+      update: ({ readable = false }) => {
+        const fails = readable && this.#listeners.has(fd) ? this.listenerWatchFailure : undefined;
+        if (fails !== undefined) throw failure(fails, "epoll_ctl");
+        watched.isInterested = readable;
+      },
+      keepAlive: () => undefined,
       close: () => this.#watches.delete(watched),
     };
   }
@@ -193,6 +246,8 @@ export class FakeKernel {
   #isReady({ fd }: Watched): boolean {
     const listener = this.#listeners.get(fd);
     if (listener !== undefined) return listener.queue.length > 0;
+    const told = this.#tellers.get(fd);
+    if (told !== undefined) return !this.#unexecuted.has(told) || this.#ended.has(told);
     return this.#ended.has(this.#pidfds.get(fd) ?? -1);
   }
 

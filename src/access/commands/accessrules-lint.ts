@@ -2,16 +2,11 @@
 
 import { EXIT } from "../../chain/index.ts";
 import { defineCommand, orFatal } from "../../command/index.ts";
-import { flag, fold, UsageError } from "../../options/index.ts";
-import { explainFailure, lintCdb, lintDirectory, readCdbFile } from "../index.ts";
+import { flag, pathOfKind, UsageError } from "../../options/index.ts";
+import { explainFailure, lintCdb, lintDirectory, readCdbFile, rulesPath } from "../index.ts";
 
 import type { Posix } from "../../posix/index.ts";
-import type { Finding } from "../index.ts";
-
-interface Source {
-  readonly kind: "directory" | "cdb";
-  readonly path: string;
-}
+import type { Finding, RulesSource } from "../index.ts";
 
 /** S_IFMT and S_IFDIR of stat(2). */
 const FILE_TYPE = 0o170000;
@@ -22,20 +17,20 @@ export const accessrulesLint = defineCommand({
   summary: "find access rules that do not do what they seem to",
   family: "long",
   options: {
-    source: fold<Source | undefined>(undefined, [
+    source: pathOfKind([
       {
         short: "i",
         argument: "dir",
         help: "look at the rules in this directory",
         ours: true,
-        next: (_, path) => ({ kind: "directory", path }),
+        kind: "directory",
       },
       {
         short: "x",
         argument: "cdb",
         help: "look at the rules in this CDB file",
         ours: true,
-        next: (_, path) => ({ kind: "cdb", path }),
+        kind: "cdb",
       },
     ]),
     json: flag({ long: "json", help: "print the findings as one JSON array", ours: true }),
@@ -47,7 +42,7 @@ export const accessrulesLint = defineCommand({
     const chosen = path === undefined ? source : sourceAt(posix, path);
     if (chosen === undefined) throw new UsageError("missing operand: dir or cdb", true);
     const findings = orFatal(
-      (error) => explainFailure(posix, `read ${chosen.path}`, error),
+      (error) => explainFailure(posix, `read ${rulesPath(chosen)}`, error),
       () => lint(posix, chosen),
     );
     context.print(
@@ -57,14 +52,14 @@ export const accessrulesLint = defineCommand({
   },
 });
 
-function lint(posix: Posix, { kind, path }: Source): Finding[] {
-  return kind === "directory" ? lintDirectory(posix, path) : lintCdb(readCdbFile(path));
+function lint(posix: Posix, rules: RulesSource): Finding[] {
+  return "cdb" in rules ? lintCdb(readCdbFile(rules.cdb)) : lintDirectory(posix, rules.directory);
 }
 
-function sourceAt(posix: Posix, path: string): Source {
+function sourceAt(posix: Posix, path: string): RulesSource {
   const version = posix.fileVersion(path);
   const isDirectory = typeof version !== "string" && (version.mode & FILE_TYPE) === DIRECTORY;
-  return { kind: isDirectory ? "directory" : "cdb", path };
+  return isDirectory ? { directory: path } : { cdb: path };
 }
 
 function line({ severity, key, code, message }: Finding): string {

@@ -2,7 +2,7 @@
 
 import { EXIT } from "../../chain/index.ts";
 import { defineCommand, Fatal, orFatal } from "../../command/index.ts";
-import { InvalidArgument, list, oneOf, UsageError, value } from "../../options/index.ts";
+import { list, oneOf, parsedBy, UsageError, value } from "../../options/index.ts";
 import {
   Cdb,
   CdbRuleSet,
@@ -24,6 +24,16 @@ type KnownFact = CertificateFact | "none";
 
 /** What ucspi-tcp takes an absent address for. */
 const ANY_IP = "0.0.0.0";
+
+const KNOWN_FACT = parsedBy<KnownFact>(
+  (text) => {
+    if (text === "none") return text;
+    const fact = parseCertificateFact(text);
+    return fact !== undefined && certificateKey(fact) !== undefined ? fact : undefined;
+  },
+  "none, or sha256:, dns:, email:, uri:, ip: or subject: and a value that has a key",
+  (fact) => (fact === "none" ? fact : `${fact.kind}:${fact.value}`),
+);
 
 export const tcprulescheck = defineCommand({
   name: "s6-tcprulescheck",
@@ -47,7 +57,7 @@ export const tcprulescheck = defineCommand({
         help: "ask about a client of TLS without a certificate, or with one that holds this, such as dns:a.example; may be given several times, once for each thing known of it",
         ours: true,
       },
-      knownFact,
+      KNOWN_FACT,
     ),
   },
   operands: "cdb",
@@ -70,15 +80,6 @@ export const tcprulescheck = defineCommand({
     context.print(describe(verdict));
   },
 });
-
-function knownFact(text: string): KnownFact {
-  if (text === "none") return text;
-  const fact = parseCertificateFact(text);
-  if (fact !== undefined && certificateKey(fact) !== undefined) return fact;
-  throw new InvalidArgument(
-    "none, or sha256:, dns:, email:, uri:, ip: or subject: and a value that has a key",
-  );
-}
 
 function check(bytes: Uint8Array, client: RemoteClient, format?: RulesFormat): DjbVerdict {
   const cdb = new Cdb(bytes);

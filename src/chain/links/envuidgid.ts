@@ -2,9 +2,9 @@
 
 import { defineLink, end, EXIT, goOn, withEnvironment } from "../index.ts";
 import type { LinkContext, LinkWords } from "../index.ts";
-import { parseGidList, parseUnsigned } from "../../net/index.ts";
+import { parseUnsigned } from "../../net/index.ts";
 import type { EnvironmentEdit } from "../../net/index.ts";
-import { choice, flag, fold, InvalidArgument } from "../../options/index.ts";
+import { choice, flag, fold, parsedBy, parseGidList } from "../../options/index.ts";
 import type { Gid, Uid } from "../../posix/index.ts";
 import { findAccount, findGid, findUid, GID, GIDLIST, UID } from "./identity/accounts.ts";
 
@@ -17,6 +17,10 @@ interface Defaults {
   readonly groups: readonly Gid[];
 }
 
+const DEFAULTS = parsedBy(parseDefaults, "uid:gid:gidlist", ({ uid, gid, groups }) =>
+  [uid, gid, groups.join(",")].join(":"),
+);
+
 const OPTIONS = {
   kind: choice<"account" | "user" | "group" | "both">("account", [
     { short: "u", value: "user", help: "set UID only" },
@@ -27,19 +31,23 @@ const OPTIONS = {
     short: "n",
     help: "numbers are accepted too, and GIDLIST is not set; -B unless -u or -g is given",
   }),
-  defaults: fold<Defaults | undefined>(undefined, [
-    {
-      short: "i",
-      help: "an unknown account ends the chain with exit code 1 (the default)",
-      next: () => undefined,
-    },
-    {
-      short: "D",
-      argument: "uid:gid:gidlist",
-      help: "what to set for an unknown account",
-      next: (_, text) => parseDefaults(text),
-    },
-  ]),
+  defaults: fold<Defaults | undefined>(
+    undefined,
+    [
+      {
+        short: "i",
+        help: "an unknown account ends the chain with exit code 1 (the default)",
+        next: () => undefined,
+      },
+      {
+        short: "D",
+        argument: "uid:gid:gidlist",
+        help: "what to set for an unknown account",
+        next: (_, text) => DEFAULTS.parse(text),
+      },
+    ],
+    (defaults) => (defaults === undefined ? [["i"]] : [["D", DEFAULTS.format(defaults)]]),
+  ),
 };
 
 type Words = LinkWords<typeof OPTIONS>;
@@ -63,20 +71,14 @@ export const envuidgid = defineLink({
 });
 
 /** Empty parts are 0 and no groups, and so are those left off; as a whole it may not be empty. */
-function parseDefaults(text: string): Defaults {
-  const [uid = "", gid = "", ...groups] = text.split(":");
-  const defaults = {
-    uid: uid === "" ? 0 : parseUnsigned(uid),
-    gid: gid === "" ? 0 : parseUnsigned(gid),
-    groups: parseGidList(groups.join(":")),
-  };
-  if (text === "" || defaults.uid === undefined || defaults.gid === undefined) throw invalid();
-  if (defaults.groups === undefined) throw invalid();
-  return { uid: defaults.uid, gid: defaults.gid, groups: defaults.groups };
-}
-
-function invalid(): InvalidArgument {
-  return new InvalidArgument("uid:gid:gidlist");
+function parseDefaults(text: string): Defaults | undefined {
+  const [uidText = "", gidText = "", ...rest] = text.split(":");
+  const uid = uidText === "" ? 0 : parseUnsigned(uidText);
+  const gid = gidText === "" ? 0 : parseUnsigned(gidText);
+  const groups = parseGidList(rest.join(":"));
+  if (text === "" || uid === undefined || gid === undefined || groups === undefined)
+    return undefined;
+  return { uid, gid, groups };
 }
 
 /** The edits, or what is unknown: `user NAME`. */

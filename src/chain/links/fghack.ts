@@ -1,9 +1,11 @@
 /** s6-fghack: stay in the foreground for a program that goes to the background (supervision.md, 6.5). */
 
-import { Children, defineLink, end, EXIT, isOwnDescriptor, Spawner } from "../index.ts";
+import { defineLink, end, EXIT, isOwnDescriptor, Spawner } from "../index.ts";
 import { withDescriptors } from "../index.ts";
-import type { Launch, LinkContext, SpawnResult } from "../index.ts";
-import type { Child, Fd, Posix, WaitStatus } from "../../posix/index.ts";
+import type { Launch, LinkContext, Spawned } from "../index.ts";
+import { Children } from "../../host/index.ts";
+import { SystemError } from "../../posix/index.ts";
+import type { Fd, Posix, WaitStatus } from "../../posix/index.ts";
 
 const NAME = "s6-fghack";
 
@@ -34,22 +36,24 @@ export const fghack = defineLink({
     );
     const [word = ""] = program;
     const [reader, writer] = context.posix.pipe();
-    const result = await spawn({ ...launch, argv: program }, writer, context);
+    const spawner = new Spawner(
+      NAME,
+      { ...context, isBecoming: false },
+      { children: new Children(context) },
+    );
+    const result = await spawner.spawn(withWriters({ ...launch, argv: program }, writer, context));
     context.posix.close(writer);
-    if (result.kind === "failed") {
-      context.report(NAME, "fatal", `unable to spawn ${word}: ${result.error.message}`);
-      return end(EXIT.system);
-    }
-    if (result.kind !== "child") return end(result.kind === "ended" ? result.exitCode : EXIT.bug);
-    return end(await outlast(result.child, { reader, word }, context));
+    if (result.kind === "ended") return end(result.exitCode);
+    const hold: Hold = { reader, word };
+    if (result.kind === "child") return end(await outlast(result, spawner, hold, context));
+    return end(reportFailure(result.error, hold, context));
   },
 });
 
-async function spawn(launch: Launch, writer: Fd, context: LinkContext): Promise<SpawnResult> {
+function withWriters(launch: Launch, writer: Fd, { posix }: LinkContext): Launch {
   const taken = new Set(launch.descriptors.keys());
-  const writers = freeNumbers(context.posix, taken).map((fd): [number, Fd] => [fd, writer]);
-  const spawner = new Spawner(NAME, { ...context, isBecoming: false });
-  return spawner.spawn(withDescriptors(launch, writers), () => false);
+  const writers = freeNumbers(posix, taken).map((fd): [number, Fd] => [fd, writer]);
+  return withDescriptors(launch, writers);
 }
 
 /** Numbers above 2 that the program would find closed. */
@@ -68,18 +72,25 @@ interface Hold {
 
 /** The exit code, once the pipe has no writer left and the program has ended. */
 async function outlast(
-  child: Child,
-  { reader, word }: Hold,
+  spawned: Spawned,
+  spawner: Spawner,
+  hold: Hold,
   context: LinkContext,
 ): Promise<number> {
-  const ended = new Promise<WaitStatus>((resolve) => {
-    new Children(context.posix, context.signals).watch(child, resolve);
+  const ended = new Promise<WaitStatus | SystemError>((resolve) => {
+    spawner.follow(spawned, { ended: resolve });
   });
-  if (await hasData(reader, context.posix)) {
-    context.report(NAME, "fatal", `${word} wrote on hackpipe`);
+  if (await hasData(hold.reader, context.posix)) {
+    context.report(NAME, "fatal", `${hold.word} wrote on hackpipe`);
     return EXIT_WROTE;
   }
-  return approximateCode(await ended);
+  const end = await ended;
+  return end instanceof SystemError ? reportFailure(end, hold, context) : approximateCode(end);
+}
+
+function reportFailure(error: SystemError, { word }: Hold, { report }: LinkContext): number {
+  report(NAME, "fatal", `unable to spawn ${word}: ${error.message}`);
+  return EXIT.system;
 }
 
 /** Does anything arrive before the end of file? */

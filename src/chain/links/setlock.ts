@@ -1,6 +1,6 @@
 /** s6-setlock: hold a lock while the program runs (supervision.md, 11.1; local-services.md, 5). */
 
-import { defineLink, end, EXIT, goOn, isOwnDescriptor, withDescriptors } from "../index.ts";
+import { defineLink, end, EXIT, goOn, withDescriptors } from "../index.ts";
 import type { Launch, LinkContext, LinkWords, Outcome } from "../index.ts";
 import { deadlineAfter } from "../../clock/index.ts";
 import { choice, descriptorNumber, milliseconds, value } from "../../options/index.ts";
@@ -13,8 +13,6 @@ const NAME = "s6-setlock";
 const RETRY_MS = 20;
 
 const FILE_MODE = 0o666;
-
-const MOVE = "move lock descriptor";
 
 const OPTIONS = {
   kind: choice<"shared" | "exclusive">("exclusive", [
@@ -48,35 +46,25 @@ export const setlock = defineLink({
   describe: ({ options: { kind }, operands: [file] }) => [`takes an ${kind} lock on ${file}`],
   preview: (launch, { program }) => goOn({ ...launch, argv: program }),
   async run(launch, words, context): Promise<Outcome> {
-    const opened = openLock(words, context);
-    if (opened === undefined) return end(EXIT.system);
-    const number = words.options.descriptor;
-    if (number !== undefined && number >= openFilesMax(launch)) {
-      context.report(NAME, "fatal", `unable to ${MOVE}: ${context.posix.strerror("EBADF")}`);
+    const fd = openLock(words, context);
+    if (fd === undefined) return end(EXIT.system);
+    const number = words.options.descriptor ?? fd;
+    if (number >= openFilesMax(launch, context.posix)) {
+      context.report(
+        NAME,
+        "fatal",
+        `unable to move lock descriptor: ${context.posix.strerror("EBADF")}`,
+      );
       return end(EXIT.system);
     }
-    if (number !== undefined && number !== opened && isOwnDescriptor(number)) {
-      return again(launch, opened, number, context);
-    }
-    const fd = move(opened, number, context);
-    if (fd === undefined) return end(EXIT.system);
     if (!(await take(fd, words, context))) return end(EXIT.refused);
-    return goOn({ ...launch, argv: words.program });
+    return goOn({ ...withDescriptors(launch, [[number, fd]]), argv: words.program });
   },
 });
 
-/**
- * The number is one of Node's own. Start over in a process image that has it from birth: a lock
- * moved after it was taken would be lost, for closing any descriptor of its file gives it up.
- */
-function again(launch: Launch, fd: Fd, number: number, { chains }: LinkContext): Outcome {
-  const argv = [chains.finder.file(NAME), ...launch.argv.slice(1)];
-  return { kind: "execute", launch: { ...withDescriptors(launch, [[number, fd]]), argv } };
-}
-
-/** The limit on descriptor numbers that the program will have, if it is known already. */
-function openFilesMax({ limits }: Launch): number {
-  return limits.get("nofile")?.soft ?? Infinity;
+/** The limit on descriptor numbers that the program will have, as far as it is known already. */
+function openFilesMax({ limits }: Launch, posix: Posix): number {
+  return (limits.get("nofile") ?? posix.getrlimit("nofile")).soft;
 }
 
 function openLock({ options, operands }: Words, context: LinkContext): Fd | undefined {
@@ -114,20 +102,10 @@ function openPresent(posix: Posix, file: string): Fd | "ENOENT" {
   }
 }
 
-/** Give the descriptor its number, inheritable. */
-function move(fd: Fd, number: number | undefined, context: LinkContext): Fd | undefined {
-  return attempt(MOVE, context, (posix) => {
-    if (number === undefined || number === fd) {
-      posix.setCloseOnExec(fd, false);
-      return fd;
-    }
-    const moved = posix.dup2(fd, number);
-    posix.close(fd);
-    return moved;
-  });
-}
-
-/** Take the lock; false, and told, when it cannot be had. */
+/**
+ * Take the lock; false, and told, when it cannot be had. It belongs to the open file, so that the
+ * program has it by whatever number it gets.
+ */
 async function take(fd: Fd, { options, operands }: Words, context: LinkContext): Promise<boolean> {
   const { kind, waits, timeoutMs } = options;
   const { posix, report } = context;

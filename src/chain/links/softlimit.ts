@@ -3,8 +3,8 @@
 import { readFileSync } from "node:fs";
 import { defineLink, end, EXIT, goOn, withLimits } from "../index.ts";
 import type { Launch, LinkContext } from "../index.ts";
-import { fold, InvalidArgument } from "../../options/index.ts";
-import type { OptionForm } from "../../options/index.ts";
+import { fold, parsedBy } from "../../options/index.ts";
+import type { ArgumentKind, OptionForm, OptionUse } from "../../options/index.ts";
 import { errnoOf } from "../../posix/index.ts";
 import type { Limit, Posix, Resource } from "../../posix/index.ts";
 
@@ -15,6 +15,7 @@ type Which = "soft" | "hard" | "both";
 
 /** One option: `limit` is undefined for `=`, the most there can be. */
 interface Change {
+  readonly letter: string;
   readonly resources: readonly Resource[];
   readonly which: Which;
   readonly limit: number | undefined;
@@ -28,36 +29,62 @@ interface Changes {
 
 const MEMORY: readonly Resource[] = ["data", "stack", "memlock", "as"];
 
+/** 2^64 - 1 is how the kernel writes "no limit". */
+const NO_LIMIT = 0xffff_ffff_ffff_ffffn;
+
+/** A number, or `=`, which is undefined. */
+const LIMIT: ArgumentKind<number | undefined> = {
+  parse: (text) => (text === "=" ? undefined : LIMIT_NUMBER.parse(text)),
+  format: (limit) => (limit === undefined ? "=" : LIMIT_NUMBER.format(limit)),
+};
+
+const LIMIT_NUMBER: ArgumentKind<number> = parsedBy(
+  (text) => {
+    if (!/^[0-9]{1,20}$/.test(text) || BigInt(text) > NO_LIMIT) return undefined;
+    return BigInt(text) === NO_LIMIT ? Infinity : Number(text);
+  },
+  "an unsigned integer or =",
+  formatLimit,
+);
+
+const RESOURCES = [
+  resource("a", "allbytes", "address space", "as"),
+  resource("c", "corebytes", "size of core dumps", "core"),
+  resource("d", "databytes", "data segment", "data"),
+  resource("f", "filebytes", "size of files written", "fsize"),
+  resource("l", "lockbytes", "locked memory", "memlock"),
+  resource(
+    "m",
+    "membytes",
+    "data segment, stack, locked memory and address space, each",
+    ...MEMORY,
+  ),
+  resource("o", "openfiles", "number of open files", "nofile"),
+  resource("P", "priority", "real-time priority", "rtprio"),
+  resource("p", "processes", "number of processes of the user", "nproc"),
+  resource("r", "residentbytes", "resident set", "rss"),
+  resource("s", "stackbytes", "stack", "stack"),
+  resource("t", "cpusecs", "seconds of CPU time", "cpu"),
+];
+
 export const softlimit = defineLink({
   name: NAME,
   summary: "run a program with other resource limits",
   family: "short",
   options: {
-    changes: fold<Changes>({ which: "soft", changes: [] }, [
-      which("H", "both", "the options that follow set the hard limit as well as the soft one"),
-      which(
-        "h",
-        "hard",
-        "the options that follow set the hard limit, and lower a soft one above it",
-      ),
-      resource("a", "allbytes", "address space", "as"),
-      resource("c", "corebytes", "size of core dumps", "core"),
-      resource("d", "databytes", "data segment", "data"),
-      resource("f", "filebytes", "size of files written", "fsize"),
-      resource("l", "lockbytes", "locked memory", "memlock"),
-      resource(
-        "m",
-        "membytes",
-        "data segment, stack, locked memory and address space, each",
-        ...MEMORY,
-      ),
-      resource("o", "openfiles", "number of open files", "nofile"),
-      resource("P", "priority", "real-time priority", "rtprio"),
-      resource("p", "processes", "number of processes of the user", "nproc"),
-      resource("r", "residentbytes", "resident set", "rss"),
-      resource("s", "stackbytes", "stack", "stack"),
-      resource("t", "cpusecs", "seconds of CPU time", "cpu"),
-    ]),
+    changes: fold<Changes>(
+      { which: "soft", changes: [] },
+      [
+        which("H", "both", "the options that follow set the hard limit as well as the soft one"),
+        which(
+          "h",
+          "hard",
+          "the options that follow set the hard limit, and lower a soft one above it",
+        ),
+        ...RESOURCES,
+      ],
+      sayChanges,
+    ),
   },
   operands: [],
   program: "required",
@@ -94,20 +121,33 @@ function resource(
     help: `${what}; = stands for the hard limit, with -H and -h for no limit`,
     next: (previous, text) => ({
       ...previous,
-      changes: [...previous.changes, { resources, which: previous.which, limit: parseLimit(text) }],
+      changes: [
+        ...previous.changes,
+        { letter: short, resources, which: previous.which, limit: LIMIT.parse(text) },
+      ],
     }),
   };
 }
 
-/** 2^64 - 1 is how the kernel writes "no limit". */
-const NO_LIMIT = 0xffff_ffff_ffff_ffffn;
+/** The largest numbers are 2^64 once they are doubles, and are written as the largest limit there is. */
+function formatLimit(limit: number): string {
+  if (limit === Infinity) return String(NO_LIMIT);
+  return String(BigInt(limit) < NO_LIMIT ? BigInt(limit) : NO_LIMIT - 1n);
+}
 
-function parseLimit(text: string): number | undefined {
-  if (text === "=") return undefined;
-  if (!/^[0-9]{1,20}$/.test(text) || BigInt(text) > NO_LIMIT) {
-    throw new InvalidArgument("an unsigned integer or =");
+function sayChanges({ which, changes }: Changes): OptionUse[] {
+  const uses: OptionUse[] = [];
+  let now: Which = "soft";
+  const turnTo = (wanted: Which): void => {
+    if (wanted !== now && wanted !== "soft") uses.push([wanted === "both" ? "H" : "h"]);
+    now = wanted;
+  };
+  for (const change of changes) {
+    turnTo(change.which);
+    uses.push([change.letter, LIMIT.format(change.limit)]);
   }
-  return BigInt(text) === NO_LIMIT ? Infinity : Number(text);
+  turnTo(which);
+  return uses;
 }
 
 function applyChange(limits: Limits, { resources, which, limit }: Change, posix: Posix): Limits {

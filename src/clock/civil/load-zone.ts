@@ -28,7 +28,7 @@ export function loadZone(posix: Posix, tz: string | undefined): Zone {
 /** The zone in a file; undefined when it cannot be read or is not one. */
 function readZone(posix: Posix, path: string): Zone | undefined {
   try {
-    return parseTzif(readHead(posix, path, TZIF_BYTES_MAX, { nonblocking: true }));
+    return parseTzif(readHead(posix, path, TZIF_BYTES_MAX));
   } catch (error) {
     if (errnoOf(error) === undefined) throw error;
     return undefined;

@@ -3,8 +3,8 @@
 import { EXIT } from "../../chain/index.ts";
 import { defineCommand, Fatal } from "../../command/index.ts";
 import { formatIp, IP4_ANY, parseIp } from "../../net/index.ts";
-import type { Endpoint, IpAddress } from "../../net/index.ts";
-import { flag, InvalidArgument, list, unsigned, value } from "../../options/index.ts";
+import type { Endpoint } from "../../net/index.ts";
+import { flag, list, parsedBy, unsigned, value } from "../../options/index.ts";
 import { SystemError } from "../../posix/index.ts";
 import type { Fd, Posix } from "../../posix/index.ts";
 import { systemClockWith } from "../index.ts";
@@ -14,10 +14,14 @@ import { portOption } from "./series/options.ts";
 
 const NAME = "s6-taiclockd";
 
+const IP_ADDRESS = parsedBy(parseIp, "an IP address", formatIp);
+
+const POSITIVE = parsedBy((text) => unsigned.parse(text) || undefined, "at least 1");
+
 const OPTIONS = {
   address: value(
     { short: "i", argument: "ip", help: "the address to listen on (0.0.0.0)" },
-    ipAddress,
+    IP_ADDRESS,
     IP4_ANY,
   ),
   port: portOption("the port to listen on", TAICLOCK_PORT),
@@ -28,7 +32,7 @@ const OPTIONS = {
       help: "listen on this address too, `::` for all of IPv6; may be repeated",
       ours: true,
     },
-    ipAddress,
+    IP_ADDRESS,
   ),
   ratePerClient: value(
     {
@@ -37,7 +41,7 @@ const OPTIONS = {
       help: "answer each client at most n times a second; an IPv6 client is a /64",
       ours: true,
     },
-    positive,
+    POSITIVE,
   ),
   tellsPort: flag({
     short: "1",
@@ -85,16 +89,4 @@ function listenOrFail(server: TaiclockServer, endpoint: Endpoint): Endpoint {
 function tellPort(posix: Posix, { port }: Endpoint): void {
   writeOutput(posix, Buffer.from(`${port}\n`));
   posix.close(1 as Fd);
-}
-
-function ipAddress(text: string): IpAddress {
-  const address = parseIp(text);
-  if (address === undefined) throw new InvalidArgument("an IP address");
-  return address;
-}
-
-function positive(text: string): number {
-  const number = unsigned(text);
-  if (number === 0) throw new InvalidArgument("at least 1");
-  return number;
 }

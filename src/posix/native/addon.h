@@ -1,7 +1,7 @@
 /*
  * What the files of the addon share. Each function of theirs takes its arguments apart, makes one
- * system call (again after EINTR) and throws when it fails. Only native.ts calls them, with
- * arguments of the right types; anything else is a TypeError, never a wild pointer.
+ * system call (again after EINTR) and throws when it fails. Only the TypeScript of their family calls
+ * them, with arguments of the right types; anything else is a TypeError, never a wild pointer.
  */
 #ifndef UCSPI_ADDON_H
 #define UCSPI_ADDON_H
@@ -11,7 +11,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
-enum { ARGUMENTS_MAX = 8, CHILD_STACK_BYTES = 64 * 1024, DEPARTURES_MAX = 32 };
+enum { ARGUMENTS_MAX = 8 };
 
 /* One call from JavaScript. `invalid` is set, and an exception pending, after a bad argument. */
 struct call {
@@ -30,14 +30,12 @@ struct bytes {
 struct instance {
   napi_env env;
   napi_ref make_error;
-  /* spawn.c: where a child runs until it has executed its program. */
-  unsigned char *child_stack;
+  /* spawn.c */
   bool lacks_clone_pidfd;
-  struct departure *departures[DEPARTURES_MAX]; /* children that are not waited for; NULLs last */
+  struct births *births;
   /* watch.c */
   struct uv_poll_s *poll;
   int epoll_fd;
-  unsigned watching;
   double *events;
   napi_ref events_owner;
   napi_ref dispatch;
@@ -63,6 +61,8 @@ bool is_undefined(struct call *call, size_t index);
 /* An Int32Array or a Float64Array of at least `length_min` elements. */
 int32_t *ints_argument(struct call *call, size_t index, size_t length_min, size_t *length);
 double *doubles_argument(struct call *call, size_t index, size_t length_min, size_t *length);
+/* paths.c: the descriptor of a directory, or undefined for the working directory. */
+int directory_argument(struct call *call, size_t index);
 /* Refuse a call whose arguments do not fit together. */
 void refuse_call(struct call *call, const char *why);
 
@@ -80,8 +80,8 @@ napi_value nothing_or_throw(napi_env env, const char *syscall, int outcome);
 /* `outcome` as a number when it is 0 or more, else throw errno. */
 napi_value int_or_throw(napi_env env, const char *syscall, int outcome);
 
-/* spawn.c: wait for the children that still run in our memory, and free their places. */
-void end_departures(struct instance *instance);
+/* places.c: free what no child needs any more. */
+void end_births(struct instance *instance);
 
 /* errnos.c */
 const char *errno_name(int error);
@@ -111,6 +111,8 @@ extern const struct method spawn_methods[];
 extern const struct method identity_methods[];
 extern const struct method descriptor_methods[];
 extern const struct method file_methods[];
+extern const struct method path_methods[];
+extern const struct method lock_methods[];
 extern const struct method socket_methods[];
 extern const struct method message_methods[];
 extern const struct method watch_methods[];

@@ -12,26 +12,27 @@
 #include <time.h>
 #include <unistd.h>
 
-/* The bits of open's second argument, in the order of OPEN_FLAGS in native.ts. */
+/* The bits of open's second argument, in the order of OPEN_FLAG in descriptors.ts. */
 enum { ACCESS_MASK = 3, OPTIONS_SHIFT = 2 };
 static const int OPEN_OPTIONS[] = {O_NONBLOCK, O_CREAT,     O_EXCL,    O_TRUNC,
                                    O_APPEND,   O_DIRECTORY, O_NOFOLLOW};
 static const int ACCESS_MODES[] = {O_RDONLY, O_WRONLY, O_RDWR, O_RDWR};
 
-/* WRITEV_BUFFERS_MAX of posix.ts */
+/* WRITEV_BUFFERS_MAX of descriptors.ts */
 enum { VECTORS_MAX = 64 };
 
-/* open(path, flags, mode) */
+/* open(path, flags, mode[, at]) */
 static napi_value method_open(napi_env env, napi_callback_info info) {
   struct call call = begin_call(env, info);
   const char *path = string_argument(&call, 0);
   int wanted = int_argument(&call, 1), mode = int_argument(&call, 2);
+  int directory = directory_argument(&call, 3);
   if (call.invalid) return NULL;
-  int flags = ACCESS_MODES[wanted & ACCESS_MASK] | O_CLOEXEC;
+  int flags = ACCESS_MODES[wanted & ACCESS_MASK] | O_CLOEXEC | O_NOCTTY;
   for (size_t i = 0; i < sizeof OPEN_OPTIONS / sizeof OPEN_OPTIONS[0]; i++)
     if (wanted & (1 << (i + OPTIONS_SHIFT))) flags |= OPEN_OPTIONS[i];
   int fd;
-  RETRY(fd, open(path, flags, (mode_t)mode));
+  RETRY(fd, openat(directory, path, flags, (mode_t)mode));
   return int_or_throw(env, "open", fd);
 }
 
@@ -60,6 +61,43 @@ static napi_value method_read(napi_env env, napi_callback_info info) {
   ssize_t outcome;
   RETRY(outcome, read(fd, into.data, into.length));
   return transferred(env, "read", outcome);
+}
+
+/* readAt(fd, into, position) */
+static napi_value method_read_at(napi_env env, napi_callback_info info) {
+  struct call call = begin_call(env, info);
+  int fd = int_argument(&call, 0);
+  struct bytes into = bytes_argument(&call, 1);
+  double position = double_argument(&call, 2);
+  if (call.invalid) return NULL;
+  ssize_t outcome;
+  RETRY(outcome, pread(fd, into.data, into.length, (off_t)position));
+  return transferred(env, "pread", outcome);
+}
+
+/* writeAt(fd, bytes, position) */
+static napi_value method_write_at(napi_env env, napi_callback_info info) {
+  struct call call = begin_call(env, info);
+  int fd = int_argument(&call, 0);
+  struct bytes bytes = bytes_argument(&call, 1);
+  double position = double_argument(&call, 2);
+  if (call.invalid) return NULL;
+  ssize_t outcome;
+  RETRY(outcome, pwrite(fd, bytes.data, bytes.length, (off_t)position));
+  return transferred(env, "pwrite", outcome);
+}
+
+/* seek(fd, offset, whence): where the next read or write happens */
+static napi_value method_seek(napi_env env, napi_callback_info info) {
+  static const int WHENCE[] = {SEEK_SET, SEEK_CUR, SEEK_END};
+  struct call call = begin_call(env, info);
+  int fd = int_argument(&call, 0);
+  double offset = double_argument(&call, 1);
+  uint32_t whence = uint_argument(&call, 2);
+  if (whence >= sizeof WHENCE / sizeof WHENCE[0]) refuse_call(&call, "not a place to seek from");
+  if (call.invalid) return NULL;
+  off_t outcome = lseek(fd, (off_t)offset, WHENCE[whence]);
+  return outcome < 0 ? throw_errno(env, "lseek", errno) : double_result(env, (double)outcome);
 }
 
 /* write(fd, bytes) */
@@ -244,6 +282,9 @@ const struct method descriptor_methods[] = {
     {"open", method_open},
     {"close", method_close},
     {"read", method_read},
+    {"readAt", method_read_at},
+    {"writeAt", method_write_at},
+    {"seek", method_seek},
     {"write", method_write},
     {"writev", method_writev},
     {"peek", method_peek},

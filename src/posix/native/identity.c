@@ -122,11 +122,20 @@ static napi_value method_chdir(napi_env env, napi_callback_info info) {
   return nothing_or_throw(env, "chdir", chdir(directory));
 }
 
+/* chdirTo(fd) */
+static napi_value method_chdir_to(napi_env env, napi_callback_info info) {
+  struct call call = begin_call(env, info);
+  int fd = int_argument(&call, 0);
+  if (call.invalid) return NULL;
+  return nothing_or_throw(env, "fchdir", fchdir(fd));
+}
+
 const struct method identity_methods[] = {
     {"getuid", method_getuid},       {"getgid", method_getgid},
     {"geteuid", method_geteuid},     {"getegid", method_getegid},
     {"setgroups", method_setgroups}, {"setgid", method_setgid},
     {"setuid", method_setuid},       {"getrlimit", method_getrlimit},
     {"setrlimit", method_setrlimit}, {"umask", method_umask},
-    {"chdir", method_chdir},         {NULL, NULL},
+    {"chdir", method_chdir},         {"chdirTo", method_chdir_to},
+    {NULL, NULL},
 };

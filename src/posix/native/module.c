@@ -3,7 +3,6 @@
 #include "addon.h"
 
 #include <stdlib.h>
-#include <sys/mman.h>
 
 struct instance *instance_of(napi_env env) {
   void *data = NULL;
@@ -29,8 +28,7 @@ struct ending {
 static void release(struct instance *instance) {
   struct ending *ending = (struct ending *)instance;
   napi_async_cleanup_hook_handle hook = ending->hook;
-  if (instance->child_stack != NULL) munmap(instance->child_stack, CHILD_STACK_BYTES);
-  end_departures(instance);
+  end_births(instance);
   free(ending);
   napi_remove_async_cleanup_hook(hook);
 }
@@ -62,6 +60,8 @@ NAPI_MODULE_INIT() {
   add_methods(env, exports, identity_methods);
   add_methods(env, exports, descriptor_methods);
   add_methods(env, exports, file_methods);
+  add_methods(env, exports, path_methods);
+  add_methods(env, exports, lock_methods);
   add_methods(env, exports, socket_methods);
   add_methods(env, exports, message_methods);
   add_methods(env, exports, watch_methods);

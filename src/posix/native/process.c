@@ -5,6 +5,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <signal.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/wait.h>
@@ -13,10 +14,14 @@
 /* execve(files, argv, environment) */
 static napi_value method_execve(napi_env env, napi_callback_info info) {
   struct call call = begin_call(env, info);
-  struct program program;
-  load_program(&call, &program, bytes_argument(&call, 0), bytes_argument(&call, 1),
-               bytes_argument(&call, 2), (struct bytes){NULL, 0});
+  struct blocks blocks = {bytes_argument(&call, 0), bytes_argument(&call, 1),
+                          bytes_argument(&call, 2), {NULL, 0}};
+  check_blocks(&call, &blocks);
   if (call.invalid) return NULL;
+  char **vectors = malloc(count_vectors(&blocks) * sizeof *vectors);
+  if (vectors == NULL) return throw_errno(env, "malloc", ENOMEM);
+  struct program program;
+  make_vectors(&program, &blocks, vectors);
 
   kernel_action saved[SIGNALS_MAX];
   uint64_t mask = 0;
@@ -27,7 +32,7 @@ static napi_value method_execve(napi_env env, napi_callback_info info) {
   set_mask(~UINT64_C(0), NULL);
   restore_dispositions(saved);
   set_mask(mask, NULL);
-  free(program.allocated);
+  free(vectors);
   return throw_errno(env, "execve", error);
 }
 
@@ -42,6 +47,47 @@ static napi_value method_reap(napi_env env, napi_callback_info info) {
   RETRY(outcome, waitpid(pid, &status, WNOHANG));
   if (outcome < 0) return throw_errno(env, "waitpid", errno);
   return int_result(env, outcome == 0 ? -1 : status);
+}
+
+/* endedStatus(pid): as reap, but the child is left to be reaped */
+static napi_value method_ended_status(napi_env env, napi_callback_info info) {
+  struct call call = begin_call(env, info);
+  int pid = int_argument(&call, 0);
+  if (call.invalid) return NULL;
+  siginfo_t child = {.si_pid = 0};
+  int outcome;
+  RETRY(outcome, waitid(P_PID, (id_t)pid, &child, WEXITED | WNOHANG | WNOWAIT));
+  if (outcome < 0) return throw_errno(env, "waitid", errno);
+  if (child.si_pid == 0) return int_result(env, -1);
+  if (child.si_code == CLD_EXITED) return int_result(env, (child.si_status & 0xff) << 8);
+  return int_result(env, child.si_status | (child.si_code == CLD_DUMPED ? 0x80 : 0));
+}
+
+enum { STAT_BYTES = 1024, FORKED_WITHOUT_EXEC = 0x40 };
+
+/* What /proc/PID/stat says of a process: its parent and its flags; false when it does not. */
+static bool read_stat(int pid, int *parent, unsigned *flags) {
+  char text[STAT_BYTES];
+  snprintf(text, sizeof text, "/proc/%d/stat", pid);
+  int fd = open(text, O_RDONLY | O_CLOEXEC);
+  if (fd < 0) return false;
+  ssize_t length = read(fd, text, sizeof text - 1);
+  close(fd);
+  if (length <= 0) return false;
+  text[length] = 0;
+  const char *after_name = strrchr(text, ')');
+  return after_name != NULL &&
+         sscanf(after_name + 1, " %*c %d %*d %*d %*d %*d %u", parent, flags) == 2;
+}
+
+/* hasExecuted(pid): undefined when /proc does not tell, or is of another pid namespace */
+static napi_value method_has_executed(napi_env env, napi_callback_info info) {
+  struct call call = begin_call(env, info);
+  int pid = int_argument(&call, 0), parent = 0;
+  unsigned flags = 0;
+  if (call.invalid) return NULL;
+  if (!read_stat(pid, &parent, &flags) || parent != getpid()) return undefined_result(env);
+  return bool_result(env, (flags & FORKED_WITHOUT_EXEC) == 0);
 }
 
 /* peekEndedChild(): a pid, 0 when there is none */
@@ -96,7 +142,10 @@ static napi_value method_tcsetpgrp(napi_env env, napi_callback_info info) {
 
 const struct method process_methods[] = {
     {"execve", method_execve},
-    {"reap", method_reap},           {"peekEndedChild", method_peek_ended_child},
+    {"reap", method_reap},
+    {"endedStatus", method_ended_status},
+    {"hasExecuted", method_has_executed},
+    {"peekEndedChild", method_peek_ended_child},
     {"kill", method_kill},           {"getpid", method_getpid},
     {"setsid", method_setsid},       {"setpgid", method_setpgid},
     {"tcsetpgrp", method_tcsetpgrp}, {NULL, NULL},

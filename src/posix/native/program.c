@@ -4,7 +4,6 @@
 #include "raw.h"
 
 #include <errno.h>
-#include <stdlib.h>
 #include <string.h>
 
 static size_t count_words(struct bytes block) {
@@ -26,34 +25,27 @@ static bool is_block(struct bytes block) {
   return block.length == 0 || block.data[block.length - 1] == 0;
 }
 
-void load_program(struct call *call, struct program *program, struct bytes files,
-                         struct bytes argv, struct bytes environment, struct bytes extra) {
-  program->allocated = NULL;
+void check_blocks(struct call *call, const struct blocks *blocks) {
   if (call->invalid) return;
-  if (files.length == 0 || !is_block(files) || !is_block(argv) || !is_block(environment) ||
-      !is_block(extra)) {
+  if (blocks->files.length == 0 || !is_block(blocks->files) || !is_block(blocks->argv) ||
+      !is_block(blocks->environment) || !is_block(blocks->extra))
     refuse_call(call, "a block of strings without its terminator");
-    return;
-  }
-  size_t total = count_words(files) + count_words(argv) + count_words(environment) +
-                 count_words(extra) + 3;
-  char **at = program->room;
-  if (total > WORDS_ON_STACK) {
-    at = program->allocated = malloc(total * sizeof *at);
-    if (at == NULL) {
-      call->invalid = true;
-      throw_errno(call->env, "malloc", ENOMEM);
-      return;
-    }
-  }
+}
+
+size_t count_vectors(const struct blocks *blocks) {
+  return count_words(blocks->files) + count_words(blocks->argv) +
+         count_words(blocks->environment) + count_words(blocks->extra) + 3;
+}
+
+void make_vectors(struct program *program, const struct blocks *blocks, char **at) {
   program->files = at;
-  at = list_words(files, at);
+  at = list_words(blocks->files, at);
   *at++ = NULL;
   program->argv = at;
-  at = list_words(argv, at);
+  at = list_words(blocks->argv, at);
   *at++ = NULL;
   program->environment = at;
-  at = list_words(extra, list_words(environment, at));
+  at = list_words(blocks->extra, list_words(blocks->environment, at));
   *at = NULL;
 }
 

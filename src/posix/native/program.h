@@ -6,20 +6,29 @@
 
 #define IN_CHILD __attribute__((no_sanitize("address", "undefined")))
 
-enum { WORDS_ON_STACK = 512 };
+/* Strings back to back, each with its NUL. */
+struct blocks {
+  struct bytes files;
+  struct bytes argv;
+  struct bytes environment;
+  struct bytes extra; /* more of the environment */
+};
 
-/* The vectors point into the blocks they came from. */
+/* The vectors point into the blocks they were made of. */
 struct program {
   char **files;
   char **argv;
   char **environment;
-  char **allocated; /* to be freed */
-  char *room[WORDS_ON_STACK];
 };
 
-/* Refuses the call when a block lacks its terminator. */
-void load_program(struct call *call, struct program *program, struct bytes files,
-                  struct bytes argv, struct bytes environment, struct bytes extra);
+/* Refuses the call when a block lacks its terminator, or there is no file. */
+void check_blocks(struct call *call, const struct blocks *blocks);
+
+/* How many pointers the vectors of these blocks take. */
+size_t count_vectors(const struct blocks *blocks);
+
+/* Makes the vectors of checked blocks, at a place for as many pointers as count_vectors says. */
+void make_vectors(struct program *program, const struct blocks *blocks, char **at);
 
 /* Executes, or gives the errno: execvp's rules, the last error that was not ENOENT counts. */
 IN_CHILD int try_files(const struct program *program);

@@ -1,6 +1,7 @@
 /*
  * System calls without libc: a child that shares our memory shares errno with a thread of ours too,
- * so it must not touch it. Each call gives its result, or the negative errno.
+ * so it must not touch it. Each call gives its result, or the negative errno. clone is made here too:
+ * musl's refuses the flag that has the kernel tell when a child has left our memory.
  */
 #ifndef UCSPI_RAW_H
 #define UCSPI_RAW_H
@@ -12,7 +13,6 @@
 #define RAW_INLINE static inline __attribute__((always_inline, no_sanitize("address", "undefined")))
 
 #if defined(__x86_64__)
-#define RAW_IS_SEPARATE 1
 RAW_INLINE long raw_call(long number, long a, long b, long c, long d) {
   long result;
   register long fourth __asm__("r10") = d;
@@ -22,8 +22,26 @@ RAW_INLINE long raw_call(long number, long a, long b, long c, long d) {
                    : "rcx", "r11", "memory");
   return result;
 }
+
+RAW_INLINE long raw_clone(unsigned long flags, void **top, int *parent, int *child) {
+  long result;
+  register int *fourth __asm__("r10") = child;
+  register long fifth __asm__("r8") = 0;
+  __asm__ volatile("syscall\n\t"
+                   "test %%rax, %%rax\n\t"
+                   "jnz 1f\n\t"
+                   "xor %%ebp, %%ebp\n\t"
+                   "pop %%rax\n\t"
+                   "pop %%rdi\n\t"
+                   "call *%%rax\n\t"
+                   "hlt\n"
+                   "1:"
+                   : "=a"(result)
+                   : "a"(SYS_clone), "D"(flags), "S"(top), "d"(parent), "r"(fourth), "r"(fifth)
+                   : "rcx", "r11", "memory");
+  return result;
+}
 #elif defined(__aarch64__)
-#define RAW_IS_SEPARATE 1
 RAW_INLINE long raw_call(long number, long a, long b, long c, long d) {
   register long eighth __asm__("x8") = number;
   register long first __asm__("x0") = a;
@@ -36,13 +54,28 @@ RAW_INLINE long raw_call(long number, long a, long b, long c, long d) {
                    : "memory");
   return first;
 }
-#else
-/* Another processor: libc's way, and children are waited for until they have executed. */
-#define RAW_IS_SEPARATE 0
-RAW_INLINE long raw_call(long number, long a, long b, long c, long d) {
-  long result = syscall(number, a, b, c, d);
-  return result == -1 ? -errno : result;
+
+RAW_INLINE long raw_clone(unsigned long flags, void **top, int *parent, int *child) {
+  register long eighth __asm__("x8") = SYS_clone;
+  register long first __asm__("x0") = (long)flags;
+  register void **second __asm__("x1") = top;
+  register int *third __asm__("x2") = parent;
+  register long fourth __asm__("x3") = 0;
+  register int *fifth __asm__("x4") = child;
+  __asm__ volatile("svc 0\n\t"
+                   "cbnz x0, 1f\n\t"
+                   "mov x29, xzr\n\t"
+                   "ldp x1, x0, [sp], #16\n\t"
+                   "blr x1\n\t"
+                   "brk #0\n"
+                   "1:"
+                   : "+r"(first)
+                   : "r"(eighth), "r"(second), "r"(third), "r"(fourth), "r"(fifth)
+                   : "memory");
+  return first;
 }
+#else
+#error "raw.h has no system calls for this processor: x86-64 and arm64 are supported"
 #endif
 
 #define raw1(number, a) raw_call((number), (long)(a), 0, 0, 0)

@@ -230,7 +230,7 @@ static napi_value method_shutdown(napi_env env, napi_callback_info info) {
                           shutdown(fd, how == 0 ? SHUT_RD : how == 1 ? SHUT_WR : SHUT_RDWR));
 }
 
-/* In the order of SOCKET_OPTIONS in native.ts. */
+/* in the order of SOCKET_OPTION in sockets.ts. */
 static const struct {
   int level;
   int name;

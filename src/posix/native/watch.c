@@ -115,14 +115,11 @@ static struct epoll_event event_arguments(struct call *call, size_t interest, si
 /* watchAdd(fd, interest, token) */
 static napi_value method_watch_add(napi_env env, napi_callback_info info) {
   struct call call = begin_call(env, info);
-  struct instance *instance = instance_of(env);
   int fd = int_argument(&call, 0);
   struct epoll_event event = event_arguments(&call, 1, 2);
   if (call.invalid) return NULL;
-  if (epoll_ctl(instance->epoll_fd, EPOLL_CTL_ADD, fd, &event) < 0)
-    return throw_errno(env, "epoll_ctl", errno);
-  if (instance->watching++ == 0) uv_ref((uv_handle_t *)instance->poll);
-  return undefined_result(env);
+  return nothing_or_throw(env, "epoll_ctl",
+                          epoll_ctl(instance_of(env)->epoll_fd, EPOLL_CTL_ADD, fd, &event));
 }
 
 /* watchModify(fd, interest, token) */
@@ -138,13 +135,24 @@ static napi_value method_watch_modify(napi_env env, napi_callback_info info) {
 /* watchRemove(fd); a descriptor that was closed has left the set by itself */
 static napi_value method_watch_remove(napi_env env, napi_callback_info info) {
   struct call call = begin_call(env, info);
-  struct instance *instance = instance_of(env);
   int fd = int_argument(&call, 0);
   if (call.invalid) return NULL;
   struct epoll_event unused = {.events = 0};
-  int outcome = epoll_ctl(instance->epoll_fd, EPOLL_CTL_DEL, fd, &unused);
+  int outcome = epoll_ctl(instance_of(env)->epoll_fd, EPOLL_CTL_DEL, fd, &unused);
   if (outcome < 0 && errno != EBADF && errno != ENOENT) return throw_errno(env, "epoll_ctl", errno);
-  if (instance->watching > 0 && --instance->watching == 0) uv_unref((uv_handle_t *)instance->poll);
+  return undefined_result(env);
+}
+
+/* watchKeepAlive(isWanted: 0 or 1): do the watches keep the event loop alive? */
+static napi_value method_watch_keep_alive(napi_env env, napi_callback_info info) {
+  struct call call = begin_call(env, info);
+  struct instance *instance = instance_of(env);
+  int is_wanted = int_argument(&call, 0);
+  if (call.invalid || instance->poll == NULL) return NULL;
+  if (is_wanted)
+    uv_ref((uv_handle_t *)instance->poll);
+  else
+    uv_unref((uv_handle_t *)instance->poll);
   return undefined_result(env);
 }
 
@@ -174,7 +182,10 @@ void close_watcher(struct instance *instance, void (*done)(struct instance *inst
 }
 
 const struct method watch_methods[] = {
-    {"watchStart", method_watch_start},   {"watchAdd", method_watch_add},
-    {"watchModify", method_watch_modify}, {"watchRemove", method_watch_remove},
+    {"watchStart", method_watch_start},
+    {"watchAdd", method_watch_add},
+    {"watchModify", method_watch_modify},
+    {"watchRemove", method_watch_remove},
+    {"watchKeepAlive", method_watch_keep_alive},
     {NULL, NULL},
 };

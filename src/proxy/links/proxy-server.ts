@@ -122,7 +122,7 @@ function isDatagram(header: ProxyHeader): boolean {
 function recount(header: ProxyHeader, { connection }: Launch): EnvironmentEdit[] {
   if (connection === undefined || header.command === "local") return [];
   if (header.family !== "tcp4" && header.family !== "tcp6") return [];
-  const number = connection.announce(formatIp(header.source.address));
+  const number = connection.countAs(formatIp(header.source.address));
   return [{ name: TCP_NAMES.connectionNumber, value: String(number) }];
 }
 

@@ -2,25 +2,16 @@
 
 import { EXIT } from "../../chain/index.ts";
 import { defineCommand, Fatal } from "../../command/index.ts";
-import { unsigned, value } from "../../options/index.ts";
 import type { Fd } from "../../posix/index.ts";
-import { Engine } from "../index.ts";
+import { Engine, TLS_ENGINE_OPTIONS } from "../index.ts";
 
 const SOCKET = 0 as Fd;
-
-const OPTIONS = {
-  uid: value(
-    { long: "uid", argument: "uid", help: "run as this user, without supplementary groups" },
-    unsigned,
-  ),
-  gid: value({ long: "gid", argument: "gid", help: "run as this group" }, unsigned),
-};
 
 export const tlsEngine = defineCommand({
   name: "ucspi-tls-engine",
   summary: "conduct the TLS connections of a server",
   family: "long",
-  options: OPTIONS,
+  options: TLS_ENGINE_OPTIONS,
   operands: "",
   operandCount: [0, 0],
   async run({ posix, clock, report }, { uid, gid }) {

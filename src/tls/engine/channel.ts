@@ -30,7 +30,6 @@ export class Channel {
   readonly #watch: Watch;
   #waiting: Outgoing[] = [];
   #isOpen = true;
-  #isListening = true;
 
   /** `fd` is a nonblocking seqpacket socket, and the channel's own from now on. */
   constructor(posix: Posix, fd: Fd, events: ChannelEvents) {
@@ -53,16 +52,12 @@ export class Channel {
     if (this.#waiting.length === 1) this.#sendWaiting();
   }
 
-  /**
-   * Listen to the other end, or leave it alone: a channel that nothing is expected from keeps no program
-   * alive. Meanwhile nobody is told that the other end is gone.
-   */
-  listen(isListening: boolean): void {
-    this.#isListening = isListening;
-    if (this.#isOpen) this.#wait();
+  /** Does listening to the other end keep the program alive? It does unless it is told otherwise. */
+  keepAlive(isWanted: boolean): void {
+    if (this.#isOpen) this.#watch.keepAlive(isWanted);
   }
 
-  /** Notice if the other end has gone while nobody listened. */
+  /** Receive what has come, or notice that the other end has gone, before the event loop tells of it. */
   check(): void {
     if (!this.#isOpen) return;
     const ready = this.#posix.waitReady(this.#fd, { readable: true }, 0);
@@ -95,7 +90,7 @@ export class Channel {
   }
 
   #wait(): void {
-    this.#watch.update({ readable: this.#isListening, writable: this.#waiting.length > 0 });
+    this.#watch.update({ readable: true, writable: this.#waiting.length > 0 });
   }
 
   #receive(): void {

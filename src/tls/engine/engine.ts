@@ -9,9 +9,10 @@ import { openParty } from "../handshake/party.ts";
 import type { TlsParty } from "../handshake/party.ts";
 import { Session } from "../tunnel/session.ts";
 import type { SessionOptions } from "../tunnel/session.ts";
-import { TUNNEL_EXIT } from "../tunnel/tunnel.ts";
-import type { TunnelEnd } from "../tunnel/tunnel.ts";
+import { TUNNEL_EXIT } from "../tunnel/exit.ts";
+import type { TunnelEnd } from "../tunnel/exit.ts";
 import { Channel } from "./channel.ts";
+import { formatGreeting, parseGreeting, PROTOCOL_VERSION } from "./greeting.ts";
 import { formatMessage, parseRequest } from "./messages.ts";
 import type { EngineConfiguration, OpenRequest, Reply } from "./messages.ts";
 
@@ -42,6 +43,8 @@ export class Engine {
   readonly #configured = new Map<number, Configured>();
   readonly #sessions = new Map<number, Conducted>();
   readonly #done: Promise<void>;
+  /** A server of another version, or none, is told our version and nothing more. */
+  #state: "ungreeted" | "running" | "refused" = "ungreeted";
   #finish: () => void = () => undefined;
   #isServerGone = false;
 
@@ -52,6 +55,7 @@ export class Engine {
       received: (bytes, fds) => this.#receive(bytes, fds),
       closed: () => this.#serverClosed(),
     });
+    this.#channel.send(formatGreeting(PROTOCOL_VERSION));
   }
 
   /** Resolves when the server is gone and nobody is left to work for. */
@@ -60,6 +64,21 @@ export class Engine {
   }
 
   #receive(bytes: Uint8Array, fds: readonly Fd[]): void {
+    switch (this.#state) {
+      case "ungreeted":
+        this.#state = parseGreeting(bytes) === PROTOCOL_VERSION ? "running" : "refused";
+        this.#closeAll(fds);
+        break;
+      case "running":
+        this.#obey(bytes, fds);
+        break;
+      case "refused":
+        this.#closeAll(fds);
+        break;
+    }
+  }
+
+  #obey(bytes: Uint8Array, fds: readonly Fd[]): void {
     const request = parseRequest(bytes);
     const { id } = request;
     switch (request.kind) {
@@ -80,6 +99,9 @@ export class Engine {
         break;
       case "abort":
         this.#sessions.get(id)?.session.abort();
+        break;
+      case "ping":
+        this.#reply({ kind: "pong", id });
         break;
     }
   }

@@ -38,7 +38,9 @@ export type Request =
   | { readonly kind: "open"; readonly id: number; readonly request: OpenRequest }
   /** With the program's pipes. */
   | { readonly kind: "relay"; readonly id: number }
-  | { readonly kind: "abort"; readonly id: number };
+  | { readonly kind: "abort"; readonly id: number }
+  /** To be answered with the same number. */
+  | { readonly kind: "ping"; readonly id: number };
 
 /** From the engine to the server. */
 export type Reply =
@@ -46,10 +48,11 @@ export type Reply =
   /** The program has decided about UCSPI-TLS. */
   | { readonly kind: "accepted" | "declined"; readonly id: number }
   /** Before or after it was secured. */
-  | { readonly kind: "ended"; readonly id: number; readonly exitCode: number };
+  | { readonly kind: "ended"; readonly id: number; readonly exitCode: number }
+  | { readonly kind: "pong"; readonly id: number };
 
-const REQUESTS = ["part", "lastPart", "forget", "open", "relay", "abort"] as const;
-const REPLIES = ["secured", "accepted", "declined", "ended"] as const;
+const REQUESTS = ["part", "lastPart", "forget", "open", "relay", "abort", "ping"] as const;
+const REPLIES = ["secured", "accepted", "declined", "ended", "pong"] as const;
 const KINDS: readonly string[] = [...REQUESTS, ...REPLIES];
 
 export function formatMessage(message: Request | Reply): Uint8Array {
@@ -87,6 +90,7 @@ export function parseRequest(bytes: Uint8Array): Request {
     case "forget":
     case "relay":
     case "abort":
+    case "ping":
       return { kind, id };
   }
 }
@@ -104,6 +108,7 @@ export function parseReply(bytes: Uint8Array): Reply {
       return { kind, id, facts: parseFacts(body.toString()) };
     case "accepted":
     case "declined":
+    case "pong":
       return { kind, id };
     case "ended":
       if (body.length !== 1) throw new RangeError("not an exit code");
@@ -127,6 +132,8 @@ function bodyOf(message: Request | Reply): Uint8Array {
     case "abort":
     case "accepted":
     case "declined":
+    case "ping":
+    case "pong":
       return NOTHING;
   }
 }

@@ -2,12 +2,16 @@
 
 import { readdirSync } from "node:fs";
 import { constants } from "node:os";
-import { Children, isOwnDescriptor } from "../../chain/index.ts";
+import { isOwnDescriptor } from "../../chain/index.ts";
 import type { Chains, LinkContext } from "../../chain/index.ts";
+import { Children } from "../../host/index.ts";
+import type { ChildEnd } from "../../host/index.ts";
+import { wordsOf } from "../../options/index.ts";
 import { errnoOf, joinBlock, SystemError } from "../../posix/index.ts";
-import type { Child, Fd, Identity, Posix } from "../../posix/index.ts";
+import type { Child, Fd, Identity, Pid, Posix } from "../../posix/index.ts";
+import { TLS_ENGINE_OPTIONS } from "../options.ts";
 import { EngineClient } from "./engine-client.ts";
-import type { EngineProcess } from "./engine-client.ts";
+import type { EngineProcess } from "./running-engine.ts";
 
 /** The command that runs an engine on its descriptor 0. */
 const ENGINE = "ucspi-tls-engine";
@@ -31,11 +35,13 @@ export function engineFor(
   const key = JSON.stringify([identity, path]);
   const known = engines.get(key);
   if (known !== undefined) return known;
-  const children = new Children(context.posix, context.signals);
+  const processes = new EngineProcesses(context);
   const engine = new EngineClient({
     posix: context.posix,
-    start: () => startEngine(identity, path, context),
-    died: (child, why) => bury(child, why, children, context),
+    clock: context.clock,
+    start: () => processes.add(startEngine(identity, path, context)),
+    gaveUp: (child, why) => processes.kill(child, why),
+    failed: (speaker, message) => context.report(speaker, "fatal", message),
   });
   engines.set(key, engine);
   return engine;
@@ -53,7 +59,10 @@ function startEngine(
   try {
     const child = posix.spawn({
       files: joinBlock([file]),
-      argv: joinBlock([file, ...identityWords(identity)]),
+      argv: joinBlock([
+        file,
+        ...wordsOf(TLS_ENGINE_OPTIONS, { uid: identity?.uid, gid: identity?.gid }),
+      ]),
       environment: joinBlock(path === undefined ? [] : [`PATH=${path}`]),
       descriptors: [0, theirs, 1, 2, 2, 2, ...inherited(posix).flatMap((fd) => [fd, -1])],
     });
@@ -64,15 +73,6 @@ function startEngine(
   } finally {
     posix.close(theirs);
   }
-}
-
-function identityWords(identity: Identity | undefined): string[] {
-  if (identity === undefined) return [];
-  const { uid, gid } = identity;
-  return [
-    ...(gid === undefined ? [] : [`--gid=${gid}`]),
-    ...(uid === undefined ? [] : [`--uid=${uid}`]),
-  ];
 }
 
 /** What programs inherit from us is none of the engine's business. */
@@ -94,21 +94,44 @@ function openNumbers(posix: Posix): number[] {
   }
 }
 
-/** An engine that is gone is reaped; one that cannot be trusted is ended first. */
-function bury(
-  child: Child,
-  why: string | undefined,
-  children: Children,
-  { posix, report }: LinkContext,
-): void {
-  if (why !== undefined) {
-    report(ENGINE, "warning", `killed, for it said what makes no sense: ${why}`);
-    posix.kill(child.pid, SIGKILL);
+/** The processes that have not been reaped. There is more than one while an engine that was given up ends. */
+class EngineProcesses {
+  readonly #context: LinkContext;
+  readonly #children: Children;
+  readonly #states = new Map<Pid, "running" | "killed">();
+
+  constructor(context: LinkContext) {
+    this.#context = context;
+    this.#children = new Children(context);
   }
-  children.watch(child, (status) => {
-    if (why !== undefined) return;
+
+  /** Reap it as soon as it ends, whether it is in use or not. Until then it keeps no program alive. */
+  add(engine: EngineProcess): EngineProcess {
+    const { child } = engine;
+    this.#states.set(child.pid, "running");
+    this.#children.watch(
+      child,
+      { ended: (end) => this.#ended(child.pid, end) },
+      { keepsAlive: false },
+    );
+    return engine;
+  }
+
+  kill({ pid }: Child, why: string): void {
+    const { posix, report } = this.#context;
+    report(ENGINE, "warning", `killed: ${why}; its connections are lost`);
+    if (!this.#states.has(pid)) return; // it has ended by itself, and the pid may be another's
+    this.#states.set(pid, "killed");
+    posix.kill(pid, SIGKILL);
+  }
+
+  #ended(pid: Pid, { status, unexecuted }: ChildEnd): void {
+    const state = this.#states.get(pid);
+    this.#states.delete(pid);
+    if (state === "killed") return;
     const how =
       status.kind === "killed" ? `by signal ${status.signal}` : `with code ${status.exitCode}`;
-    report(ENGINE, "warning", `ended ${how}; its connections are lost`);
-  });
+    const why = unexecuted instanceof SystemError ? `: ${unexecuted.message}` : "";
+    this.#context.report(ENGINE, "warning", `ended ${how}${why}; its connections are lost`);
+  }
 }

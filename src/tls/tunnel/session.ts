@@ -8,8 +8,10 @@ import type { Fd, Posix, Watch } from "../../posix/index.ts";
 import { formatTlsBlock } from "../handshake/block.ts";
 import { tlsEdits } from "../handshake/facts.ts";
 import type { TlsFacts } from "../handshake/facts.ts";
-import { Tunnel, TUNNEL_EXIT } from "./tunnel.ts";
-import type { TunnelEnd, TunnelOptions } from "./tunnel.ts";
+import { ENDED_WELL, TUNNEL_EXIT } from "./exit.ts";
+import type { TunnelEnd } from "./exit.ts";
+import { Tunnel } from "./tunnel.ts";
+import type { TunnelOptions } from "./tunnel.ts";
 import { fdsOf } from "./wire.ts";
 import type { Ends } from "./wire.ts";
 
@@ -32,7 +34,6 @@ export interface SessionOptions extends TunnelOptions {
   readonly control: Control | undefined;
 }
 
-const WELL: TunnelEnd = { exitCode: TUNNEL_EXIT.ok, message: undefined };
 const CANNOT_UNDERSTAND: TunnelEnd = {
   exitCode: TUNNEL_EXIT.usage,
   message: "unrecognized command on control socket",
@@ -77,7 +78,7 @@ export class Session {
   /** End it here and now; `why` is what is told then, rather than that it was aborted. */
   abort(why?: TunnelEnd): void {
     if (this.#tunnel !== undefined) this.#tunnel.abort(why);
-    else this.#endWithout(why ?? WELL);
+    else this.#endWithout(why ?? ENDED_WELL);
   }
 
   #awaitCommand(control: Control): void {
@@ -95,7 +96,7 @@ export class Session {
     const { posix } = this.#options;
     if (byte !== START && byte !== START_AND_TELL) {
       if (byte === "end") this.#events.decided?.(false);
-      this.#endWithout(byte === "end" ? WELL : CANNOT_UNDERSTAND);
+      this.#endWithout(byte === "end" ? ENDED_WELL : CANNOT_UNDERSTAND);
       return;
     }
     this.#events.decided?.(true);

@@ -1,6 +1,7 @@
 /**
  * One TLS connection between the network and a program on two pipes: the handshake, the copying both
- * ways, and how each side is told that the other has closed (networking.md, sections 14.1 and 14.2).
+ * ways, and how each side is told that the other has closed. What follows from what is decided in
+ * `machine.ts`; here the effects are performed, and bytes are copied.
  *
  * What is read on one side is read only when all that was read before has been taken by the other, so
  * a slow reader costs a bounded amount of memory and slows the writer at the other end.
@@ -11,19 +12,13 @@ import type { Clock, Timer } from "../../clock/index.ts";
 import type { Posix, SystemError } from "../../posix/index.ts";
 import type { TlsFacts } from "../handshake/facts.ts";
 import type { TlsParty } from "../handshake/party.ts";
+import { tlsFailure, TUNNEL_EXIT } from "./exit.ts";
+import type { TunnelEnd } from "./exit.ts";
+import { step } from "./machine.ts";
+import type { ClosingSettings, Effect, Event, State } from "./machine.ts";
 import { Program } from "./program.ts";
 import { Wire } from "./wire.ts";
 import type { Ends } from "./wire.ts";
-
-/** The exit codes of section 14.3. */
-export const TUNNEL_EXIT = {
-  ok: 0,
-  material: 96,
-  engine: 97,
-  tls: 98,
-  usage: 100,
-  system: 111,
-} as const;
 
 /** A TLSSocket that belongs to no tls.Server tells errors of the engine by the second name only. */
 const ERRORS = ["error", "_tlsError"];
@@ -32,17 +27,11 @@ const ERRORS = ["error", "_tlsError"];
 const LINGER_MS = 10_000;
 
 /** What the user decides about a tunnel. Times in milliseconds; undefined is without limit. */
-export interface TunnelSettings {
+export interface TunnelSettings extends ClosingSettings {
   readonly handshakeTimeoutMs: number | undefined;
   readonly idleTimeoutMs: number | undefined;
   /** Is a handshake that took too long worth a message? */
   readonly tellsTimeout: boolean;
-  /** Say goodbye (close_notify) when the program has closed, and listen no longer. */
-  readonly sendsCloseNotify: boolean;
-  /** A peer that goes without close_notify has been cut off: fail. */
-  readonly enforcesCloseNotify: boolean;
-  /** The peer's close_notify ends both directions at once. */
-  readonly closesBothWays: boolean;
 }
 
 export interface TunnelOptions extends TunnelSettings {
@@ -53,17 +42,10 @@ export interface TunnelOptions extends TunnelSettings {
   readonly network: Ends;
 }
 
-/** How a tunnel ended: an exit code, and what to say about it unless all is well. */
-export interface TunnelEnd {
-  readonly exitCode: number;
-  readonly message: string | undefined;
-}
-
 export type Handshake =
   | { readonly kind: "secured"; readonly facts: TlsFacts }
   | { readonly kind: "failed"; readonly end: TunnelEnd };
 
-const WELL: TunnelEnd = { exitCode: TUNNEL_EXIT.ok, message: undefined };
 const ABORTED: TunnelEnd = { exitCode: TUNNEL_EXIT.tls, message: undefined };
 
 export class Tunnel {
@@ -74,16 +56,14 @@ export class Tunnel {
   readonly #ended: Promise<TunnelEnd>;
   #settleHandshake: (handshake: Handshake) => void = ignore;
   #settleEnd: (end: TunnelEnd) => void = ignore;
-  #state: "handshake" | "secured" | "relaying" | "lingering" | "over" = "handshake";
+  #state: State = "handshake";
+  /** Events that effects have caused wait until those are performed. */
+  readonly #events: Event[] = [];
+  #isStepping = false;
   #timer: Timer | undefined;
   #lastMoveMs = 0;
+  /** Where the effects about the program go, from `relay` on. */
   #program: Program | undefined;
-  /** The peer has said close_notify, rather than just gone. */
-  #isFarewell = false;
-  /** What the peer sends: it has ended and was delivered, or nobody wants it. */
-  #receiving: "open" | "ended" | "unwanted" = "open";
-  /** The peer has been told that nothing more will come, or cannot be reached. */
-  #isSendDone = false;
 
   /** Begins the handshake at once. */
   constructor(options: TunnelOptions) {
@@ -93,14 +73,15 @@ export class Tunnel {
     makeNonblocking(options.posix, options.network);
     this.#wire = new Wire(options.posix, options.network, {
       moved: () => this.#moved(),
-      readFailed: (error) => this.#fail(system("read from remote", error)),
-      writeFailed: () => this.#writeFailed(),
+      readFailed: (error) => this.#happen({ kind: "failed", failure: readFailure(error) }),
+      writeFailed: () => this.#happen({ kind: "unreachable" }),
     });
     this.#wire.on("error", ignore);
     this.#socket = options.party.start(this.#wire);
     this.#listen();
     this.#setTimer(options.handshakeTimeoutMs, () => {
-      this.#fail(tls(options.tellsTimeout ? "handshake timed out" : undefined));
+      const message = options.tellsTimeout ? "handshake timed out" : undefined;
+      this.#happen({ kind: "failed", failure: tlsFailure(message) });
     });
   }
 
@@ -114,131 +95,137 @@ export class Tunnel {
     return this.#ended;
   }
 
-  /** Copy between the peer and the program behind these descriptors, which are the tunnel's from now on. */
+  /**
+   * Copy between the peer and the program behind these descriptors, which are the tunnel's from now on.
+   * To be called once, when the handshake is done.
+   */
   relay(local: Ends): void {
     makeNonblocking(this.#options.posix, local);
-    const program = new Program(this.#options.posix, local, {
+    this.#program = new Program(this.#options.posix, local, {
       moved: () => this.#moved(),
       arrived: (bytes, taken) => this.#socket.write(bytes, taken),
-      closed: () => this.#programClosed(),
-      stoppedReading: () => this.#programStoppedReading(),
+      closed: () => this.#happen({ kind: "programClosed" }),
+      stoppedReading: () => this.#happen({ kind: "programStopped" }),
       isFull: () => this.#socket.pause(),
       hasRoom: () => this.#socket.resume(),
-      delivered: () => this.#delivered(),
+      delivered: () => this.#happen({ kind: "delivered" }),
     });
-    if (this.#state !== "secured") {
-      close(program);
-      return;
-    }
-    this.#state = "relaying";
-    this.#program = program;
-    this.#lastMoveMs = this.#options.clock.monotonicMs();
-    this.#setTimer(this.#options.idleTimeoutMs, () => this.#checkIdle());
-    program.start();
-    if (this.#isSendDone) program.closeOutput();
-    this.#socket.on("data", (bytes: Buffer) => {
-      if (this.#receiving === "open") program.deliver(bytes);
-    });
-    // A peer that has nothing to say may have ended already.
-    if (this.#socket.readableEnded) program.endDelivery();
-    else this.#socket.on("end", () => program.endDelivery());
+    this.#happen({ kind: "attached" });
   }
 
   /** End it here and now. */
   abort(end: TunnelEnd = ABORTED): void {
-    this.#finish(end);
+    this.#happen({ kind: "aborted", end });
   }
 
   #listen(): void {
     const socket = this.#socket;
     const { describeError } = this.#options.party;
-    socket.once("secure", () => this.#secured());
+    socket.once("secure", () => this.#judge());
     for (const event of ERRORS) {
       socket.on(event, (error: unknown) => this.#failTls(describeError(error)));
     }
     socket.on("close", () => this.#failTls("the peer closed the connection"));
-    socket.once("end", () => {
-      if (this.#state === "handshake") this.#failTls("the peer closed the connection");
-    });
-    watchForFarewell(socket, () => {
-      this.#isFarewell ||= !this.#wire.readableEnded;
-    });
+    socket.once("end", () => this.#happen({ kind: "allRead" }));
+    watchForEnd(socket, () => this.#peerEnded());
   }
 
-  #secured(): void {
-    if (this.#state !== "handshake") return;
+  /** The handshake is done: is the peer accepted? */
+  #judge(): void {
+    if (this.#state === "over") return;
     const why = this.#options.party.verdict(this.#socket);
-    if (why !== undefined) {
-      this.#failTls(why);
-      return;
+    if (why === undefined) this.#happen({ kind: "secured" });
+    else this.#failTls(why);
+  }
+
+  #peerEnded(): void {
+    if (!this.#wire.readableEnded) this.#happen({ kind: "peerEnded", how: "notified" });
+    else if (this.#wire.isInsideRecord) this.#happen({ kind: "peerEnded", how: "cut" });
+    else this.#happen({ kind: "peerEnded", how: "ended" });
+  }
+
+  #failTls(detail: string): void {
+    this.#happen({ kind: "failed", failure: { detail } });
+  }
+
+  /** Take the step that follows from an event, and perform its effects, one event after another. */
+  #happen(event: Event): void {
+    this.#events.push(event);
+    if (this.#isStepping) return;
+    this.#isStepping = true;
+    try {
+      for (let next = this.#events.shift(); next !== undefined; next = this.#events.shift()) {
+        const { state, effects } = step(this.#state, next, this.#options);
+        this.#state = state;
+        for (const effect of effects) this.#perform(effect);
+      }
+    } finally {
+      this.#isStepping = false;
     }
-    this.#timer?.cancel();
-    this.#state = "secured";
-    this.#settleHandshake({ kind: "secured", facts: this.#options.party.facts(this.#socket) });
   }
 
-  /** The program has closed, and all that it wrote is on its way. */
-  #programClosed(): void {
-    this.#isSendDone = true;
-    if (this.#options.sendsCloseNotify) {
-      this.#program?.closeInput();
-      this.#receiving = "unwanted";
-      this.#socket.end();
-    } else {
-      this.#wire.shutdownWrite();
+  #perform(effect: Effect): void {
+    switch (effect.do) {
+      case "tellSecured":
+        this.#timer?.cancel();
+        this.#settleHandshake({ kind: "secured", facts: this.#options.party.facts(this.#socket) });
+        break;
+      case "tellFailed":
+        this.#settleHandshake({ kind: "failed", end: effect.end });
+        break;
+      case "startProgram":
+        this.#startProgram();
+        break;
+      case "rejectProgram":
+        this.#closeProgram();
+        break;
+      case "endDelivery":
+        this.#program?.endDelivery();
+        break;
+      case "closeInput":
+        this.#program?.closeInput();
+        break;
+      case "closeOutput":
+        this.#program?.closeOutput();
+        break;
+      case "pause":
+        this.#socket.pause();
+        break;
+      case "shutdownWrite":
+        this.#wire.shutdownWrite();
+        break;
+      case "sendCloseNotify":
+        this.#socket.end();
+        break;
+      case "answerCloseNotify":
+        this.#socket.end(() => this.#happen({ kind: "answered" }));
+        break;
+      case "linger":
+        this.#setTimer(LINGER_MS, () => this.#failTls("the peer goes on sending"));
+        this.#socket.resume();
+        break;
+      case "finish":
+        this.#timer?.cancel();
+        this.#closeProgram();
+        this.#socket.destroy();
+        this.#wire.destroy();
+        this.#settleEnd(effect.end);
+        break;
     }
-    this.#proceed();
   }
 
-  /** Nobody reads what the peer sends: let it wait. */
-  #programStoppedReading(): void {
-    this.#receiving = "unwanted";
-    this.#socket.pause();
-    this.#proceed();
+  #startProgram(): void {
+    this.#lastMoveMs = this.#options.clock.monotonicMs();
+    this.#setTimer(this.#options.idleTimeoutMs, () => this.#checkIdle());
+    this.#program?.start();
+    this.#socket.on("data", (bytes: Buffer) => this.#program?.deliver(bytes));
+    // A peer that has nothing to say may have ended already.
+    if (this.#socket.readableEnded) this.#happen({ kind: "allRead" });
   }
 
-  /** The peer cannot be reached any more. What it has sent before still counts. */
-  #writeFailed(): void {
-    this.#isSendDone = true;
+  #closeProgram(): void {
+    this.#program?.closeInput();
     this.#program?.closeOutput();
-    this.#proceed();
-  }
-
-  /** The program has got all that the peer sent, and knows that it was all. */
-  #delivered(): void {
-    this.#receiving = "ended";
-    if (this.#state === "lingering") this.#finish(WELL);
-    else if (this.#isFarewell) this.#answerFarewell();
-    else if (this.#wire.isInsideRecord) this.#failTls("the connection was cut inside a record");
-    else if (this.#options.enforcesCloseNotify) {
-      this.#fail(tls("remote closed connection without a close_notify"));
-    } else this.#proceed();
-  }
-
-  #answerFarewell(): void {
-    if (!this.#options.closesBothWays) {
-      this.#proceed();
-      return;
-    }
-    this.#program?.closeOutput();
-    this.#linger(); // a peer that reads nothing more takes no close_notify either
-    this.#socket.end(() => this.#finish(WELL));
-  }
-
-  #proceed(): void {
-    if (!this.#isSendDone || this.#state !== "relaying") return;
-    if (this.#receiving === "ended") this.#finish(WELL);
-    else if (this.#receiving === "unwanted") this.#linger();
-  }
-
-  /**
-   * Nothing more is for the program. To close now, with bytes of the peer unread, would reset the
-   * connection and take away what the peer has not read yet: let it finish, for a while.
-   */
-  #linger(): void {
-    this.#state = "lingering";
-    this.#setTimer(LINGER_MS, () => this.#finish(WELL));
-    this.#socket.resume();
   }
 
   #moved(): void {
@@ -250,35 +237,18 @@ export class Tunnel {
   #checkIdle(): void {
     const { idleTimeoutMs = Infinity, clock } = this.#options;
     const leftMs = this.#lastMoveMs + idleTimeoutMs - clock.monotonicMs();
-    if (leftMs > 0) this.#setTimer(leftMs, () => this.#checkIdle());
-    else this.#fail(tls(`idle for ${idleTimeoutMs} milliseconds`));
+    if (leftMs > 0) {
+      this.#setTimer(leftMs, () => this.#checkIdle());
+      return;
+    }
+    const failure = tlsFailure(`idle for ${idleTimeoutMs} milliseconds`);
+    this.#happen({ kind: "failed", failure });
   }
 
   #setTimer(delayMs: number | undefined, expired: () => void): void {
     this.#timer?.cancel();
     this.#timer =
       delayMs === undefined ? undefined : this.#options.clock.setTimer(delayMs, expired);
-  }
-
-  #failTls(detail: string): void {
-    const when = this.#state === "handshake" ? "during" : "after";
-    this.#fail(tls(`the TLS engine closed the connection ${when} the handshake: ${detail}`));
-  }
-
-  #fail(end: TunnelEnd): void {
-    this.#finish(this.#state === "lingering" ? WELL : end);
-  }
-
-  #finish(end: TunnelEnd): void {
-    if (this.#state === "over") return;
-    const before = this.#state;
-    this.#state = "over";
-    this.#timer?.cancel();
-    if (this.#program !== undefined) close(this.#program);
-    this.#socket.destroy();
-    this.#wire.destroy();
-    if (before === "handshake") this.#settleHandshake({ kind: "failed", end });
-    this.#settleEnd(end);
   }
 }
 
@@ -287,16 +257,11 @@ function makeNonblocking(posix: Posix, { read, write }: Ends): void {
   posix.setNonblocking(write, true);
 }
 
-function close(program: Program): void {
-  program.closeInput();
-  program.closeOutput();
-}
-
 /**
- * Notice the end of what the peer says when it comes to pass, and not when the last bytes have been
- * read: by then the connection may have ended as well.
+ * Notice the end of what the peer sends when it is received, and not when the last bytes have been read:
+ * by then a peer that sent close_notify may have closed the connection as well.
  */
-function watchForFarewell(socket: TLSSocket, ended: () => void): void {
+function watchForEnd(socket: TLSSocket, ended: () => void): void {
   const push = socket.push.bind(socket);
   socket.push = (chunk: unknown, encoding?: BufferEncoding) => {
     if (chunk === null) ended();
@@ -304,12 +269,8 @@ function watchForFarewell(socket: TLSSocket, ended: () => void): void {
   };
 }
 
-function tls(message: string | undefined): TunnelEnd {
-  return { exitCode: TUNNEL_EXIT.tls, message };
-}
-
-function system(action: string, { message }: SystemError): TunnelEnd {
-  return { exitCode: TUNNEL_EXIT.system, message: `unable to ${action}: ${message}` };
+function readFailure({ message }: SystemError): TunnelEnd {
+  return { exitCode: TUNNEL_EXIT.system, message: `unable to read from remote: ${message}` };
 }
 
 function ignore(): void {

@@ -5,7 +5,6 @@
 
 import {
   candidateFiles,
-  Children,
   end,
   EXIT,
   goOn,
@@ -14,8 +13,10 @@ import {
   withEnvironment,
 } from "../../chain/index.ts";
 import type { Launch, LinkContext, Outcome, Source } from "../../chain/index.ts";
+import { Children } from "../../host/index.ts";
 import type { EnvironmentEdit } from "../../net/index.ts";
-import type { Child, Fd, Posix, WaitStatus } from "../../posix/index.ts";
+import { SystemError } from "../../posix/index.ts";
+import type { Fd, Posix, WaitStatus } from "../../posix/index.ts";
 import { parseTlsBlock, TLS_BLOCK_BYTES_MAX } from "../handshake/block.ts";
 import { decideAboutPeer } from "./peer-admission.ts";
 import { peerOf } from "../handshake/facts.ts";
@@ -49,9 +50,9 @@ export async function secureByChild(
   if (edits === undefined) {
     posix.close(pipes.program.read);
     posix.close(pipes.program.write);
-    return end(await exitCodeOf(child, context));
+    return end(exitCodeOf(await child.ended));
   }
-  if (child.pidfd >= 0) posix.close(child.pidfd);
+  child.release();
   const secured = withEnvironment(launch, [...privateEdits(launch.environment, plan), ...edits]);
   // Of this connection, not what the environment says of another.
   const peer = peerOf((name) => edits.find((edit) => edit.name === name)?.value);
@@ -81,7 +82,9 @@ export async function offerByChild(
     kind: "control",
   });
   if (typeof child === "number") return end(child);
-  if (child.pidfd >= 0) posix.close(child.pidfd);
+  const failure = await Promise.race([child.executed, child.ended]);
+  if (failure !== undefined) return end(exitCodeOf(failure));
+  child.release();
   const numbers = controlNumbers(launch, posix);
   const offered = withDescriptors(launch, [
     [numbers.control, theirs],
@@ -100,25 +103,67 @@ interface ChildEnds {
   readonly kind: EngineChannel["kind"];
 }
 
+/** The engine of one tunnel, which outlives us unless it fails. */
+interface EngineChild {
+  readonly executed: Promise<undefined>;
+  /** With what, in place of it, this process is to end. */
+  readonly ended: Promise<WaitStatus>;
+  /** Leave it alone from now on. */
+  release(): void;
+}
+
 /** Start the engine of this one tunnel, and close our copies of its ends. The exit code if it fails. */
 async function startChild(
   launch: Launch,
   plan: Plan,
   context: LinkContext,
   ends: ChildEnds,
-): Promise<Child | number> {
-  const { posix, report } = context;
+): Promise<EngineChild | number> {
+  const { posix } = context;
   const { channel, operands, descriptors } = layOut(plan, ends);
   const words = [...plan.engineWords(channel), "--", ...operands.map(String)];
-  const argv = [engineFile(launch, plan, context, channel), ...words];
-  const spawner = new Spawner(plan.name, { ...context, isBecoming: false });
+  const file = engineFile(launch, plan, context, channel);
+  const children = new Children(context);
+  const spawner = new Spawner(
+    plan.name,
+    { ...context, isBecoming: false },
+    { children, tellsExec: true },
+  );
+  const argv = [file, ...words];
   const result = await spawner.spawn({ ...withDescriptors(launch, descriptors), argv });
   for (const fd of [ends.local.read, ends.local.write, ends.channel]) posix.close(fd);
-  if (result.kind === "child") return result.child;
   if (result.kind === "ended") return result.exitCode;
-  if (result.kind === "failed") {
-    report(plan.name, "fatal", `unable to spawn ${argv[0] ?? ""}: ${result.error.message}`);
-  }
+  if (result.kind === "failed") return reportFailure(result.error, file, plan, context);
+  let hearOfExec = (): void => undefined;
+  const executed = new Promise<undefined>((resolve) => {
+    hearOfExec = () => resolve(undefined);
+  });
+  const ended = new Promise<WaitStatus>((resolve) => {
+    spawner.follow(result, {
+      executed: hearOfExec,
+      ended: (end) => resolve(statusOf(end, file, plan, context)),
+    });
+  });
+  return { executed, ended, release: () => children.release(result.child) };
+}
+
+function statusOf(
+  end: WaitStatus | SystemError,
+  file: string,
+  plan: Plan,
+  context: LinkContext,
+): WaitStatus {
+  if (!(end instanceof SystemError)) return end;
+  return { kind: "exited", exitCode: reportFailure(end, file, plan, context) };
+}
+
+function reportFailure(
+  error: SystemError,
+  file: string,
+  { name }: Plan,
+  { report }: LinkContext,
+): number {
+  report(name, "fatal", `unable to spawn ${file}: ${error.message}`);
   return EXIT.system;
 }
 
@@ -193,9 +238,6 @@ async function readBlock(posix: Posix, fd: Fd): Promise<EnvironmentEdit[] | unde
 }
 
 /** What an engine that has not told anything ended with is what we end with. */
-async function exitCodeOf(child: Child, { posix, signals }: LinkContext): Promise<number> {
-  const status = await new Promise<WaitStatus>((resolve) => {
-    new Children(posix, signals).watch(child, resolve);
-  });
+function exitCodeOf(status: WaitStatus): number {
   return status.kind === "killed" ? 128 + status.signal : Math.min(status.exitCode, 128);
 }

@@ -10,8 +10,8 @@ import { openUnder } from "../tunnel/network.ts";
 import { openParty } from "../handshake/party.ts";
 import type { EngineName, Loader } from "./plan.ts";
 import { Session, tell } from "../tunnel/session.ts";
-import { TUNNEL_EXIT } from "../tunnel/tunnel.ts";
-import type { TunnelEnd } from "../tunnel/tunnel.ts";
+import { TUNNEL_EXIT } from "../tunnel/exit.ts";
+import type { TunnelEnd } from "../tunnel/exit.ts";
 import { engineIdentity } from "./variables.ts";
 import type { Ends } from "../tunnel/wire.ts";
 

@@ -2,7 +2,7 @@
 
 import type { Environment, Launch, LinkContext } from "../../chain/index.ts";
 import { parseUnsigned } from "../../net/index.ts";
-import { UsageError } from "../../options/index.ts";
+import { UsageError, wordsOf } from "../../options/index.ts";
 import type { OptionsOf } from "../../options/index.ts";
 import { Configurations } from "../engine/configurations.ts";
 import type { EngineConfiguration } from "../engine/messages.ts";
@@ -18,8 +18,12 @@ import {
 } from "../material/material.ts";
 import { networkOf } from "../tunnel/network.ts";
 import type { EndNumbers } from "../tunnel/network.ts";
-import { tlscIoWords, tlsdIoWords } from "../option-words.ts";
-import { DEFAULT_HANDSHAKE_TIMEOUT_MS } from "../options.ts";
+import {
+  DEFAULT_HANDSHAKE_TIMEOUT_MS,
+  namedSni,
+  TLSC_IO_OPTIONS,
+  TLSD_IO_OPTIONS,
+} from "../options.ts";
 import type {
   CertificateRulesSource,
   EngineChannel,
@@ -70,7 +74,8 @@ export function serverPlan(
     verbosity: options.verbosity,
     admit: undefined,
     configurations: new Configurations({ ...loader, ...context, hasNames: options.sni.level > 0 }),
-    engineWords: (channel) => tlsdIoWords({ ...options, channel }),
+    engineWords: (channel) =>
+      wordsOf(TLSD_IO_OPTIONS, { ...options, sni: namedSni(options.sni.level), channel }),
   };
 }
 
@@ -103,7 +108,7 @@ export function clientPlan(
     verbosity: options.verbosity,
     admit: undefined,
     configurations: new Configurations({ ...loader, ...context, hasNames: false }),
-    engineWords: (channel) => tlscIoWords({ ...options, channel }),
+    engineWords: (channel) => wordsOf(TLSC_IO_OPTIONS, { ...options, channel }),
   };
 }
 

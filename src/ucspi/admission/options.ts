@@ -1,24 +1,25 @@
 /** The option table of s6-tcpserver-access (networking.md, section 7). */
 
-import type { RulesSource } from "../../access/index.ts";
 import {
   choice,
   flag,
-  fold,
   list,
   milliseconds,
+  pathOfKind,
+  pick,
   text,
   unsigned,
   value,
 } from "../../options/index.ts";
 import type { OptionsOf } from "../../options/index.ts";
-import { REFUSALS } from "../shared-options.ts";
+import { TCPSERVERD_OPTIONS } from "../server-options.ts";
 
 export const ACCESS_OPTIONS = {
   verbosity: value(
     {
       short: "v",
       argument: "verbosity",
+      glued: true,
       help: "0: errors, 1: admitted clients too, 2: refused ones too, 3: failed look-ups too",
     },
     unsigned,
@@ -58,18 +59,18 @@ export const ACCESS_OPTIONS = {
     { short: "t", argument: "ms", help: "the time that banner and look-ups may take together" },
     milliseconds,
   ),
-  rules: fold<RulesSource | undefined>(undefined, [
+  rules: pathOfKind([
     {
       short: "i",
       argument: "rulesdir",
       help: "admit clients by the rules in this directory",
-      next: (_, path) => ({ directory: path }),
+      kind: "directory",
     },
     {
       short: "x",
       argument: "rulesfile",
       help: "admit clients by the rules in this CDB file; the last of -i and -x counts",
-      next: (_, path) => ({ cdb: path }),
+      kind: "cdb",
     },
   ]),
   hardTimeout: flag({
@@ -87,7 +88,7 @@ export const ACCESS_OPTIONS = {
     help: "check an IPv4-mapped IPv6 address by the rules of its IPv4 address",
     ours: true,
   }),
-  refusals: REFUSALS,
+  ...pick(TCPSERVERD_OPTIONS, "refusals"),
 };
 
 export type AccessOptions = OptionsOf<typeof ACCESS_OPTIONS>;

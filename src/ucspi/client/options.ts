@@ -1,17 +1,17 @@
 /** The option table of s6-tcpclient (networking.md, section 6). */
 
-import { parseIp, parsePort } from "../../net/index.ts";
+import { formatIp, parseIp, parsePort } from "../../net/index.ts";
 import {
   choice,
   flag,
   fold,
-  InvalidArgument,
+  parsedBy,
   seconds,
   text,
   unsigned,
   value,
 } from "../../options/index.ts";
-import type { OptionsOf } from "../../options/index.ts";
+import type { ArgumentKind, OptionsOf, OptionUse } from "../../options/index.ts";
 
 /** How long one attempt to connect to one address may take, in the first and the second pass. */
 export interface ConnectTimes {
@@ -19,12 +19,30 @@ export interface ConnectTimes {
   readonly secondMs: number;
 }
 
+const CONNECT_TIMES: ArgumentKind<ConnectTimes> = parsedBy(
+  (argument) => {
+    const [first = "", second = "0", ...more] = argument.split("+");
+    if (more.length > 0) return undefined;
+    return { firstMs: unsigned.parse(first) * 1000, secondMs: unsigned.parse(second) * 1000 };
+  },
+  "x or x+y, in seconds",
+  ({ firstMs, secondMs }) => `${firstMs / 1000}+${secondMs / 1000}`,
+);
+
+const LOCAL_IP = parsedBy(parseIp, "an IP address", formatIp);
+
+const LOCAL_PORT = parsedBy(parsePort, "a port number");
+
 export const CLIENT_OPTIONS = {
-  verbosity: fold(1, [
-    { short: "q", help: "say less", next: (level) => Math.max(0, level - 1) },
-    { short: "Q", help: "say what is wrong; the default", next: () => 1 },
-    { short: "v", help: "say more", next: (level) => level + 1 },
-  ]),
+  verbosity: fold(
+    1,
+    [
+      { short: "q", help: "say less", next: (level) => Math.max(0, level - 1) },
+      { short: "Q", help: "say what is wrong; the default", next: () => 1 },
+      { short: "v", help: "say more", next: (level) => level + 1 },
+    ],
+    sayVerbosity,
+  ),
   family: choice(undefined, [
     { short: "4", value: 4, help: "use IPv4 addresses only" },
     { short: "6", value: 6, help: "use IPv6 addresses only" },
@@ -57,13 +75,13 @@ export const CLIENT_OPTIONS = {
       argument: "x[+y]",
       help: "give each address x seconds, and in a second round y more; 2+58 by default",
     },
-    connectTimes,
+    CONNECT_TIMES,
     { firstMs: 2000, secondMs: 58_000 },
   ),
-  localIp: value({ short: "i", argument: "localip", help: "connect from this address" }, localIp),
+  localIp: value({ short: "i", argument: "localip", help: "connect from this address" }, LOCAL_IP),
   localPort: value(
     { short: "p", argument: "localport", help: "connect from this port" },
-    localPort,
+    LOCAL_PORT,
     0,
   ),
   happyEyeballs: flag({
@@ -75,20 +93,9 @@ export const CLIENT_OPTIONS = {
 
 export type ClientOptions = OptionsOf<typeof CLIENT_OPTIONS>;
 
-function connectTimes(argument: string): ConnectTimes {
-  const [first = "", second = "0", ...more] = argument.split("+");
-  if (more.length > 0) throw new InvalidArgument("x or x+y, in seconds");
-  return { firstMs: unsigned(first) * 1000, secondMs: unsigned(second) * 1000 };
-}
-
-function localIp(argument: string): NonNullable<ReturnType<typeof parseIp>> {
-  const ip = parseIp(argument);
-  if (ip === undefined) throw new InvalidArgument("an IP address");
-  return ip;
-}
-
-function localPort(argument: string): number {
-  const port = parsePort(argument);
-  if (port === undefined) throw new InvalidArgument("a port number");
-  return port;
+/** `-q` and `-v` count from 1 on. */
+function sayVerbosity(level: number): readonly OptionUse[] {
+  if (level === 0) return [["q"]];
+  if (level === 1) return [["Q"]];
+  return Array.from({ length: level - 1 }, () => ["v"]);
 }

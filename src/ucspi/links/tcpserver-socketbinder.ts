@@ -11,60 +11,21 @@ import {
 import type { Launch, LinkContext, LinkWords, Outcome, Source } from "../../chain/index.ts";
 import { formatIp, toSocketAddress } from "../../net/index.ts";
 import type { Endpoint } from "../../net/index.ts";
-import { choice, flag, list, unsigned, UsageError, value } from "../../options/index.ts";
+import { UsageError } from "../../options/index.ts";
 import type { OptionsOf } from "../../options/index.ts";
 import { SystemError } from "../../posix/index.ts";
 import type { Fd, Posix } from "../../posix/index.ts";
-import { extraListenersEdit, parseEndpoint, parseListenOperands } from "../index.ts";
+import { extraListenersEdit, parseListenOperands, SOCKETBINDER_OPTIONS } from "../index.ts";
 
 const NAME = "s6-tcpserver-socketbinder";
 
-/** The longest queue the kernel keeps; it cuts to its own limit. */
-const SOMAXCONN = 4096;
-
-const OPTIONS = {
-  reusesAddress: choice(true, [
-    {
-      short: "d",
-      long: "reuse-address",
-      value: true,
-      help: "bind although closed connections linger on the port; the default",
-    },
-    { short: "D", long: "no-reuse-address", value: false, help: "do not set SO_REUSEADDR" },
-  ]),
-  backlog: value(
-    {
-      short: "b",
-      long: "backlog",
-      argument: "backlog",
-      help: "let this many connections wait to be accepted; 0: do not listen at all",
-    },
-    unsigned,
-    SOMAXCONN,
-  ),
-  type: choice("stream", [
-    { short: "M", long: "tcp", value: "stream", help: "a TCP socket; the default" },
-    { short: "m", long: "udp", value: "datagram", help: "a UDP socket; wants -b 0" },
-  ]),
-  blocks: flag({ short: "B", long: "block", help: "make the socket blocking" }),
-  also: list(
-    {
-      long: "also",
-      argument: "ip:port",
-      help: "listen on this address too, for s6-tcpserverd; may be repeated",
-      ours: true,
-    },
-    parseEndpoint,
-  ),
-};
-
-type Options = OptionsOf<typeof OPTIONS>;
+type Options = OptionsOf<typeof SOCKETBINDER_OPTIONS>;
 
 export const tcpserverSocketbinder = defineLink({
   name: NAME,
   summary: "bind a TCP or UDP socket and give it to a program as its stdin",
   family: "long",
-  options: OPTIONS,
+  options: SOCKETBINDER_OPTIONS,
   operands: ["ip", "port"],
   program: "required",
   reach: "identity",
@@ -82,7 +43,7 @@ export const tcpserverSocketbinder = defineLink({
 
 function bindAll(
   launch: Launch,
-  { options, program }: LinkWords<typeof OPTIONS>,
+  { options, program }: LinkWords<typeof SOCKETBINDER_OPTIONS>,
   endpoint: Endpoint,
   { posix, report }: LinkContext,
 ): Outcome {

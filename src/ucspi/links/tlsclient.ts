@@ -3,52 +3,50 @@
 import { defineLink, goOn, withEnvironment } from "../../chain/index.ts";
 import type { LinkContext } from "../../chain/index.ts";
 import { formatIp, IP4_ANY, IP6_ANY, isSameIp } from "../../net/index.ts";
-import { choice, flag, UsageError, withLongNames } from "../../options/index.ts";
+import { choice, flag, pick, UsageError, withLongNames, wordsOf } from "../../options/index.ts";
 import type { OptionsOf } from "../../options/index.ts";
-import {
-  ENGINE_USER,
-  engineUserEdits,
-  HOSTS_FILE,
-  TLSCLIENT_TLS_OPTIONS,
-  tlscWords,
-} from "../../tls/index.ts";
-import { CLIENT_OPTIONS, literalAddresses } from "../index.ts";
+import { ENGINE_USER, engineUserEdits, TLSCLIENT_TLS_OPTIONS } from "../../tls/index.ts";
+import { CLIENT_OPTIONS, literalAddresses, stage, undoneByDns, undoneByNoHosts } from "../index.ts";
 
-const OPTIONS = {
-  verbosity: choice(undefined, [
-    { short: "q", long: "quiet", value: "-q", help: "say less of connecting" },
-    {
-      short: "Q",
-      long: "normally-verbose",
-      value: undefined,
-      help: "say what is wrong; the default",
-    },
-    { short: "v", long: "verbose", value: "-v", help: "say more of connecting" },
-  ]),
-  ip4: flag({ short: "4", long: "ipv4", help: "use IPv4 addresses only" }),
-  ip6: flag({ short: "6", long: "ipv6", help: "use IPv6 addresses only; overrides -4" }),
-  noDelay: withLongNames(CLIENT_OPTIONS.noDelay, { d: "nagle", D: "no-nagle" }),
-  noNames: choice(false, [
-    {
-      short: "H",
-      long: "no-dns",
-      value: true,
-      help: "ask the DNS nothing; host is a list of addresses",
-    },
-    { long: "dns", value: false, help: "look names up; the default" },
-  ]),
-  hostsFile: HOSTS_FILE,
-  asksIdent: withLongNames(CLIENT_OPTIONS.asksIdent, { r: "ident", R: "no-ident" }),
-  qualifies: withLongNames(CLIENT_OPTIONS.qualifies, { n: "qualify", N: "no-qualify" }),
-  timeoutMs: withLongNames(CLIENT_OPTIONS.timeoutMs, { t: "timeout" }),
-  localHost: withLongNames(CLIENT_OPTIONS.localHost, { l: "local-name" }),
-  connectTimes: withLongNames(CLIENT_OPTIONS.connectTimes, { T: "connection-timeouts" }),
-  localIp: withLongNames(CLIENT_OPTIONS.localIp, { i: "local-ip" }),
-  localPort: withLongNames(CLIENT_OPTIONS.localPort, { p: "local-port" }),
-  happyEyeballs: CLIENT_OPTIONS.happyEyeballs,
-  ...TLSCLIENT_TLS_OPTIONS,
-  engineUser: ENGINE_USER,
-};
+/** What goes to s6-tcpclient. */
+const CLIENT = withLongNames(
+  {
+    verbosity: choice(1, [
+      { short: "q", value: 0, help: "say less of connecting" },
+      { short: "Q", value: 1, help: "say what is wrong; the default" },
+      { short: "v", value: 2, help: "say more of connecting" },
+    ]),
+    ip4: flag({ short: "4", help: "use IPv4 addresses only" }),
+    ip6: flag({ short: "6", help: "use IPv6 addresses only; overrides -4" }),
+    ...pick(CLIENT_OPTIONS, "noDelay"),
+    noNames: undoneByDns(CLIENT_OPTIONS.noNames),
+    hostsFile: undoneByNoHosts(CLIENT_OPTIONS.hostsFile),
+    ...pick(CLIENT_OPTIONS, "asksIdent", "qualifies", "timeoutMs", "localHost", "connectTimes"),
+    ...pick(CLIENT_OPTIONS, "localIp", "localPort", "happyEyeballs"),
+  },
+  {
+    q: "quiet",
+    Q: "normally-verbose",
+    v: "verbose",
+    4: "ipv4",
+    6: "ipv6",
+    d: "nagle",
+    D: "no-nagle",
+    H: "no-dns",
+    h: "hosts",
+    r: "ident",
+    R: "no-ident",
+    n: "qualify",
+    N: "no-qualify",
+    t: "timeout",
+    l: "local-name",
+    T: "connection-timeouts",
+    i: "local-ip",
+    p: "local-port",
+  },
+);
+
+const OPTIONS = { ...CLIENT, ...TLSCLIENT_TLS_OPTIONS, engineUser: ENGINE_USER };
 
 type Options = OptionsOf<typeof OPTIONS>;
 
@@ -62,16 +60,14 @@ export const tlsclient = defineLink({
   reach: "anywhere",
   // An account is looked up.
   reachFor: ({ options }) => (options.engineUser === undefined ? "anywhere" : "identity"),
-  run(launch, { options, operands, program }, { chains, posix }: LinkContext) {
+  run(launch, { options, operands, program }, { chains: { finder }, posix }: LinkContext) {
     const [host = ""] = operands;
+    const client = { ...options, localIp: boundIp(options) };
+    const engine = { ...options, serverName: serverNameFor(host, options) };
     const argv = [
-      chains.finder.file("s6-tcpclient"),
-      ...clientWords(options),
-      "--",
+      ...stage(finder, "s6-tcpclient", wordsOf(CLIENT, client)),
       ...operands,
-      chains.finder.file("s6-tlsc"),
-      ...tlscWords({ ...options, serverName: serverNameFor(host, options) }),
-      "--",
+      ...stage(finder, "s6-tlsc", wordsOf(TLSCLIENT_TLS_OPTIONS, engine)),
       ...program,
     ];
     const edits =
@@ -99,36 +95,8 @@ function serverNameFor(host: string, options: Options): string | undefined {
   return formatIp(address);
 }
 
-function clientWords(options: Options): string[] {
-  const { verbosity, timeoutMs, localHost } = options;
-  return [
-    ...(verbosity === undefined ? [] : [verbosity]),
-    ...(options.ip4 ? ["-4"] : []),
-    ...(options.ip6 ? ["-6"] : []),
-    ...(options.noDelay ? ["-D"] : []),
-    ...(options.noNames ? ["-H"] : []),
-    ...(options.hostsFile ? ["-h"] : []),
-    ...(options.asksIdent ? ["-r"] : []),
-    ...(options.qualifies ? ["-n"] : []),
-    ...(timeoutMs === undefined ? [] : ["-t", String(timeoutMs / 1000)]),
-    ...(localHost === undefined ? [] : ["-l", localHost]),
-    ...connectTimesWords(options),
-    ...localEndWords(options),
-    ...(options.happyEyeballs ? ["--happy-eyeballs"] : []),
-  ];
-}
-
-function connectTimesWords({ connectTimes }: Options): string[] {
-  // The initial value itself is there when no option was.
-  if (connectTimes === CLIENT_OPTIONS.connectTimes.initial) return [];
-  const { firstMs, secondMs } = connectTimes;
-  return ["-T", `${firstMs / 1000}+${secondMs / 1000}`];
-}
-
-function localEndWords({ localIp, localPort }: Options): string[] {
-  const isAnyIp = localIp === undefined || [IP4_ANY, IP6_ANY].some((any) => isSameIp(any, localIp));
-  return [
-    ...(isAnyIp ? [] : ["-i", formatIp(localIp)]),
-    ...(localPort === 0 ? [] : ["-p", String(localPort)]),
-  ];
+/** The address to connect from; any address is none. */
+function boundIp({ localIp }: Options): Options["localIp"] {
+  const isAny = [IP4_ANY, IP6_ANY].some((any) => localIp !== undefined && isSameIp(any, localIp));
+  return isAny ? undefined : localIp;
 }

@@ -1,7 +1,7 @@
 /** A child that FakePosix spawned: tests look at what it was born with, and act its part. */
 import { splitBlock } from "../../../src/posix/bytes.ts";
 import type { FdTable } from "./fake-file.ts";
-import type { Pid, SpawnRequest, WaitStatus } from "../../../src/posix/posix.ts";
+import type { Pid, SpawnRequest, SystemError, WaitStatus } from "../../../src/posix/posix.ts";
 
 export class FakeChild {
   readonly pid: Pid;
@@ -12,11 +12,17 @@ export class FakeChild {
   readonly environment: ReadonlyMap<string, string>;
   /** Signals it was sent, in order. */
   readonly signals: number[] = [];
+  /** Has it executed its program? Children do so at once, unless `holdsBirths`. */
+  hasExecuted = true;
+  /** What `birthFailure` is to tell of it, once. */
+  failure: SystemError | undefined;
+  readonly birth: number;
   readonly #fds: FdTable;
   #status: WaitStatus | undefined;
 
   constructor(pid: Pid, request: SpawnRequest, fds: FdTable) {
     this.pid = pid;
+    this.birth = pid;
     this.request = request;
     this.files = splitBlock(request.files);
     this.argv = splitBlock(request.argv);
@@ -55,6 +61,13 @@ export class FakeChild {
   end(status: WaitStatus): void {
     this.#status ??= status;
     this.#fds.clear();
+  }
+
+  /** End it as a child that could not take a step. */
+  fail(failure: SystemError): void {
+    this.hasExecuted = false;
+    this.failure = failure;
+    this.exit(127);
   }
 
   exit(exitCode: number): void {

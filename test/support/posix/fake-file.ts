@@ -5,32 +5,59 @@
 import type {
   Fd,
   FileVersion,
+  Gid,
+  LockKind,
+  LockOwner,
   OpenMode,
-  Pid,
   Readiness,
   SocketAddress,
+  Uid,
 } from "../../../src/posix/posix.ts";
 
-const S_IFREG = 0o100000;
-const S_IFIFO = 0o010000;
+/** The S_IF bits of each kind. */
+const TYPE_BITS = {
+  file: 0o100000,
+  fifo: 0o010000,
+  directory: 0o040000,
+  link: 0o120000,
+  socket: 0o140000,
+} as const;
 const PIPE_BYTES = 65_536;
 
-/** A file or fifo in memory. */
+/** A file, directory, symbolic link or fifo in memory. */
 export class FakeFile {
+  /** The bytes of a file; what a symbolic link says. */
   content: Uint8Array;
   mode: number;
+  uid: Uid = 0;
+  gid: Gid = 0;
   readonly inode: number;
+  readonly kind: keyof typeof TYPE_BITS;
   readonly fifo: Channel | undefined;
-  readonly locks = new Map<OpenFile, "shared" | "exclusive">();
-  /** The process that holds a record lock, ourselves included. */
-  recordLock: { readonly pid: Pid; readonly kind: "shared" | "exclusive" } | undefined;
+  readonly locks = new Map<OpenFile, LockKind>();
+  /** The record locks of open files of ours. */
+  readonly recordLocks = new Map<OpenFile, LockKind>();
+  /** The record lock of another process, which tests set. */
+  foreignLock: { readonly owner: LockOwner; readonly kind: LockKind } | undefined;
   #version = 1;
 
-  constructor(inode: number, content: Uint8Array, permissions: number, kind: "file" | "fifo") {
+  constructor(
+    inode: number,
+    content: Uint8Array,
+    permissions: number,
+    kind: keyof typeof TYPE_BITS,
+  ) {
     this.inode = inode;
     this.content = content;
-    this.mode = (kind === "file" ? S_IFREG : S_IFIFO) | permissions;
+    this.kind = kind;
+    this.mode = TYPE_BITS[kind] | permissions;
     this.fifo = kind === "fifo" ? new Channel() : undefined;
+  }
+
+  /** Other permission bits. */
+  setPermissions(permissions: number): void {
+    this.mode = TYPE_BITS[this.kind] | permissions;
+    this.#version++;
   }
 
   change(content: Uint8Array): void {
@@ -147,6 +174,7 @@ export class OpenFile {
     if (--this.#references > 0) return;
     this.#count(-1);
     this.file?.locks.delete(this);
+    this.file?.recordLocks.delete(this);
     for (const waiting of this.socket?.backlog?.splice(0) ?? []) waiting.release();
   }
 

@@ -5,7 +5,14 @@ import { describe, expect, test } from "vitest";
 import { loadPosix } from "../../../src/posix/index.ts";
 import type { Child, Fd } from "../../../src/posix/index.ts";
 import { EngineClient } from "../../../src/tls/engine/engine-client.ts";
-import type { RemoteTunnel } from "../../../src/tls/engine/engine-client.ts";
+import {
+  formatGreeting,
+  parseGreeting,
+  PROTOCOL_VERSION,
+} from "../../../src/tls/engine/greeting.ts";
+import type { RemoteTunnel } from "../../../src/tls/engine/remote-tunnel.ts";
+import { HANDSHAKE_GRACE_MS, PING_MS, PINGS_MAX } from "../../../src/tls/engine/running-engine.ts";
+import { DELAY_MS_MAX, STABLE_MS } from "../../../src/tls/engine/backoff.ts";
 import {
   formatMessage,
   MESSAGE_BYTES_MAX,
@@ -13,6 +20,7 @@ import {
   parseRequest,
 } from "../../../src/tls/engine/messages.ts";
 import type { Reply, Request } from "../../../src/tls/engine/messages.ts";
+import { FakeClock } from "../../support/fake-clock.ts";
 import { configurationOf } from "./sample-configuration.ts";
 
 const posix = loadPosix();
@@ -33,7 +41,7 @@ class FakeEngine {
 
   constructor(socket: Fd, number: number) {
     this.socket = socket;
-    this.child = { pid: number as Child["pid"], pidfd: -1 as Fd };
+    this.child = { pid: number as Child["pid"], pidfd: -1 as Fd, birth: number, teller: undefined };
   }
 
   say(bytes: Uint8Array, fds: readonly Fd[] = []): void {
@@ -49,29 +57,42 @@ class FakeEngine {
     return posix.waitReady(this.socket, {}, 0)?.hangup === true;
   }
 
-  /** The next thing it is told; its descriptors are closed. */
+  /** The next thing it is asked for; the descriptors that come with it are closed. */
   hear(): Request {
+    const bytes = this.receive();
+    return parseGreeting(bytes) === undefined ? parseRequest(bytes) : this.hear();
+  }
+
+  receive(): Uint8Array {
     const buffer = Buffer.alloc(MESSAGE_BYTES_MAX);
     const message = posix.receiveMessage(this.socket, buffer);
     for (const fd of message?.fds ?? []) posix.close(fd);
-    return parseRequest(buffer.subarray(0, message?.bytes));
+    return buffer.subarray(0, message?.bytes);
   }
 }
 
-/** A client and the engines that it starts, with those that it gave up, and why. */
-function newClient() {
+/**
+ * A client and the engines that it starts, which greet with this version ("none": not at all), with
+ * those that it gave up, and why.
+ */
+function newClient(version: number | "none" = PROTOCOL_VERSION) {
   const engines: FakeEngine[] = [];
-  const buried: (readonly [number, string | undefined])[] = [];
+  const gaveUp: (readonly [number, string])[] = [];
+  const failures: string[] = [];
+  const clock = new FakeClock();
   const client = new EngineClient({
     posix,
+    clock,
     start() {
       const [ours, theirs] = posix.socketPair("seqpacket");
       for (const fd of [ours, theirs]) posix.setNonblocking(fd, true);
       const engine = new FakeEngine(theirs, engines.length + 1);
       engines.push(engine);
+      if (version !== "none") engine.say(formatGreeting(version));
       return { socket: ours, child: engine.child };
     },
-    died: ({ pid }, why) => buried.push([pid, why]),
+    gaveUp: ({ pid }, why) => gaveUp.push([pid, why]),
+    failed: (speaker, message) => failures.push(`${speaker}: ${message}`),
   });
   const engine = (): FakeEngine => {
     const last = engines.at(-1);
@@ -81,14 +102,14 @@ function newClient() {
   function dispose(): void {
     for (const { socket } of engines) posix.close(socket);
   }
-  return { client, engines, engine, buried, [Symbol.dispose]: dispose };
+  return { client, clock, engines, engine, gaveUp, failures, [Symbol.dispose]: dispose };
 }
 
 const CONFIGURATION = configurationOf("test");
 
-function open(client: EngineClient): RemoteTunnel {
+function open(client: EngineClient, configuration = CONFIGURATION): RemoteTunnel {
   const [read, write] = posix.pipe();
-  return client.open(CONFIGURATION, { read, write });
+  return client.open(configuration, { read, write });
 }
 
 describe("a tunnel", () => {
@@ -103,7 +124,7 @@ describe("a tunnel", () => {
     scene.engine().reply({ kind: "ended", id, exitCode: 0 });
     await tunnel.ended;
     expect(await tunnel.decided).toBeUndefined();
-    expect(scene.buried).toEqual([]);
+    expect(scene.gaveUp).toEqual([]);
   });
 
   test("has an engine that was told of its configuration once", () => {
@@ -121,9 +142,9 @@ describe("a tunnel", () => {
     posix.shutdown(scene.engine().socket, "both");
     expect(await tunnel.secured).toEqual({ kind: "failed", exitCode: 111 });
     await tunnel.ended;
-    expect(scene.buried).toEqual([[1, undefined]]);
     open(scene.client);
     expect(scene.engines).toHaveLength(2);
+    expect(scene.gaveUp).toEqual([]);
   });
 
   test("gets another engine if the first has gone while it had nothing to do", () => {
@@ -132,7 +153,6 @@ describe("a tunnel", () => {
     posix.shutdown(scene.engine().socket, "both");
     open(scene.client);
     expect(scene.engines).toHaveLength(2);
-    expect(scene.buried).toEqual([[1, undefined]]);
   });
 
   test("is told to engines that know 64 configurations at most", () => {
@@ -150,9 +170,9 @@ describe("a tunnel", () => {
   });
 });
 
-describe("an engine that betrays", () => {
-  /** What such an engine says, when it is asked for tunnels 1 and 2. */
-  const betrayals = fc.oneof(
+describe("an engine whose replies make no sense", () => {
+  /** Such replies of an engine that was asked for tunnels 1 and 2. */
+  const invalid = fc.oneof(
     fc.uint8Array({ minLength: 1, maxLength: 60 }),
     fc
       .tuple(
@@ -162,12 +182,12 @@ describe("an engine that betrays", () => {
       .map(([kind, id]) => formatMessage({ kind, id, exitCode: 0 })),
     fc
       .json({ maxDepth: 2 })
-      .map((json) => Buffer.concat([Uint8Array.of(6, 1, 0, 0, 0), Buffer.from(json)])),
+      .map((json) => Buffer.concat([Uint8Array.of(7, 1, 0, 0, 0), Buffer.from(json)])),
   );
 
   test("is given up with all its tunnels, and leaves nothing behind", async () => {
     await fc.assert(
-      fc.asyncProperty(betrayals.filter(isBetrayal), async (bytes) => {
+      fc.asyncProperty(invalid.filter(isInvalid), async (bytes) => {
         using scene = newClient();
         const tunnels = [open(scene.client), open(scene.client)];
         scene.engine().say(bytes);
@@ -175,7 +195,7 @@ describe("an engine that betrays", () => {
           expect(await tunnel.secured).toEqual({ kind: "failed", exitCode: 111 });
           await tunnel.ended;
         }
-        expect(scene.buried).toEqual([[1, expect.any(String)]]);
+        expect(scene.gaveUp).toEqual([[1, expect.any(String)]]);
         expect(scene.engine().isLeft).toBe(true);
       }),
     );
@@ -211,15 +231,160 @@ describe("an engine that betrays", () => {
     scene.engine().reply({ kind: "secured", id: 1, facts: FACTS });
     expect(await tunnel.secured).toEqual({ kind: "failed", exitCode: 98 });
     expect(await other.secured).toEqual({ kind: "failed", exitCode: 111 });
-    expect(scene.buried).toEqual([[1, "no tunnel 1"]]);
+    expect(scene.gaveUp).toEqual([[1, "it sent an invalid message: no tunnel 1"]]);
   });
 
   /** Is it no reply, or one about another than tunnels 1 and 2? */
-  function isBetrayal(bytes: Uint8Array): boolean {
+  function isInvalid(bytes: Uint8Array): boolean {
     try {
       return parseReply(bytes).id > 2;
     } catch {
       return true;
     }
   }
+});
+
+describe("the greeting", () => {
+  test("is the first message to an engine, and tells the version", () => {
+    using scene = newClient();
+    scene.client.start();
+    expect(parseGreeting(scene.engine().receive())).toBe(PROTOCOL_VERSION);
+  });
+
+  test("of another version ends the engine with exit code 97, and one line that tells what to do", async () => {
+    using scene = newClient(PROTOCOL_VERSION + 1);
+    const tunnel = open(scene.client);
+    expect(await tunnel.secured).toEqual({ kind: "failed", exitCode: 97 });
+    await tunnel.ended;
+    const versions = "it speaks version 2 of the protocol, and this server 1";
+    const advice = "the installed package was replaced, restart the server";
+    expect(scene.gaveUp).toEqual([[1, `${versions}: ${advice}`]]);
+    expect(scene.engine().isLeft).toBe(true);
+  });
+
+  test("is to come before anything else", async () => {
+    using scene = newClient("none");
+    const tunnel = open(scene.client);
+    scene.engine().reply({ kind: "secured", id: 1, facts: FACTS });
+    expect(await tunnel.secured).toEqual({ kind: "failed", exitCode: 111 });
+    expect(scene.gaveUp).toEqual([[1, "it sent an invalid message: not a greeting"]]);
+  });
+
+  test("of an engine comes back as it was, and nothing else is one", () => {
+    fc.assert(
+      fc.property(fc.integer({ min: 1, max: 999_999_999 }), fc.uint8Array(), (version, bytes) => {
+        expect(parseGreeting(formatGreeting(version))).toBe(version);
+        expect(parseGreeting(bytes)).toBeUndefined();
+      }),
+    );
+  });
+});
+
+describe("an engine that does not answer", () => {
+  const limited = { ...CONFIGURATION, settings: { ...CONFIGURATION.settings, tellsTimeout: true } };
+  const configuration = { ...limited, settings: { ...limited.settings, handshakeTimeoutMs: 1000 } };
+
+  test("fails a handshake that takes longer than its limit and a grace of the server", async () => {
+    using scene = newClient();
+    const tunnel = open(scene.client, configuration);
+    scene.clock.advance(1000 + HANDSHAKE_GRACE_MS - 1);
+    expect(scene.failures).toEqual([]);
+    scene.clock.advance(1);
+    expect(await tunnel.secured).toEqual({ kind: "failed", exitCode: 98 });
+    expect(scene.failures).toEqual(["test: handshake timed out"]);
+    const heard = [scene.engine().hear(), scene.engine().hear(), scene.engine().hear()];
+    expect(heard.map(({ kind }) => kind)).toEqual(["lastPart", "open", "abort"]);
+    scene.engine().reply({ kind: "ended", id: 1, exitCode: 98 });
+    await tunnel.ended;
+    expect(scene.gaveUp).toEqual([]);
+  });
+
+  test("is no reason to fail a handshake that is done", async () => {
+    using scene = newClient();
+    const tunnel = open(scene.client, configuration);
+    scene.engine().reply({ kind: "secured", id: 1, facts: FACTS });
+    expect(await tunnel.secured).toMatchObject({ kind: "secured" });
+    scene.clock.advance(1000 + HANDSHAKE_GRACE_MS);
+    expect(scene.failures).toEqual([]);
+  });
+
+  test("is given up after two pings, with its tunnels, secured or not", async () => {
+    using scene = newClient();
+    const tunnels = [open(scene.client), open(scene.client)];
+    scene.engine().reply({ kind: "secured", id: 1, facts: FACTS });
+    await tunnels[0]?.secured;
+    for (let ping = 0; ping < PINGS_MAX; ping += 1) scene.clock.advance(PING_MS);
+    expect(scene.gaveUp).toEqual([]);
+    scene.clock.advance(PING_MS);
+    for (const tunnel of tunnels) await tunnel.ended;
+    expect(scene.gaveUp).toEqual([[1, "it has not answered for 20 seconds"]]);
+    expect(scene.clock.pendingTimers).toBe(0);
+  });
+
+  test("is left alone while it answers, and while it has no tunnels", async () => {
+    using scene = newClient();
+    const tunnel = open(scene.client);
+    expect([scene.engine().hear().kind, scene.engine().hear().kind]).toEqual(["lastPart", "open"]);
+    for (let ping = 0; ping < 3 * PINGS_MAX; ping += 1) {
+      scene.clock.advance(PING_MS);
+      expect(scene.engine().hear()).toEqual({ kind: "ping", id: 0 });
+      scene.engine().reply({ kind: "pong", id: 0 });
+      await new Promise((resolve) => setImmediate(resolve));
+    }
+    scene.engine().reply({ kind: "ended", id: 1, exitCode: 0 });
+    await tunnel.ended;
+    expect(scene.clock.pendingTimers).toBe(0);
+    expect(scene.gaveUp).toEqual([]);
+  });
+});
+
+describe("engines that end as soon as they are started", () => {
+  /** The next tunnel's engine ends at once; the exit code of the tunnel. */
+  async function endNext(scene: ReturnType<typeof newClient>): Promise<number> {
+    const before = scene.engines.length;
+    const tunnel = open(scene.client);
+    if (scene.engines.length > before) posix.shutdown(scene.engine().socket, "both");
+    const securing = await tunnel.secured;
+    await tunnel.ended;
+    return securing.kind === "failed" ? securing.exitCode : 0;
+  }
+
+  test("are replaced at once the first time, and after a growing delay from then on", async () => {
+    using scene = newClient();
+    expect([await endNext(scene), await endNext(scene)]).toEqual([111, 111]);
+    expect(await endNext(scene)).toBe(97);
+    expect(scene.engines).toHaveLength(2);
+    const again = "the next one is started in 100 milliseconds";
+    expect(scene.failures).toEqual([
+      `test: the last 2 TLS engines ended soon after their start; ${again}`,
+    ]);
+    scene.clock.advance(100);
+    expect([await endNext(scene), await endNext(scene)]).toEqual([111, 97]);
+    for (let round = 0; round < 10; round += 1) {
+      scene.clock.advance(DELAY_MS_MAX);
+      expect([await endNext(scene), await endNext(scene)]).toEqual([111, 97]);
+    }
+  });
+
+  test("are forgotten when one has lived for a while", async () => {
+    using scene = newClient();
+    expect([await endNext(scene), await endNext(scene)]).toEqual([111, 111]);
+    scene.clock.advance(DELAY_MS_MAX);
+    scene.client.start();
+    scene.clock.advance(STABLE_MS);
+    posix.shutdown(scene.engine().socket, "both");
+    expect([await endNext(scene), await endNext(scene)]).toEqual([111, 111]);
+  });
+
+  test("leave no descriptor of a tunnel behind that gets none", async () => {
+    using scene = newClient();
+    await endNext(scene);
+    await endNext(scene);
+    const [read, write] = posix.pipe();
+    const tunnel = scene.client.open(CONFIGURATION, { read, write });
+    expect([posix.isOpen(read), posix.isOpen(write)]).toEqual([false, false]);
+    const [programRead, programWrite] = posix.pipe();
+    tunnel.relay({ read: programRead, write: programWrite });
+    expect([posix.isOpen(programRead), posix.isOpen(programWrite)]).toEqual([false, false]);
+  });
 });

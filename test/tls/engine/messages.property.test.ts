@@ -21,7 +21,7 @@ const requests: fc.Arbitrary<Request> = fc.oneof(
     id,
     bytes: fc.uint8Array().map((bytes) => Buffer.from(bytes)),
   }),
-  fc.record({ kind: fc.constantFrom("forget", "relay", "abort"), id }),
+  fc.record({ kind: fc.constantFrom("forget", "relay", "abort", "ping"), id }),
   fc.record({
     kind: fc.constant("open" as const),
     id,
@@ -57,7 +57,7 @@ const replies: fc.Arbitrary<Reply> = fc.oneof(
       peer: fc.option(peer, { nil: undefined }),
     }),
   }),
-  fc.record({ kind: fc.constantFrom("accepted", "declined"), id }),
+  fc.record({ kind: fc.constantFrom("accepted", "declined", "pong"), id }),
   fc.record({ kind: fc.constant("ended" as const), id, exitCode: fc.nat({ max: 255 }) }),
 );
 

@@ -1,9 +1,11 @@
 /** What a program gets, and in how many pieces, with a kernel in memory. */
 
+import fc from "fast-check";
 import { expect, test } from "vitest";
 import { FakePosix } from "../../support/posix/fake-posix.ts";
 import type { Fd } from "../../../src/posix/index.ts";
 import { Program } from "../../../src/tls/tunnel/program.ts";
+import type { Ends } from "../../../src/tls/tunnel/wire.ts";
 
 const PIPE_BYTES = 65_536;
 
@@ -15,6 +17,8 @@ interface Scene {
   /** The sizes of what was written, call by call. */
   readonly written: readonly number[];
   readonly told: readonly string[];
+  /** The program's own, as it was given them. */
+  readonly ends: Ends;
 }
 
 class CountingPosix extends FakePosix {
@@ -47,7 +51,7 @@ function open(): Scene {
     },
   );
   program.start();
-  return { posix, program, input, written: posix.written, told };
+  return { posix, program, input, written: posix.written, told, ends: { read, write } };
 }
 
 /** All that there is to read; "end" comes last when nothing more will. */
@@ -139,4 +143,28 @@ test("a program that has closed its input is told of once", async () => {
   deliver(scene, "y");
   await endOfTurn();
   expect(scene.told).toEqual(["stoppedReading"]);
+});
+
+test("each descriptor is closed exactly once, however often it is asked for", () => {
+  const calls = fc.array(
+    fc.constantFrom("closeInput", "closeOutput", "endDelivery", "deliver" as const),
+    { maxLength: 8 },
+  );
+  fc.assert(
+    fc.property(calls, (sequence) => {
+      const { posix, program, ends } = open();
+      const closed: Fd[] = [];
+      const close = posix.close.bind(posix);
+      posix.close = (fd) => {
+        closed.push(fd);
+        close(fd);
+      };
+      for (const call of [...sequence, "closeInput", "closeOutput"] as const) {
+        if (call === "deliver") program.deliver(Buffer.from("x"));
+        else program[call]();
+      }
+      expect(closed).toHaveLength(2);
+      expect(new Set(closed)).toEqual(new Set([ends.read, ends.write]));
+    }),
+  );
 });

@@ -10,7 +10,8 @@ import { loadPosix } from "../../../src/posix/index.ts";
 import type { Fd } from "../../../src/posix/index.ts";
 import { Tunnel } from "../../../src/tls/tunnel/tunnel.ts";
 import type { TlsParty } from "../../../src/tls/handshake/party.ts";
-import type { TunnelEnd, TunnelSettings } from "../../../src/tls/tunnel/tunnel.ts";
+import type { TunnelEnd } from "../../../src/tls/tunnel/exit.ts";
+import type { TunnelSettings } from "../../../src/tls/tunnel/tunnel.ts";
 import { newSelfSigned } from "../../support/certificates.ts";
 import { openConnection, openNonblockingPipe } from "./connections.ts";
 

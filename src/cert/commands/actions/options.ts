@@ -1,9 +1,14 @@
 /** The options of ucspi-cert, all actions together. */
 
-import { flag, InvalidArgument, oneOf, text, unsigned, value } from "../../../options/index.ts";
+import { flag, oneOf, parsedBy, text, unsigned, value } from "../../../options/index.ts";
 import { DAYS_MAX, KEY_TYPES } from "../../index.ts";
 
 import type { OptionsOf } from "../../../options/index.ts";
+
+const DAYS = parsedBy((argument) => {
+  const days = unsigned.parse(argument);
+  return days >= 1 && days <= DAYS_MAX ? days : undefined;
+}, `a number of days from 1 to ${DAYS_MAX}`);
 
 export const OPTIONS = {
   keyType: value(
@@ -24,7 +29,7 @@ export const OPTIONS = {
       help: "let the certificate be valid for so many days; without it 397, and 3650 for an authority",
       ours: true,
     },
-    dayCount,
+    DAYS,
   ),
   name: value(
     {
@@ -56,9 +61,3 @@ export const OPTIONS = {
 };
 
 export type Options = OptionsOf<typeof OPTIONS>;
-
-function dayCount(argument: string): number {
-  const days = unsigned(argument);
-  if (days >= 1 && days <= DAYS_MAX) return days;
-  throw new InvalidArgument(`a number of days from 1 to ${DAYS_MAX}`);
-}

@@ -1,16 +1,8 @@
 /** Changes of identity as s6-applyuidgid understands them: 0 stands for "as it is". */
 
 import { withIdentity } from "../../index.ts";
-import type { Launch } from "../../index.ts";
-import type { Gid, Identity, Posix, Uid } from "../../../posix/index.ts";
-
-/** What is asked for: an absent part or a number 0 changes nothing. */
-export interface IdentityChange {
-  readonly uid?: Uid | undefined;
-  readonly gid?: Gid | undefined;
-  /** Supplementary groups besides the group itself. */
-  readonly groups?: readonly Gid[] | undefined;
-}
+import type { IdentityChange, Launch } from "../../index.ts";
+import type { Gid, Identity, Posix } from "../../../posix/index.ts";
 
 /** The launch with this change, made in the name of the link `changedBy`. */
 export function changeIdentity(

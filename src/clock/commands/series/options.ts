@@ -1,7 +1,7 @@
 /** The options that s6-sntpclock and s6-taiclock have in common (networking.md, section 18.4). */
 
 import { parsePort, PORT_MAX } from "../../../net/index.ts";
-import { flag, InvalidArgument, milliseconds, unsigned, value } from "../../../options/index.ts";
+import { flag, milliseconds, parsedBy, unsigned, value } from "../../../options/index.ts";
 import type { OptionsOf, OptionSpec } from "../../../options/index.ts";
 
 export const SERIES_OPTIONS = {
@@ -43,13 +43,9 @@ export const SERIES_OPTIONS = {
 
 export type SeriesValues = OptionsOf<typeof SERIES_OPTIONS> & { readonly port: number };
 
+const PORT_NUMBER = parsedBy(parsePort, `a port number up to ${PORT_MAX}`);
+
 /** `-p`, with the port of the service as its default. */
 export function portOption(help: string, port: number): OptionSpec<number> {
-  return value({ short: "p", argument: "port", help: `${help} (${port})` }, portNumber, port);
-}
-
-function portNumber(text: string): number {
-  const port = parsePort(text);
-  if (port === undefined) throw new InvalidArgument(`a port number up to ${PORT_MAX}`);
-  return port;
+  return value({ short: "p", argument: "port", help: `${help} (${port})` }, PORT_NUMBER, port);
 }

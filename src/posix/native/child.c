@@ -1,0 +1,132 @@
+/*
+ * What a child does until it has executed its program. It runs in our memory: raw system calls only,
+ * and no write but to its own place. The identity changes last, right before the one execve, for from
+ * then on other processes of that identity can send it signals.
+ */
+#define _GNU_SOURCE
+#include "birth.h"
+#include "raw.h"
+
+#include <fcntl.h>
+#include <sys/syscall.h>
+
+#ifdef SYS_setgroups32
+#define RAW_SETGROUPS SYS_setgroups32
+#define RAW_SETGID SYS_setgid32
+#define RAW_SETUID SYS_setuid32
+#else
+#define RAW_SETGROUPS SYS_setgroups
+#define RAW_SETGID SYS_setgid
+#define RAW_SETUID SYS_setuid
+#endif
+
+const char *step_name(enum step step) {
+  static const char *const NAMES[] = {
+      [STEP_NONE] = "none",           [STEP_SETSID] = "setsid",
+      [STEP_SETPGID] = "setpgid",     [STEP_FCHDIR] = "fchdir",
+      [STEP_CHDIR] = "chdir",         [STEP_OOM_SCORE] = "oom_score_adj",
+      [STEP_DUP] = "dup3",            [STEP_PRLIMIT] = "prlimit",
+      [STEP_SETGROUPS] = "setgroups", [STEP_SETGID] = "setgid",
+      [STEP_SETUID] = "setuid",       [STEP_EXECVE] = "execve",
+  };
+  return NAMES[step];
+}
+
+/* Each step gives 0 or more, or the negative errno. */
+IN_CHILD static long move_out_of_the_way(struct birth *birth) {
+  if (birth->teller_is_in_the_way) {
+    long copy = raw3(SYS_fcntl, birth->teller, F_DUPFD_CLOEXEC, birth->first_free_fd);
+    if (copy < 0) return copy;
+  }
+  for (int i = 0; i < birth->move_count; i++) {
+    struct move *move = &birth->moves[i];
+    if (!move->is_in_the_way) continue;
+    long copy = raw3(SYS_fcntl, move->source, F_DUPFD_CLOEXEC, birth->first_free_fd);
+    if (copy < 0) return copy;
+    move->source = (int)copy;
+  }
+  return 0;
+}
+
+IN_CHILD static long place_descriptors(struct birth *birth) {
+  long moved = move_out_of_the_way(birth);
+  if (moved < 0) return moved;
+  for (int i = 0; i < birth->move_count; i++) {
+    const struct move *move = &birth->moves[i];
+    if (move->source < 0) {
+      raw1(SYS_close, move->target); /* it may be closed already */
+      continue;
+    }
+    long placed = move->source == move->target ? raw3(SYS_fcntl, move->target, F_SETFD, 0)
+                                               : raw3(SYS_dup3, move->source, move->target, 0);
+    if (placed < 0) return placed;
+  }
+  return 0;
+}
+
+IN_CHILD static long set_limits(const struct birth *birth) {
+  for (int i = 0; i < birth->limit_count; i++) {
+    const struct limit *limit = &birth->limits[i];
+    long set = raw4(SYS_prlimit64, 0, limit->resource, &limit->value, NULL);
+    if (set < 0) return set;
+  }
+  return 0;
+}
+
+IN_CHILD static long set_oom_score(const struct birth *birth) {
+  long fd = raw4(SYS_openat, AT_FDCWD, "/proc/self/oom_score_adj", O_WRONLY | O_CLOEXEC, 0);
+  if (fd < 0) return fd;
+  int length = 0;
+  while (birth->oom_score[length] != 0) length++;
+  long written = raw3(SYS_write, fd, birth->oom_score, length);
+  raw1(SYS_close, fd);
+  return written;
+}
+
+/* True when a step went well; else leaves word of it. */
+IN_CHILD static bool went_well(struct birth *birth, enum step step, long result) {
+  if (result >= 0) return true;
+  birth->step = step;
+  birth->error = (int)-result;
+  return false;
+}
+
+/* What needs our rights and our descriptors under their old numbers. */
+IN_CHILD static bool set_surroundings(struct birth *birth) {
+  if (birth->session == 1 && !went_well(birth, STEP_SETSID, raw1(SYS_setsid, 0))) return false;
+  if (birth->session == 2 && !went_well(birth, STEP_SETPGID, raw2(SYS_setpgid, 0, 0)))
+    return false;
+  if (birth->directory_fd >= 0 &&
+      !went_well(birth, STEP_FCHDIR, raw1(SYS_fchdir, birth->directory_fd)))
+    return false;
+  if (birth->directory != NULL && !went_well(birth, STEP_CHDIR, raw1(SYS_chdir, birth->directory)))
+    return false;
+  if (birth->umask >= 0) raw1(SYS_umask, birth->umask);
+  return birth->oom_score[0] == 0 || went_well(birth, STEP_OOM_SCORE, set_oom_score(birth));
+}
+
+/* The limits come after the descriptors: those that have been put in place outlive a lower limit. */
+IN_CHILD static bool set_descriptors_and_limits(struct birth *birth) {
+  return went_well(birth, STEP_DUP, place_descriptors(birth)) &&
+         went_well(birth, STEP_PRLIMIT, set_limits(birth));
+}
+
+IN_CHILD static bool set_identity(struct birth *birth) {
+  if (birth->group_count >= 0 &&
+      !went_well(birth, STEP_SETGROUPS, raw2(RAW_SETGROUPS, birth->group_count, birth->groups)))
+    return false;
+  if (birth->gid >= 0 && !went_well(birth, STEP_SETGID, raw1(RAW_SETGID, (gid_t)birth->gid)))
+    return false;
+  return birth->uid < 0 || went_well(birth, STEP_SETUID, raw1(RAW_SETUID, (uid_t)birth->uid));
+}
+
+IN_CHILD int child_main(void *argument) {
+  struct birth *birth = argument;
+  default_dispositions(); /* the handlers of Node and libuv must never run here */
+  if (set_surroundings(birth) && set_descriptors_and_limits(birth) && set_identity(birth)) {
+    set_mask(0, NULL);
+    went_well(birth, STEP_EXECVE, -try_files(&birth->program));
+  }
+  raw1(SYS_exit_group, 127);
+  return 127;
+}

@@ -1,0 +1,148 @@
+/** Children: what they are born with, and their birth. */
+
+import { cString, type CString } from "./bytes.ts";
+import type { Identity, Limit, Resource } from "./attributes.ts";
+import { PlanWriter } from "./native-plan.ts";
+import { SystemError, type Fd, type Pid } from "./kernel.ts";
+
+/** A session or process-group change made in a new process. */
+export type Session = "setsid" | "background";
+
+/**
+ * Everything a child is born with. Byte blocks are NUL-terminated strings back to back, so that a
+ * server marshals its constant part once and a connection adds only its own strings.
+ */
+export interface SpawnRequest {
+  /** Paths to try in order, as execvp(3) would: NUL-terminated, back to back, at least one. */
+  readonly files: Uint8Array;
+  /** argv[0] and on. */
+  readonly argv: Uint8Array;
+  /** NAME=VALUE strings. */
+  readonly environment: Uint8Array;
+  /** More NAME=VALUE strings, after `environment`; the caller has taken out what these replace. */
+  readonly environmentExtra?: Uint8Array | undefined;
+  /**
+   * What the child's descriptors will be: `descriptors[2 * i]` in the child is
+   * `descriptors[2 * i + 1]` of ours, close-on-exec cleared; a source of -1 closes the target. Any
+   * overlap of sources and targets is resolved. Descriptors not named here are inherited unless
+   * they are close-on-exec.
+   */
+  readonly descriptors: readonly number[];
+  /**
+   * Applied in this order, which ends with what gives up rights: session, directory, umask, oomScore,
+   * descriptors, limits, groups, gid, uid. So the directory is entered with the rights of this process.
+   */
+  readonly session?: Session | undefined;
+  readonly limits?: readonly (readonly [Resource, Limit])[] | undefined;
+  readonly identity?: Identity | undefined;
+  /** A path, or an open directory. */
+  readonly directory?: string | Fd | undefined;
+  readonly umask?: number | undefined;
+  /**
+   * What the kernel is to add to the child's score when memory runs out, -1000 to 1000. Such a child
+   * gets a copy of our memory, which takes longer: processes that share memory share the score.
+   */
+  readonly oomScore?: number | undefined;
+  /** Whoever asked is to be told at once when the program was executed: `teller` of the child. */
+  readonly tellsExec?: boolean | undefined;
+}
+
+/** A child on its way to its program. Whoever made it closes its descriptors. */
+export interface Child {
+  readonly pid: Pid;
+  /** Becomes readable when the child has ended; -1 where the system has none. */
+  readonly pidfd: Fd;
+  /** The number of its birth, for `birthFailure`: unlike a pid it is never used again. */
+  readonly birth: number;
+  /**
+   * Becomes readable (end of file) when the program was executed, or is not going to be; nonblocking.
+   * Undefined where `tellsExec` was not asked for.
+   */
+  readonly teller: Fd | undefined;
+}
+
+/** Calls that create processes. */
+export interface Spawn {
+  /**
+   * Create a child, with default dispositions and an empty mask, and go on at once: it shares our
+   * memory until it has executed its program or is gone. An error here (of clone, mmap or pipe2) means
+   * that there is no child. If it cannot take a step or execute the program, it ends with exit code
+   * 127 and `birthFailure` tells why.
+   */
+  spawn(request: SpawnRequest): Child;
+  /**
+   * What kept a child from executing its program: the step that failed and its errno; undefined when
+   * none did. To be asked once, when `teller` or `pidfd` has told that the birth is over.
+   */
+  birthFailure(birth: number): SystemError | undefined;
+  /** The births whose children have neither executed their program nor ended. */
+  birthsInFlight(): readonly number[];
+}
+
+/** What C exports for this family (`native/`). */
+export interface SpawnAddon {
+  spawn(
+    files: Uint8Array,
+    argv: Uint8Array,
+    environment: Uint8Array,
+    environmentExtra: Uint8Array | undefined,
+    plan: Float64Array,
+    directory: CString | undefined,
+    result: Int32Array,
+  ): number;
+  birthFailure(birth: number): void;
+  birthsInFlight(into: Float64Array): number;
+}
+
+/** pid, pidfd and teller. */
+const RESULT_LENGTH = 3;
+const BIRTHS_FIRST = 64;
+
+/** The calls of this kernel that create processes. */
+export function nativeSpawn(addon: SpawnAddon): Spawn {
+  const plan = new PlanWriter();
+  const result = new Int32Array(RESULT_LENGTH);
+  let births = new Float64Array(BIRTHS_FIRST);
+
+  return {
+    spawn(request: SpawnRequest): Child {
+      const { files, argv, environment, environmentExtra, directory } = request;
+      const path = typeof directory === "string" ? cString(directory) : undefined;
+      const birth = addon.spawn(
+        files,
+        argv,
+        environment,
+        environmentExtra,
+        plan.write(request),
+        path,
+        result,
+      );
+      const [pid = -1, pidfd = -1, teller = -1] = result;
+      return {
+        pid: pid as Pid,
+        pidfd: pidfd as Fd,
+        birth,
+        teller: teller < 0 ? undefined : (teller as Fd),
+      };
+    },
+
+    birthFailure(birth: number): SystemError | undefined {
+      try {
+        addon.birthFailure(birth);
+        return undefined;
+      } catch (error) {
+        if (error instanceof SystemError) return error;
+        throw error;
+      }
+    },
+
+    birthsInFlight(): readonly number[] {
+      let count = addon.birthsInFlight(births);
+      if (count > births.length) {
+        births = new Float64Array(2 * count);
+        count = addon.birthsInFlight(births);
+      }
+      return Array.from(births.subarray(0, count));
+    },
+  };
+}

@@ -1,0 +1,202 @@
+/** Serves each connection with a JavaScript function, in this process, on a net.Socket. */
+
+import { Socket } from "node:net";
+import { tcpServerEdits } from "../../net/index.ts";
+import type { Endpoint, EnvironmentEdit } from "../../net/index.ts";
+import type { WaitStatus } from "../../posix/index.ts";
+import type { Secured, TlsAcceptor, TlsFacts } from "../../tls/index.ts";
+import type { Life, Service, Work } from "./connection.ts";
+import type { AcceptedTcp } from "./tcp.ts";
+
+/** A connection as a handler sees it. */
+export interface TcpConnection {
+  /**
+   * Closing or destroying it ends the connection; so does throwing. What the client says is thrown away
+   * once the stream was ended and the handler is through without having begun to read.
+   */
+  readonly stream: Socket;
+  readonly remote: Endpoint;
+  readonly local: Endpoint;
+  /** How many connections from the same address were alive before this one. */
+  readonly number: number;
+  /** The rule that admitted the client, `ip4/10.0.0.0_8`; undefined where there are no rules. */
+  readonly rule: string | undefined;
+  /** What the handshake has settled, where the server speaks TLS; `stream` is a tls.TLSSocket then. */
+  readonly tls: TlsFacts | undefined;
+  /**
+   * The UCSPI variables of the connection, with what the rule sets (undefined: removes). Made anew each
+   * time it is asked for.
+   */
+  readonly environment: Readonly<Record<string, string | undefined>>;
+}
+
+export type Handler = (connection: TcpConnection) => void | Promise<void>;
+
+/** What a handler's service needs to know. */
+export interface HandlerOptions {
+  /** Keep the writing side open when the client has closed its own, until the handler ends it. */
+  readonly allowHalfOpen: boolean;
+  /** Does the handshake of each connection, ahead of the handler. */
+  readonly acceptor: TlsAcceptor | undefined;
+  /** A handshake failed, or the client's certificate was not accepted; the connection is closed. */
+  refused(connection: AcceptedTcp, why: string): void;
+  /** A handler threw or rejected; the connection is destroyed. */
+  failed(error: unknown, connection: TcpConnection): void;
+}
+
+const SIGTERM = 15;
+const SIGKILL = 9;
+const DONE: WaitStatus = { kind: "exited", exitCode: 0 };
+
+/** The service that runs `handler` for each connection. */
+export function handlerService(
+  handler: Handler,
+  options: HandlerOptions,
+): Service<Endpoint, Endpoint> {
+  return (connection, life) => new HandlerWork(connection, life, handler, options);
+}
+
+/** One connection and its stream. There is no process that could be waited for, and no tunnel. */
+class HandlerWork implements Work {
+  readonly #connection: AcceptedTcp;
+  readonly #life: Life;
+  readonly #handler: Handler;
+  readonly #options: HandlerOptions;
+  /** TLS first: Node does not bear it that the socket below goes before it. */
+  readonly #layers: Socket[] = [];
+
+  constructor(connection: AcceptedTcp, life: Life, handler: Handler, options: HandlerOptions) {
+    this.#connection = connection;
+    this.#life = life;
+    this.#handler = handler;
+    this.#options = options;
+  }
+
+  /** Give the socket to a stream, which closes it, and that to the function. */
+  prepare(): void {
+    const { allowHalfOpen } = this.#options;
+    const { fd } = this.#connection;
+    const stream = new Socket({ fd, readable: true, writable: true, allowHalfOpen });
+    this.#layers.push(stream);
+    stream.on("close", () => this.#life.ended(DONE));
+    // What goes wrong with a connection ends it, and "close" tells; handlers may listen as well.
+    stream.on("error", ignore);
+    this.#life.begun();
+    this.#serve(stream);
+  }
+
+  #serve(stream: Socket): void {
+    const connection = this.#connection;
+    const { acceptor, refused } = this.#options;
+    if (acceptor === undefined) {
+      handle(new HandledConnection(stream, connection), this.#handler, this.#options);
+      return;
+    }
+    const secured = acceptor.accept(stream, (accepted) => {
+      if (accepted.kind === "failed") refused(connection, accepted.why);
+      else {
+        const view = new HandledConnection(accepted.stream, connection, accepted);
+        handle(view, this.#handler, this.#options);
+      }
+    });
+    this.#layers.unshift(secured);
+  }
+
+  forward(signal: number): void {
+    if (signal === SIGTERM || signal === SIGKILL) this.kill();
+  }
+
+  kill(): void {
+    for (const layer of this.#layers) layer.destroy();
+  }
+
+  awaitTunnels(): void {
+    this.#life.tunnelsEnded();
+  }
+
+  /** The connection could not be served: nothing of its stream may be left. */
+  abortTunnels(): void {
+    this.kill();
+  }
+
+  create = ignore;
+  abandon = ignore;
+  setRetry = ignore;
+  cancelRetry = ignore;
+}
+
+function handle(view: HandledConnection, handler: Handler, options: HandlerOptions): void {
+  const { stream } = view;
+  const handling = run(handler, view, options);
+  stream.on("finish", () => {
+    if (handling === undefined) discardUnread(stream);
+    else void handling.then(() => discardUnread(stream));
+  });
+}
+
+/** A handler that throws, and one that rejects, fail alike. Undefined when it is through at once. */
+function run(
+  handler: Handler,
+  connection: TcpConnection,
+  options: HandlerOptions,
+): Promise<void> | undefined {
+  try {
+    const result = handler(connection);
+    if (!(result instanceof Promise)) return undefined;
+    return result.catch((error: unknown) => fail(error, connection, options));
+  } catch (error) {
+    fail(error, connection, options);
+    return undefined;
+  }
+}
+
+/** Bytes that nobody will read would hide the client's end, and keep the connection for ever. */
+function discardUnread(stream: Socket): void {
+  if (stream.readableFlowing === null) stream.resume();
+}
+
+function ignore(): void {
+  return undefined;
+}
+
+function fail(error: unknown, connection: TcpConnection, options: HandlerOptions): void {
+  connection.stream.destroy();
+  options.failed(error, connection);
+}
+
+class HandledConnection implements TcpConnection {
+  readonly stream: Socket;
+  readonly tls: TlsFacts | undefined;
+  readonly #connection: AcceptedTcp;
+  readonly #edits: readonly EnvironmentEdit[];
+
+  constructor(stream: Socket, connection: AcceptedTcp, secured?: Secured) {
+    this.stream = stream;
+    this.tls = secured?.facts;
+    this.#connection = connection;
+    this.#edits = secured?.edits ?? [];
+  }
+
+  get remote(): Endpoint {
+    return this.#connection.peer;
+  }
+
+  get local(): Endpoint {
+    return this.#connection.local;
+  }
+
+  get number(): number {
+    return this.#connection.number;
+  }
+
+  get rule(): string | undefined {
+    return this.#connection.admission?.rule;
+  }
+
+  get environment(): Record<string, string | undefined> {
+    const { local, peer, number, admission } = this.#connection;
+    const own = tcpServerEdits({ local, remote: peer, connectionNumber: number });
+    const edits = [...own, ...(admission?.edits ?? []), ...this.#edits];
+    return Object.fromEntries(edits.map(({ name, value }) => [name, value]));
+  }
+}
