@@ -49,15 +49,15 @@ static void add_methods(napi_env env, napi_value exports, const struct method *m
   }
 }
 
-/* What the addon was made from, as scripts/build-addon.mjs says it: its users are of the same build. */
-#ifndef ADDON_BUILD
-#define ADDON_BUILD ""
-#endif
-
 static napi_value out_of_memory(napi_env env) {
   napi_throw_error(env, "ENOMEM", "no memory for an instance of the addon");
   return NULL;
 }
+
+/* What the addon was made from, as scripts/build-addon.mjs says it: its users are of the same build. */
+#ifndef ADDON_BUILD
+#define ADDON_BUILD ""
+#endif
 
 NAPI_MODULE_INIT() {
   struct ending *ending = calloc(1, sizeof *ending);
