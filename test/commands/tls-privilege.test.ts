@@ -133,11 +133,12 @@ describe("an engine", () => {
     expect([...descriptorsOf(engine).values()].filter((to) => to.endsWith(" file"))).toEqual([]);
   });
 
-  test("has the path that Node is found by for an environment, and nothing else", async () => {
+  test("has the path that Node is found by and its launcher's notes for an environment", async () => {
     await using scene = await newScene();
     const { engine } = await startTls(scene, ECHO, { variables: { SECRET: "of the programs" } });
     const environment = readFileSync(`/proc/${engine}/environ`, "latin1").split("\0");
-    expect(environment.map((variable) => variable.replace(/=.*/s, ""))).toEqual(["PATH", ""]);
+    const names = environment.map((variable) => variable.replace(/=.*/s, ""));
+    expect(names).toEqual(["PATH", "UCSPI_INHERITED", ""]);
   });
 });
 
