@@ -20,7 +20,7 @@ const KEY_MODE = 0o600;
 const CERTIFICATE_MODE = 0o644;
 const DIRECTORY_MODE = 0o777;
 
-/** Where the two files of a name are. */
+/** The paths of the two files of a name. */
 export interface CertFiles {
   readonly certificates: string;
   readonly key: string;
@@ -41,7 +41,7 @@ export function refuseExisting(posix: Posix, { certificates, key }: CertFiles): 
   if (there !== undefined) throw existing(there);
 }
 
-/** What is in the two files; undefined if neither is there. Throws CertProblem. */
+/** The content of the two files; undefined if neither is there. Throws CertProblem. */
 export function readCertified(posix: Posix, files: CertFiles): CertifiedKey | undefined {
   const { certificates, key } = files;
   if (![certificates, key].some((path) => isThere(posix, path))) return undefined;

@@ -4,6 +4,7 @@ export type {
   Accepted,
   Account,
   Child,
+  DescriptorKind,
   DirectoryEntry,
   EntryKind,
   Fd,
