@@ -4,8 +4,8 @@ import { join } from "node:path";
 import { Chains } from "../chain/index.ts";
 import { systemClock } from "../clock/index.ts";
 import type { Clock } from "../clock/index.ts";
-import { SharedSignals, StderrLog } from "../host/index.ts";
-import type { Log, Report, Signals } from "../host/index.ts";
+import { ProcessHost, SharedSignals, StderrLog } from "../host/index.ts";
+import type { Host, Log, Report, Signals } from "../host/index.ts";
 import { loadPosix, packageRoot } from "../posix/index.ts";
 import type { Posix } from "../posix/index.ts";
 import { launcherFinder } from "./finder.ts";
@@ -16,7 +16,7 @@ export interface System {
   readonly clock: Clock;
   readonly chains: Chains;
   readonly signals: Signals;
-  readonly log: Log;
+  readonly host: Host;
   readonly report: Report;
   readonly variables: Readonly<Record<string, string | undefined>>;
 }
@@ -35,9 +35,9 @@ function openSystem(): System {
   return {
     posix,
     clock: systemClock,
-    chains: openChains(join(packageRoot(), "bin"), true),
+    chains: openChains(join(packageRoot(), "dist", "bin"), true),
     signals: processSignals,
-    log,
+    host: openHost(posix, log),
     report: log.report,
     variables: process.env,
   };
@@ -45,7 +45,12 @@ function openSystem(): System {
 
 /** The chains of the launchers in `directory`. */
 export function openChains(directory: string, fuses: boolean): Chains {
-  return new Chains({ finder: launcherFinder(directory), fuses });
+  return new Chains({ finder: launcherFinder(directory, packageRoot()), fuses });
+}
+
+/** The host of this process. */
+export function openHost(posix: Posix, log: Log): Host {
+  return new ProcessHost({ posix, clock: systemClock, signals: processSignals, log });
 }
 
 /** The signals of this process. */

@@ -20,7 +20,7 @@ export const FAULTY_MS = 5_000;
 export interface Hosted<R extends Resident> {
   readonly resident: R;
   /** Tell the resident to stop. */
-  stop(how: Stop): void;
+  readonly stop: (how: Stop) => void;
   /** How its life ended; never rejects. */
   readonly ended: Promise<End>;
 }
@@ -84,9 +84,9 @@ class Tenancy<R extends Resident> implements Hosted<R> {
     return this.#resident;
   }
 
-  stop(how: Stop): void {
+  readonly stop = (how: Stop): void => {
     this.take({ kind: "told", how });
-  }
+  };
 
   begin(resident: R): void {
     this.#resident = resident;

@@ -2,6 +2,8 @@
 
 import { Chains } from "../../src/chain/index.ts";
 import type { Link, LinkContext } from "../../src/chain/index.ts";
+import { ProcessHost } from "../../src/host/index.ts";
+import type { Signals } from "../../src/host/index.ts";
 import { FakeClock } from "../support/fake-clock.ts";
 import { fakeLog } from "../support/fake-log.ts";
 import { FakeKernel } from "./fake-kernel.ts";
@@ -29,18 +31,19 @@ export function fakeWorld(links: readonly Link[] = []): FakeWorld {
     file: (name: string) => `/bin/${name}`,
   };
   const log = fakeLog(said);
+  const signals: Signals = {
+    on(names, handler) {
+      const onSigchld = (): void => handler("SIGCHLD");
+      if (names.includes("SIGCHLD")) handlers.add(onSigchld);
+      return () => void handlers.delete(onSigchld);
+    },
+  };
   const context: LinkContext = {
     posix: kernel.posix,
     clock,
-    log,
+    host: new ProcessHost({ posix: kernel.posix, clock, signals, log }),
     report: log.report,
-    signals: {
-      on(names, handler) {
-        const onSigchld = (): void => handler("SIGCHLD");
-        if (names.includes("SIGCHLD")) handlers.add(onSigchld);
-        return () => void handlers.delete(onSigchld);
-      },
-    },
+    signals,
     chains: new Chains({ finder, fuses: true }),
     isBecoming: false,
   };

@@ -8,6 +8,7 @@ import { chmodSync } from "node:fs";
 import { expect, test } from "vitest";
 import { Chains, Environment } from "../../src/chain/index.ts";
 import type { LinkContext } from "../../src/chain/index.ts";
+import { ProcessHost } from "../../src/host/index.ts";
 import { systemClock } from "../../src/clock/index.ts";
 import { loadPosix } from "../../src/posix/index.ts";
 import type { Fd } from "../../src/posix/index.ts";
@@ -24,12 +25,14 @@ const OTHER_USER = 54321;
 
 const posix = loadPosix();
 
+const signals = { on: () => () => undefined };
+
 const context: LinkContext = {
   posix,
   clock: systemClock,
-  log: fakeLog([]),
+  host: new ProcessHost({ posix, clock: systemClock, signals, log: fakeLog([]) }),
   report: () => undefined,
-  signals: { on: () => () => undefined },
+  signals,
   chains: new Chains({
     finder: { ownCommand: () => undefined, load: () => Promise.resolve(undefined), file: String },
     fuses: false,

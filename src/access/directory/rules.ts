@@ -3,28 +3,22 @@
  * `exec` file (networking 8.2). Nothing is remembered: a change counts from the next check on.
  */
 
-import { errnoOf } from "../../posix/index.ts";
+import { errnoOf, readHead } from "../../posix/index.ts";
 import { readEnvironmentDirectory } from "./environment.ts";
-import { readHead } from "../cdb/read-file.ts";
 import { RULE_EXEC_BYTES_MAX } from "../lookup/rule-value.ts";
 import { DENIED, failed, NOT_FOUND, ProbedRules } from "../lookup/rules.ts";
 
 import type { EnvironmentEdit } from "../../net/index.ts";
-import type { Posix } from "../../posix/index.ts";
-import type { Failed, RuleResult } from "../lookup/rules.ts";
+import type { RulesPosix } from "../lookup/kernel.ts";
+import type { Denied, Failed, RuleResult } from "../lookup/rules.ts";
 
 const NO_EDITS: readonly EnvironmentEdit[] = [];
 
-/** Not there, or not for us to see: the same to a rule. */
-function isAbsent(code: string | undefined): boolean {
-  return code === "ENOENT" || code === "EACCES";
-}
-
 export class DirectoryRules extends ProbedRules {
-  readonly #posix: Pick<Posix, "readable" | "fileVersion">;
+  readonly #posix: RulesPosix;
   readonly #directory: string;
 
-  constructor(posix: Pick<Posix, "readable" | "fileVersion">, directory: string) {
+  constructor(posix: RulesPosix, directory: string) {
     super();
     this.#posix = posix;
     this.#directory = directory;
@@ -35,10 +29,17 @@ export class DirectoryRules extends ProbedRules {
     const rule = `${this.#directory}/${key}`;
     const allow = this.#posix.readable(`${rule}/allow`);
     if (allow === undefined) return this.#allowed(rule);
-    if (!isAbsent(allow)) return unreadable(`${rule}/allow`, allow);
-    const deny = this.#posix.readable(`${rule}/deny`);
-    if (deny === undefined) return DENIED;
-    return isAbsent(deny) ? NOT_FOUND : unreadable(`${rule}/deny`, deny);
+    if (allow !== "ENOENT" && allow !== "EACCES") return unreadable(`${rule}/allow`, allow);
+    return this.#denied(`${rule}/deny`);
+  }
+
+  /** One that we may not read denies: an `allow` is lost that way, a denial never. */
+  #denied(path: string): RuleResult {
+    const code = this.#posix.readable(path);
+    if (code === undefined) return DENIED;
+    if (code === "ENOENT") return NOT_FOUND;
+    const fault = unreadable(path, code);
+    return code === "EACCES" ? { kind: "deny", fault } : fault;
   }
 
   #allowed(rule: string): RuleResult {
@@ -53,21 +54,23 @@ export class DirectoryRules extends ProbedRules {
   #edits(path: string): readonly EnvironmentEdit[] | Failed {
     if (this.#posix.fileVersion(path) === "ENOENT") return NO_EDITS;
     try {
-      return readEnvironmentDirectory(path);
+      return readEnvironmentDirectory(this.#posix, path);
     } catch (error) {
       return unreadable(path, errnoOf(error));
     }
   }
 
-  #exec(path: string): Uint8Array | undefined | Failed {
-    const version = this.#posix.fileVersion(path);
-    if (typeof version === "string" && isAbsent(version)) return undefined;
+  /** The program itself is no stand-in for a script that we may not read. */
+  #exec(path: string): Uint8Array | undefined | Failed | Denied {
+    if (this.#posix.fileVersion(path) === "ENOENT") return undefined;
     try {
-      const script = readHead(path, RULE_EXEC_BYTES_MAX);
+      const script = readHead(this.#posix, path, RULE_EXEC_BYTES_MAX);
       return script.length === 0 ? undefined : script;
     } catch (error) {
       const code = errnoOf(error);
-      return isAbsent(code) ? undefined : unreadable(path, code);
+      if (code === "ENOENT") return undefined;
+      const fault = unreadable(path, code);
+      return code === "EACCES" ? { kind: "deny", fault } : fault;
     }
   }
 }

@@ -17,7 +17,7 @@ export interface BirthsOptions {
   readonly awaitsExec: boolean;
 }
 
-/** What is told of a process, in this order. */
+/** The events of a process, in this order. */
 export interface BirthEvents {
   created(process: BornProcess): void;
   begun(): void;
@@ -37,7 +37,7 @@ export class Births {
   readonly #spawner: Spawner;
   readonly #awaitsExec: boolean;
 
-  /** `server` is the command that speaks when a program cannot be executed. */
+  /** `server` is the command in whose name it is reported that a child was killed before its exec. */
   constructor(server: string, context: LinkContext, { awaitsExec }: BirthsOptions) {
     const children = new Children(context);
     this.#spawner = new Spawner(server, context, { children });
@@ -50,8 +50,8 @@ export class Births {
   }
 
   /**
-   * Ask for a process. One that is created is told to `events` at once, what becomes of it later. Returns
-   * why there is none.
+   * Ask for a process. The creation of one is told to `events` at once, its further events later. Returns
+   * the reason where none was created.
    */
   create(prepared: Prepared, events: BirthEvents): SystemError | undefined {
     const result = this.#spawner.create(prepared);
