@@ -200,6 +200,16 @@ describe("the exec", () => {
     expect(told).toEqual(["executed"]);
   });
 
+  test("is told before the end of a child that was too fast to be seen", () => {
+    const world = newWorld();
+    const { child, told } = withBirthHeld(world);
+    world.posix.child(child.pid).hasExecuted = true;
+    world.posix.child(child.pid).exit(0);
+    world.posix.turn();
+    expect(told).toEqual(["executed", "ended undefined"]);
+    expect(world.clock.pendingTimers).toBe(0);
+  });
+
   test("is not told of a child that is dying without one", () => {
     const world = newWorld();
     const { child, told } = withBirthHeld(world);
