@@ -13,5 +13,5 @@ export type { Announcement } from "./readiness.ts";
 export type { Resident, Stop } from "./resident.ts";
 export { SharedSignals } from "./signals.ts";
 export type { Signals } from "./signals.ts";
-export { OrphanReaper } from "./orphans.ts";
+export { OrphanReaper, reapOrphans } from "./orphans.ts";
 export type { OrphanReaperOptions } from "./orphans.ts";

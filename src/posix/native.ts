@@ -25,9 +25,10 @@ export function loadPosix(): Posix {
 
 function nativePosix(addon: Addon): Posix {
   const watcher = new Watcher(addon);
+  const spawned = new Set<number>();
   return {
-    ...nativeProcesses(addon),
-    ...nativeSpawn(addon),
+    ...nativeProcesses(addon, spawned),
+    ...nativeSpawn(addon, spawned),
     ...nativeAttributes(addon, forgetWorkingDirectory),
     ...nativeDescriptors(addon, (fd) => watcher.forget(fd)),
     ...nativeOutput(addon),

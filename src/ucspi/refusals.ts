@@ -5,9 +5,9 @@ import type { LinkContext } from "../chain/index.ts";
 export function recordRefusal(
   record: string,
   format: "text" | "json",
-  speaker: string,
+  program: string,
   { host, report }: LinkContext,
 ): void {
-  if (format === "text") report(speaker, "info", record);
-  else host.log.line(speaker, "info", record);
+  if (format === "text") report(program, "info", record);
+  else host.log.line(program, "info", record);
 }

@@ -40,6 +40,7 @@ struct instance {
   napi_ref events_owner;
   napi_ref dispatch;
   napi_async_context context;
+  void (*closed)(struct instance *instance); /* to be called once the event loop let go */
 };
 
 struct instance *instance_of(napi_env env);
