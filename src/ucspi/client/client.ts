@@ -21,7 +21,7 @@ import type {
   Variables,
 } from "../../net/index.ts";
 import { errnoOf, SystemError } from "../../posix/index.ts";
-import type { Fd } from "../../posix/index.ts";
+import type { Fd, Posix } from "../../posix/index.ts";
 import { connectInTurn, connectOverlapping } from "./connect.ts";
 import type { Connected, ConnectRequest } from "./connect.ts";
 import { findAddresses } from "./hosts.ts";
@@ -58,9 +58,14 @@ interface Run extends ClientRequest {
 export async function runTcpClient(request: ClientRequest): Promise<ClientResult> {
   const { options, context, variables } = request;
   const deadline = deadlineAfter(context.clock, options.timeoutMs);
-  const hosts = options.hostsFile && !options.noNames ? openHosts() : undefined;
+  const hosts = options.hostsFile && !options.noNames ? openHosts(context.posix) : undefined;
   if (typeof hosts === "string") return failure(EXIT.system, hosts);
-  const run: Run = { ...request, deadline, hosts, resolver: openResolver({ variables }) };
+  const run: Run = {
+    ...request,
+    deadline,
+    hosts,
+    resolver: openResolver({ posix: context.posix, variables }),
+  };
   const addresses = await addressesOf(run);
   if ("kind" in addresses) return addresses;
   const connected = await connectTo(addresses, run);
@@ -186,9 +191,9 @@ async function askUser(local: Endpoint, remote: Endpoint, run: Run): Promise<str
 }
 
 /** The hosts file, undefined if there is none, or the reason why it cannot be read. */
-function openHosts(): Hosts | string | undefined {
+function openHosts(posix: Posix): Hosts | string | undefined {
   try {
-    return readHosts();
+    return readHosts(posix);
   } catch (error) {
     if (errnoOf(error) === "ENOENT") return undefined;
     return `unable to read /etc/hosts: ${error instanceof Error ? error.message : String(error)}`;

@@ -11,8 +11,8 @@ import type { Pid, WaitStatus } from "../../posix/index.ts";
 
 export interface BirthsOptions {
   /**
-   * Tell that a program was executed when it was, which costs each process a pipe. Otherwise it is taken
-   * for granted, until a failure is told.
+   * Tell that a program was executed when it was. Otherwise it is taken for granted, until a failure is
+   * told.
    */
   readonly awaitsExec: boolean;
 }
@@ -40,7 +40,7 @@ export class Births {
   /** `server` is the command in whose name it is reported that a child was killed before its exec. */
   constructor(server: string, context: LinkContext, { awaitsExec }: BirthsOptions) {
     const children = new Children(context);
-    this.#spawner = new Spawner(server, context, { children, tellsExec: awaitsExec });
+    this.#spawner = new Spawner(server, context, { children });
     this.#awaitsExec = awaitsExec;
   }
 
@@ -59,7 +59,7 @@ export class Births {
     events.created({ pid: result.child.pid, tunnels: result.companions });
     if (!this.#awaitsExec) events.begun();
     this.#spawner.follow(result, {
-      executed: () => events.begun(),
+      ...(this.#awaitsExec ? { executed: () => events.begun() } : {}),
       ended(end) {
         if (end instanceof SystemError) events.failed(end);
         else events.ended(end);

@@ -332,14 +332,14 @@ describe("a program that is not executed", () => {
 
 describe("a service that awaits the exec", () => {
   test("tells that a connection was accepted when its program was executed, and not before", async () => {
-    const { kernel, connect } = await prepared(["cat"], [], true);
+    const { kernel, clock, connect } = await prepared(["cat"], [], true);
     kernel.holdsBirths = true;
     const openBefore = kernel.open.size;
     const { events } = connect();
-    kernel.turn();
+    clock.advance(1);
     expect(events).toEqual([]);
     kernel.execute();
-    kernel.turn();
+    clock.advance(2);
     expect(events).toEqual(["accepted 2"]);
     kernel.endChild(kernel.children.at(-1) ?? 0);
     kernel.turn();
