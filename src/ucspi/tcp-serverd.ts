@@ -167,7 +167,7 @@ export class TcpServerd implements Resident {
   }
 }
 
-/** What the program of a connection to the socket on descriptor 0 would be born with. */
+/** The launch of the program of a connection to the socket on descriptor 0. */
 export function tcpPreview(launch: Launch, program: readonly string[]): Launch {
   return previewLaunch(TCP, launch, program);
 }

@@ -9,7 +9,7 @@ import type { Fd, Posix, WaitStatus } from "../../posix/index.ts";
 
 const NAME = "s6-fghack";
 
-/** How many descriptors of the pipe the program gets: daemons close some, rarely as many. */
+/** The program gets so many descriptors of the pipe: daemons close some, rarely as many. */
 const WRITERS = 31;
 
 /** The program wrote to the pipe. */

@@ -4,7 +4,7 @@ import { rememberedNames } from "../../../posix/index.ts";
 import type { Gid, Posix, Uid } from "../../../posix/index.ts";
 import { parseUnsigned } from "../../../net/index.ts";
 
-/** What s6-envuidgid hands to s6-applyuidgid. */
+/** The variables in which s6-envuidgid hands numbers to s6-applyuidgid. */
 export const UID = "UID";
 export const GID = "GID";
 export const GIDLIST = "GIDLIST";
