@@ -291,12 +291,13 @@ describe("draining", () => {
   });
 
   test("a full server that drains does not resume when there is room", async () => {
-    const { kernel, fd, works, connect, server } = serve({ maxConnections: 1 });
+    const { kernel, fd, log, works, connect, server } = serve({ maxConnections: 1 });
     connect("192.0.2.1", "192.0.2.2");
     const drained = server.drain(undefined);
     workAt(works, 0).end();
     kernel.turn();
     expect(await drained).toBe(true);
+    expect(log).not.toContain("room"); // no new connection is accepted
     expect(kernel.waiting(fd)).toBe(1);
   });
 });
