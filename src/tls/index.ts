@@ -60,7 +60,7 @@ export {
 } from "./options.ts";
 export type {
   CertificateRulesSource,
-  ClientCertificate,
+  ClientCertificateDemand,
   EngineChannel,
   SniChoice,
   SniLevel,

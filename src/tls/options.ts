@@ -29,7 +29,7 @@ const ALPN_NAME_BYTES_MAX = 255;
 const ALPN_LIST_BYTES_MAX = 65_535;
 
 /** Does a server want a certificate of its client? */
-export type ClientCertificate = "none" | "optional" | "required";
+export type ClientCertificateDemand = "none" | "optional" | "required";
 
 /** 0: one pair of certificate and key; 1: more, by the name asked for; 2: no name, no handshake. */
 export type SniLevel = 0 | 1 | 2;
@@ -133,7 +133,7 @@ const HANDSHAKE_TIMEOUT = value(
   millisecondsOrZero,
 );
 
-const CLIENT_CERTIFICATE = choice<ClientCertificate>("none", [
+const CLIENT_CERTIFICATE = choice<ClientCertificateDemand>("none", [
   {
     short: "Y",
     long: "client-cert",
