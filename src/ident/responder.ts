@@ -12,6 +12,7 @@ import { ConnectionOwners } from "./owners.ts";
 
 import type { Clock } from "../clock/index.ts";
 import type { IpAddress } from "../net/index.ts";
+import { rememberedNames } from "../posix/index.ts";
 import type { Posix, Uid } from "../posix/index.ts";
 import type { IdentAnswer } from "./answer.ts";
 import type { IdentQuery } from "./query.ts";
@@ -118,12 +119,12 @@ export class IdentResponder {
   }
 
   #accountName(uid: Uid): string {
-    const name = this.#posix.account(uid)?.name ?? "";
+    const name = rememberedNames(this.#posix).account(uid)?.name ?? "";
     return isIdentUser(name) ? name : String(uid);
   }
 
   #wishesToHide(uid: Uid): boolean {
-    const home = this.#posix.account(uid)?.home ?? "";
+    const home = rememberedNames(this.#posix).account(uid)?.home ?? "";
     return home !== "" && !ABSENT.has(this.#posix.fileVersion(`${home}/.noident`));
   }
 }

@@ -3,7 +3,7 @@
 import { defineLink, end, EXIT, isOwnDescriptor, Spawner } from "../index.ts";
 import { withDescriptors } from "../index.ts";
 import type { Launch, LinkContext, Spawned } from "../index.ts";
-import { Children } from "../../host/index.ts";
+import { Children, reapOrphans } from "../../host/index.ts";
 import { SystemError } from "../../posix/index.ts";
 import type { Fd, Posix, WaitStatus } from "../../posix/index.ts";
 
@@ -35,6 +35,7 @@ export const fghack = defineLink({
       "this program is obsolescent, please use s6-background-watch instead",
     );
     const [word = ""] = program;
+    reapOrphans(context);
     const [reader, writer] = context.posix.pipe();
     const spawner = new Spawner(
       NAME,

@@ -1,7 +1,8 @@
 /** proxy-server: take the header of a proxy off a connection, and tell the program (networking.md, 12). */
 
 import { defineLink, descriptorAt, end, EXIT, goOn, withEnvironment } from "../../chain/index.ts";
-import type { Launch, LinkContext, LinkWords, MessageKind, Outcome } from "../../chain/index.ts";
+import type { Launch, LinkContext, LinkWords, Outcome } from "../../chain/index.ts";
+import type { MessageKind } from "../../host/index.ts";
 import {
   formatIp,
   PROTO,
