@@ -10,12 +10,8 @@ import type { KeyPair } from "./credentials.ts";
 import { TlsMaterialError, UnsetVariable } from "./material-error.ts";
 import type { Side } from "./material-error.ts";
 import type { MaterialFiles } from "./material-files.ts";
-import type {
-  ClientCertificateDemand,
-  SniLevel,
-  TlscIoOptions,
-  TlsdIoOptions,
-} from "../options.ts";
+import type { ClientCertificateDemand, SniLevel } from "../options/declarations.ts";
+import type { TlscIoOptions, TlsdIoOptions } from "../options/tables.ts";
 
 /** Where the names of files come from; an `Environment` is one. */
 export interface TlsVariables {
