@@ -28,6 +28,8 @@ export interface SpawnRequest {
    * they are close-on-exec.
    */
   readonly descriptors: readonly number[];
+  /** Descriptors above 2 that are not named are closed, whether they are close-on-exec or not. */
+  readonly closesOthers?: boolean | undefined;
   /**
    * Applied in this order, which ends with what gives up rights: session, directory, umask, oomScore,
    * descriptors, limits, groups, gid, uid. So the directory is entered with the rights of this process.

@@ -53,6 +53,28 @@ describe("births", () => {
     expect(posix.birthsInFlight()).toEqual([]);
   });
 
+  test("of the descriptors above 2 a child has those that are named alone, where it is to", () => {
+    const others = Array.from({ length: 4 }, () => posix.pipe()).flat();
+    for (const fd of others) posix.setCloseOnExec(fd, false);
+    const [source = 0] = others;
+    const look = 'for fd in "$@"; do test ! -e "/proc/self/fd/$fd" || echo "$fd"; done';
+    const numbers = [...others, 100, 101].map(String);
+    const seenBy = (closesOthers: boolean): string[] => {
+      const [output, input] = posix.pipe();
+      const descriptors = [1, input, 100, source, 101, input];
+      const words = ["sh", "-c", look, "sh", ...numbers];
+      const child = posix.spawn(request(words, { descriptors, closesOthers }));
+      posix.close(input);
+      const text = readToEnd(output);
+      posix.close(output);
+      expect(end(child)).toEqual({ kind: "exited", exitCode: 0 });
+      return text.split("\n").filter(Boolean);
+    };
+    expect(seenBy(true)).toEqual(["100", "101"]);
+    expect(seenBy(false)).toEqual(numbers);
+    for (const fd of others) posix.close(fd);
+  });
+
   test("a program that is not there is told once, when the child has ended", () => {
     const child = posix.spawn(request(MISSING));
     expect(end(child)).toEqual(EXIT_127);

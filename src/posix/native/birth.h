@@ -55,7 +55,8 @@ struct birth {
   gid_t *groups;
   struct limit *limits;
   struct move *moves;
-  int first_free_fd; /* above all targets */
+  bool closes_others; /* above 2, but for the targets */
+  int first_free_fd;  /* above all targets */
   int directory_fd;  /* -1 for none */
   const char *directory;
   char oom_score[8]; /* text; empty leaves the score */

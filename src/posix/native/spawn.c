@@ -32,6 +32,7 @@ enum {
   PLAN_DESCRIPTORS, /* how many pairs of target, source */
   PLAN_DIRECTORY,   /* a descriptor, -1 for none */
   PLAN_OOM_SCORE,   /* NO_OOM_SCORE leaves it */
+  PLAN_CLOSES,      /* are descriptors above 2 that are not named closed? */
   PLAN_HEADER,
 };
 
@@ -150,6 +151,7 @@ static void read_plan(struct birth *birth, const struct request *request) {
     birth->limits[i].value.soft = limit_of_double(at[1]);
     birth->limits[i].value.hard = limit_of_double(at[2]);
   }
+  birth->closes_others = plan[PLAN_CLOSES] != 0;
   read_moves(birth, at);
   birth->error = 0;
   birth->step = STEP_NONE;
