@@ -24,7 +24,7 @@ const HEADERS = join(ROOT, "node_modules/node-api-headers/include");
 const FLAGS = [
   ..."-std=c11 -Wall -Wextra -Werror -fPIC -shared -fvisibility=hidden -DNAPI_VERSION=8".split(" "),
   ..."-Wl,--as-needed -Wl,-z,now -Wl,-z,relro -pthread".split(" "),
-  // A child that still runs our code must find it there when the worker that made it has ended.
+  // A child or a thread that still runs our code must find it there when the worker that made it has ended.
   "-Wl,-z,nodelete",
 ];
 const RELEASE_FLAGS = ["-O2", "-s"];

@@ -1,6 +1,6 @@
 /** What the errors of this area say to a user, and whose fault they are. */
 
-import { errnoOf } from "../posix/index.ts";
+import { errnoOf, TemporaryFileError, UnfitFile } from "../posix/index.ts";
 import { CdbError } from "./cdb/cdb.ts";
 import { RulesProblem } from "./lookup/problem.ts";
 import { RuleLineError } from "./tcprules/line.ts";
@@ -23,6 +23,12 @@ export function explainFailure(
   if (error instanceof RulesProblem) {
     return { fault: error.fault, message: error.message + reason(posix, error.cause) };
   }
+  if (error instanceof TemporaryFileError) {
+    return { fault: "system", message: error.message + reason(posix, error.cause) };
+  }
+  if (error instanceof UnfitFile) {
+    return { fault: "system", message: `unable to ${action}: ${error.message}` };
+  }
   if (error instanceof CdbError || error instanceof RangeError) {
     return { fault: "system", message: `unable to ${action}: ${error.message}` };
   }
@@ -32,6 +38,7 @@ export function explainFailure(
 
 function reason(posix: Pick<Posix, "strerror">, cause: unknown): string {
   if (cause === undefined) return "";
+  if (cause instanceof UnfitFile) return `: ${cause.message}`;
   const code = errnoOf(cause);
   if (code !== undefined) return `: ${posix.strerror(code)}`;
   return cause instanceof Error ? `: ${cause.message}` : "";

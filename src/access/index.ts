@@ -3,8 +3,6 @@ export type { CdbRecord } from "./cdb/cdb.ts";
 export { CdbWriter } from "./cdb/writer.ts";
 export type { CdbSink } from "./cdb/writer.ts";
 export { readCdbFile } from "./cdb/read-file.ts";
-export { replaceFile } from "./cdb/replace-file.ts";
-export type { ReplaceOptions } from "./cdb/replace-file.ts";
 export { CdbRules } from "./cdb/rules.ts";
 export { CdbRuleSet } from "./cdb/rule-set.ts";
 export { DirectoryRules } from "./directory/rules.ts";

@@ -61,8 +61,9 @@ function execute(
   launch: Launch,
   files: readonly string[],
   by: string,
-  { posix, report }: LinkContext,
+  { posix, host, report }: LinkContext,
 ): number {
+  host.log.flush();
   try {
     if (takesNumbersOfNode(launch) && !holdsProcessLocks()) posix.unshareDescriptors();
     moveDescriptors(launch.descriptors, posix, () => true);

@@ -6,6 +6,7 @@
 import { formatSynopsis, parseOptions, UsageError } from "../options/index.ts";
 import type { OptionFamily, OptionsOf, OptionTable, ParsedOptions } from "../options/index.ts";
 import type { Clock } from "../clock/index.ts";
+import type { Host, Report, Signals } from "../host/index.ts";
 import type { Posix } from "../posix/index.ts";
 import type { Chains } from "./chains.ts";
 import type { Launch } from "./launch.ts";
@@ -19,20 +20,13 @@ export type Outcome =
   /** The chain ends here: refused, failed or done. Whatever there was to say has been reported. */
   | { readonly kind: "ended"; readonly exitCode: number };
 
-/** One line on stderr, `PROG: KIND: TEXT`. */
-export type Report = (program: string, kind: MessageKind, text: string) => void;
-export type MessageKind = "usage" | "fatal" | "warning" | "info";
-
-/** Signals of this process, for the links that take it over. */
-export interface Signals {
-  /** Call `handler` for each of these signals from now on, until the returned function is called. */
-  on(names: readonly NodeJS.Signals[], handler: (name: NodeJS.Signals) => void): () => void;
-}
-
 /** The world of a link: everything it may touch besides its launch. */
 export interface LinkContext {
   readonly posix: Posix;
   readonly clock: Clock;
+  /** The host of this process, for what is to live in it. */
+  readonly host: Host;
+  /** That of the log of the host, unless nobody is to hear what would be said. */
   readonly report: Report;
   readonly signals: Signals;
   /** Compiles and runs chains of words: for the links that hold one of their own. */

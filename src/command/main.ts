@@ -12,8 +12,10 @@ import {
   parseLink,
   reportUsage,
 } from "../chain/index.ts";
-import type { Launch, Link, Report } from "../chain/index.ts";
+import type { Launch, Link } from "../chain/index.ts";
 import { systemClock } from "../clock/index.ts";
+import { StderrLog } from "../host/index.ts";
+import type { Log, Report } from "../host/index.ts";
 import { parseOptions, UsageError } from "../options/index.ts";
 import { encodeBytes, loadPosix, splitBlock, SystemError, writeFully } from "../posix/index.ts";
 import type { Fd, Posix } from "../posix/index.ts";
@@ -22,15 +24,14 @@ import type { Command, CommandContext, Definition } from "./command.ts";
 import { Fatal } from "./fatal.ts";
 import { packageVersion } from "./package.ts";
 import { loadDefinition } from "./registry.ts";
-import { openChains, processSignals, reporter } from "./system.ts";
+import { openChains, openHost, processSignals } from "./system.ts";
 
 /** Run the command `name`, one of those in `directory`, with the words of this process, and end the process. */
 export async function main(name: string, directory: string): Promise<never> {
   keepDebuggerOut();
   const posix = loadOrDie(name);
   const words = processWords().slice(2);
-  const code = await runCommand(posix, { name, directory, words });
-  process.exit(code);
+  return runAndExit(posix, { name, directory, words });
 }
 
 /** The multi-call entry: `ucspi NAME WORD...` */
@@ -39,13 +40,19 @@ export async function multicall(directory: string): Promise<never> {
   const posix = loadOrDie("ucspi");
   const [name, ...words] = processWords().slice(2);
   if (name !== undefined && !name.startsWith("-")) {
-    process.exit(await runCommand(posix, { name, directory, words }));
+    return runAndExit(posix, { name, directory, words });
   }
   const { describeCommands } = await import("./overview.ts");
   const isAsked = name === "--help" || name === "--version";
   const text = name === "--version" ? `ucspi ${packageVersion()}\n` : await describeCommands();
-  writeFully(posix, (isAsked ? 1 : 2) as Fd, encodeBytes(text));
-  process.exit(isAsked ? EXIT.ok : EXIT.usage);
+  if (isAsked) {
+    writeFully(posix, 1 as Fd, encodeBytes(text));
+    process.exit(EXIT.ok);
+  }
+  const log = new StderrLog({ posix, clock: systemClock });
+  log.line("ucspi", "usage", text.trimEnd());
+  log.end();
+  process.exit(EXIT.usage);
 }
 
 /**
@@ -56,6 +63,19 @@ function keepDebuggerOut(): void {
   process.once("SIGUSR1", () => process.kill(process.pid, "SIGUSR1"));
 }
 
+/**
+ * Node opens its own stream on descriptor 2 as soon as anything asks for process.stderr, which the end
+ * of every socket of node:net does (to find out whether it is that one), and sets O_NONBLOCK on a pipe
+ * that others share. They would lose lines. So there is a stand-in, for whoever writes to it.
+ */
+function keepStderrAsItIs(log: Log, name: string): void {
+  const write = (text: string): boolean => {
+    log.line(name, "warning", text.trimEnd());
+    return true;
+  };
+  Object.defineProperty(process, "stderr", { configurable: true, value: { fd: 2, write } });
+}
+
 /** A command that was asked for: its name, the folder of launchers that it is in, and its words. */
 interface Call {
   readonly name: string;
@@ -63,14 +83,26 @@ interface Call {
   readonly words: readonly string[];
 }
 
-async function runCommand(posix: Posix, { name, directory, words }: Call): Promise<number> {
-  const report = reporter(posix);
+async function runAndExit(posix: Posix, call: Call): Promise<never> {
+  const log = new StderrLog({ posix, clock: systemClock });
+  keepStderrAsItIs(log, call.name);
+  const code = await runCommand(posix, log, call);
+  log.end();
+  process.exit(code);
+}
+
+async function runCommand(
+  posix: Posix,
+  log: Log,
+  { name, directory, words }: Call,
+): Promise<number> {
+  const { report } = log;
   const definition = await loadDefinition(name);
   if (definition === undefined) {
     report("ucspi", "fatal", `no such command: ${name}`);
     return EXIT.usage;
   }
-  const context = commandContext(posix, directory, report);
+  const context = commandContext(posix, directory, log);
   try {
     const prepared = isLink(definition)
       ? prepareLink(definition, words, context)
@@ -146,10 +178,11 @@ function withoutExplain(launch: Launch): Launch {
   return { ...launch, argv: launch.argv.toSpliced(at, 1) };
 }
 
-function commandContext(posix: Posix, directory: string, report: Report): CommandContext {
+function commandContext(posix: Posix, directory: string, log: Log): CommandContext {
   return {
     posix,
-    report,
+    host: openHost(posix, log),
+    report: log.report,
     clock: systemClock,
     signals: processSignals,
     chains: openChains(directory, process.env["UCSPI_CHAIN"] !== "exec"),

@@ -5,7 +5,8 @@
  * looked at. Lines, addresses and aliases that make no sense are passed over, as hosts(5) readers do.
  */
 
-import { readFileSync, statSync } from "node:fs";
+import { readFile } from "../posix/index.ts";
+import type { ReadingPosix } from "../posix/index.ts";
 
 import { formatIp, isOfFamily, parseIp } from "./address.ts";
 import { isHostName } from "./host-name.ts";
@@ -26,15 +27,11 @@ export const HOSTS_PATH = "/etc/hosts";
 export const HOSTS_BYTES_MAX = 64 * 1024 * 1024;
 
 /**
- * Read a hosts file. Throws what stat(2) and read(2) say, ENOENT for one, and RangeError for a file
- * of more than HOSTS_BYTES_MAX bytes.
+ * Read a hosts file. Throws SystemError, and UnfitFile for one that is not regular or has more than
+ * HOSTS_BYTES_MAX bytes.
  */
-export function readHosts(path: string = HOSTS_PATH): Hosts {
-  const { size } = statSync(path);
-  if (size > HOSTS_BYTES_MAX) {
-    throw new RangeError(`Cannot read ${path}: ${size} bytes, the most is ${HOSTS_BYTES_MAX}`);
-  }
-  return parseHosts(readFileSync(path, "utf8"));
+export function readHosts(posix: ReadingPosix, path: string = HOSTS_PATH): Hosts {
+  return parseHosts(readFile(posix, path, HOSTS_BYTES_MAX).toString("utf8"));
 }
 
 /** The two indexes of the text of a hosts file. */

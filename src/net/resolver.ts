@@ -4,9 +4,8 @@
  * Outcomes are values, whose texts are the ones that the C suite prints (networking 2.2).
  */
 
-import { closeSync, openSync, readSync } from "node:fs";
-
-import { errnoOf } from "../posix/index.ts";
+import { errnoOf, readHead } from "../posix/index.ts";
+import type { ReadingPosix } from "../posix/index.ts";
 import { isOfFamily, parseIp } from "./address.ts";
 import { VariableError } from "./environment.ts";
 import { isHostName } from "./host-name.ts";
@@ -64,6 +63,7 @@ export interface Resolver {
 }
 
 export interface ResolverOptions {
+  readonly posix: ReadingPosix;
   /** Where DNSCACHEIP and DNSQUALIFY are looked up. */
   readonly variables: Variables;
   /** /etc/resolv.conf unless given. */
@@ -241,23 +241,18 @@ function configOrFailure(config: () => ResolverConfig): ResolverConfig | Lookup<
 }
 
 function readConfig(options: ResolverOptions): ResolverConfig {
-  const { variables, resolvConfPath = "/etc/resolv.conf" } = options;
-  return resolverConfig(variables, readStart(resolvConfPath, RESOLV_CONF_BYTES_MAX));
+  const { posix, variables, resolvConfPath = "/etc/resolv.conf" } = options;
+  return resolverConfig(variables, readStart(posix, resolvConfPath, RESOLV_CONF_BYTES_MAX));
 }
 
 /** The first bytes of a file as text, up to its last whole line; "" if it cannot be read. */
-function readStart(path: string, bytesMax: number): string {
+function readStart(posix: ReadingPosix, path: string, bytesMax: number): string {
   try {
-    const fd = openSync(path, "r");
-    try {
-      const bytes = Buffer.alloc(bytesMax);
-      const count = readSync(fd, bytes, 0, bytesMax, 0);
-      const text = bytes.toString("utf8", 0, count);
-      return count < bytesMax ? text : text.slice(0, text.lastIndexOf("\n") + 1);
-    } finally {
-      closeSync(fd);
-    }
-  } catch {
+    const bytes = readHead(posix, path, bytesMax);
+    const text = bytes.toString("utf8");
+    return bytes.length < bytesMax ? text : text.slice(0, text.lastIndexOf("\n") + 1);
+  } catch (error) {
+    if (errnoOf(error) === undefined) throw error;
     return ""; // resolv.conf(5): without the file, the server is the local one
   }
 }

@@ -38,6 +38,41 @@ export function stillHolds(
   return isSameVersion(before, version);
 }
 
+/** What was made of some files, made again when one of them has changed. */
+export class MadeOfFiles<T> {
+  readonly #posix: LookingPosix;
+  readonly #paths: readonly string[];
+  readonly #make: () => T;
+  #made: { readonly value: T; readonly looks: readonly Look[] } | undefined;
+
+  /** Nothing is looked at before `current`. What `make` throws is thrown there, and tried again. */
+  constructor(posix: LookingPosix, paths: readonly string[], make: () => T) {
+    this.#posix = posix;
+    this.#paths = paths;
+    this.#make = make;
+  }
+
+  /** The value for the files as they are now: one stat(2) for each of them. */
+  current(): T {
+    const made = this.#made;
+    if (
+      made !== undefined &&
+      this.#paths.every((path, index) => this.#holds(path, made.looks[index]))
+    ) {
+      return made.value;
+    }
+    this.#made = undefined;
+    const looks = this.#paths.map((path) => lookAt(this.#posix, path));
+    const value = this.#make();
+    this.#made = { value, looks };
+    return value;
+  }
+
+  #holds(path: string, look: Look | undefined): boolean {
+    return look !== undefined && stillHolds(look, this.#posix.fileVersion(path));
+  }
+}
+
 /** Are these the same file with the same content? */
 export function isSameVersion(a: FileVersion, b: FileVersion): boolean {
   return (

@@ -4,6 +4,7 @@ export type {
   Accepted,
   Account,
   Child,
+  DescriptorKind,
   DirectoryEntry,
   EntryKind,
   Fd,
@@ -31,11 +32,15 @@ export type {
   Watch,
 } from "./posix.ts";
 export { loadPosix } from "./native.ts";
-export { isSameVersion, lookAt, stillHolds } from "./file-version.ts";
+export { isSameVersion, lookAt, MadeOfFiles, stillHolds } from "./file-version.ts";
 export type { Look, LookingPosix } from "./file-version.ts";
-export { isRegularFile, listNames, namesIn, readFile, readHead, UnfitFile } from "./read-file.ts";
+export { listNames, namesIn, readFile, readHead, UnfitFile } from "./read-file.ts";
 export type { ListingPosix, ReadingPosix, ReadOptions, Unfitness } from "./read-file.ts";
 export { replaceFile, TemporaryFileError } from "./replace-file.ts";
 export type { ReplaceOptions, ReplacementSink, ReplacingPosix } from "./replace-file.ts";
+export { NAMES_REMEMBERED_MAX, rememberedNames } from "./remembered-names.ts";
+export type { AccountNames, AccountPosix } from "./remembered-names.ts";
+export { removeTree } from "./remove-tree.ts";
+export type { RemovingPosix } from "./remove-tree.ts";
 export { afterBytes, writeFully } from "./write.ts";
 export { packageRoot } from "./package-root.ts";

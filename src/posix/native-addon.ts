@@ -12,6 +12,7 @@ import type { LocksAddon } from "./locks.ts";
 import type { NamesAddon } from "./names.ts";
 import { packageRoot } from "./package-root.ts";
 import type { PathsAddon } from "./paths.ts";
+import type { OutputAddon } from "./output.ts";
 import type { ProcessesAddon } from "./processes.ts";
 import type { SocketsAddon } from "./sockets.ts";
 import type { SpawnAddon } from "./spawn.ts";
@@ -23,6 +24,7 @@ export interface Addon
     SpawnAddon,
     AttributesAddon,
     DescriptorsAddon,
+    OutputAddon,
     FilesAddon,
     PathsAddon,
     LocksAddon,

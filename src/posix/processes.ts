@@ -27,6 +27,10 @@ export interface Processes {
   hasExecuted(pid: Pid): boolean | undefined;
   /** The children of this process, ended ones included; undefined where /proc does not tell. */
   childPids(): readonly Pid[] | undefined;
+  /** Has this process children at all, ended or not? */
+  hasChildren(): boolean;
+  /** Is this process given the orphans among its descendants (PR_SET_CHILD_SUBREAPER)? */
+  isSubreaper(): boolean;
   /** The pid of any child of ours that has ended, left unreaped (waitid with WNOWAIT). */
   peekEndedChild(): Pid | undefined;
   kill(pid: Pid | number, signal: number): void;
@@ -43,6 +47,8 @@ export interface ProcessesAddon {
   reap(pid: number): number;
   endedStatus(pid: number): number;
   hasExecuted(pid: number): boolean | undefined;
+  hasChildren(): boolean;
+  isSubreaper(): boolean;
   peekEndedChild(): number;
   kill(pid: number, signal: number): void;
   getpid(): number;
@@ -51,8 +57,8 @@ export interface ProcessesAddon {
   tcsetpgrp(fd: number, pgid: number, ignoreTtou: boolean): void;
 }
 
-/** The calls of this kernel on processes. */
-export function nativeProcesses(addon: ProcessesAddon): Processes {
+/** The calls of this kernel on processes. A child that is reaped is taken out of `spawned`. */
+export function nativeProcesses(addon: ProcessesAddon, spawned: Set<number>): Processes {
   return {
     execve(files: Uint8Array, argv: Uint8Array, environment: Uint8Array): never {
       return addon.execve(files, argv, environment);
@@ -60,7 +66,9 @@ export function nativeProcesses(addon: ProcessesAddon): Processes {
 
     reap(pid: Pid): WaitStatus | undefined {
       const status = addon.reap(pid);
-      return status < 0 ? undefined : waitStatus(status);
+      if (status < 0) return undefined;
+      spawned.delete(pid);
+      return waitStatus(status);
     },
 
     endedStatus(pid: Pid): WaitStatus | undefined {
@@ -74,6 +82,14 @@ export function nativeProcesses(addon: ProcessesAddon): Processes {
 
     childPids(): readonly Pid[] | undefined {
       return readChildPids(addon.getpid());
+    },
+
+    hasChildren(): boolean {
+      return addon.hasChildren();
+    },
+
+    isSubreaper(): boolean {
+      return addon.isSubreaper();
     },
 
     peekEndedChild(): Pid | undefined {

@@ -49,11 +49,7 @@ const ROOM_FIRST = 4096;
 /** S_IFMT and S_IFREG of stat(2). */
 const FILE_TYPE = 0o170000;
 const REGULAR_FILE = 0o100000;
-
-/** Is this the version of a regular file? */
-export function isRegularFile({ mode }: Pick<FileVersion, "mode">): boolean {
-  return (mode & FILE_TYPE) === REGULAR_FILE;
-}
+const DIRECTORY = 0o040000;
 
 /**
  * A file, whole: what it held at one moment. Throws UnfitFile for one that is not regular, one longer
@@ -139,9 +135,7 @@ function withFile<T>(
     const fd = posix.open(path, "read", { nonblocking: true, at });
     try {
       const version = posix.openFileVersion(fd);
-      if (!anyKind && !isRegularFile(version)) {
-        throw new UnfitFile("not a regular file", "it is not a regular file");
-      }
+      if (!anyKind) requireRegular(posix, fd, version);
       return use(fd, version);
     } catch (error) {
       const isChanging = error instanceof UnfitFile && error.reason === "changing";
@@ -150,6 +144,13 @@ function withFile<T>(
       posix.close(fd);
     }
   }
+}
+
+/** Of a directory, read(2) itself says what it is (EISDIR). */
+function requireRegular(posix: ReadingPosix, fd: Fd, { mode }: FileVersion): void {
+  const type = mode & FILE_TYPE;
+  if (type === DIRECTORY) posix.read(fd, new Uint8Array(1));
+  if (type !== REGULAR_FILE) throw new UnfitFile("not a regular file", "it is not a regular file");
 }
 
 /** Everything up to the end, for which there is room for `sizeBytes` at first. */

@@ -16,7 +16,9 @@ export interface ReceivedMessage {
   readonly bytes: number;
   readonly fds: readonly Fd[];
   /** The kernel dropped descriptors for want of room (MSG_CTRUNC). */
-  readonly truncated: boolean;
+  readonly lostFds: boolean;
+  /** The datagram was longer than the room for it, and the rest of it is lost (MSG_TRUNC). */
+  readonly wasCut: boolean;
   /** The sender's address, for datagrams. */
   readonly from?: SocketAddress;
 }
@@ -92,7 +94,7 @@ export interface SocketsAddon {
 
 const ACCEPT_RECORDS_FIRST = 16;
 const RIGHTS_MAX = 253;
-const TOLD_HEADER_LENGTH = 3;
+const TOLD_HEADER_LENGTH = 4;
 
 const SOCKET_PAIR = { stream: 0, datagram: 1, seqpacket: 2 } as const;
 const SHUTDOWN = { read: 0, write: 1, both: 2 } as const;
@@ -193,12 +195,13 @@ export function nativeSockets(addon: SocketsAddon): Sockets {
     receiveMessage(fd: Fd, into: Uint8Array): ReceivedMessage | undefined {
       const bytes = addon.receiveMessage(fd, into, ownRights, record.bytes);
       if (bytes === undefined) return undefined;
-      const [count = 0, isTruncated = 0, hasAddress = 0] = ownRights;
+      const [count = 0, lostRights = 0, hasAddress = 0, wasCut = 0] = ownRights;
       const end = TOLD_HEADER_LENGTH + count;
       const message = {
         bytes,
         fds: Array.from(ownRights.subarray(TOLD_HEADER_LENGTH, end)) as Fd[],
-        truncated: isTruncated !== 0,
+        lostFds: lostRights !== 0,
+        wasCut: wasCut !== 0,
       };
       return hasAddress === 0 ? message : { ...message, from: record.address(0) };
     },

@@ -9,7 +9,9 @@ import { tcprules } from "../../src/access/commands/tcprules.ts";
 import { tcprulescheck } from "../../src/access/commands/tcprulescheck.ts";
 import { Fatal } from "../../src/command/index.ts";
 import { parseOptions, UsageError } from "../../src/options/index.ts";
-import { cdbBytes, NodeFiles, TemporaryDirectory } from "./samples.ts";
+import { loadPosix } from "../../src/posix/index.ts";
+import type { Fd } from "../../src/posix/index.ts";
+import { cdbBytes, TemporaryDirectory } from "./samples.ts";
 
 import type { Command, CommandContext } from "../../src/command/index.ts";
 import type { OptionTable } from "../../src/options/index.ts";
@@ -33,7 +35,7 @@ async function run<Table extends OptionTable>(
 ): Promise<Outcome> {
   let stdout = "";
   const stderr: string[] = [];
-  const posix = Object.assign(new NodeFiles(), inputOf(input), {
+  const posix = Object.assign({ ...loadPosix() }, inputOf(input), {
     strerror: (code: string) => `strerror of ${code}`,
   });
   // The commands touch nothing of their world but this.
@@ -58,7 +60,8 @@ function inputOf(text: string) {
   let rest = Buffer.from(text);
   return {
     isOpen: () => true,
-    read(_: number, into: Uint8Array): number {
+    read(fd: Fd, into: Uint8Array): number | undefined {
+      if (fd > 0) return loadPosix().read(fd, into);
       const piece = rest.subarray(0, Math.min(7, into.length));
       into.set(piece);
       rest = rest.subarray(piece.length);

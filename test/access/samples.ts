@@ -1,62 +1,47 @@
 /** What the tests of src/access share: files as Node sees them, databases in memory, samples. */
 
-import { accessSync, constants, mkdirSync, mkdtempSync, rmSync, statSync } from "node:fs";
-import { writeFileSync } from "node:fs";
+import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { dirname, join } from "node:path";
 import { CdbWriter } from "../../src/access/cdb/writer.ts";
 import { DENY_VALUE, formatAllow } from "../../src/access/lookup/rule-value.ts";
 import { encodeEdits, parseEdit, parseIp } from "../../src/net/index.ts";
-import { errnoOf } from "../../src/posix/index.ts";
+import { loadPosix } from "../../src/posix/index.ts";
 
-import type { BigIntStats } from "node:fs";
 import type { IpAddress } from "../../src/net/index.ts";
-import type { FileVersion, Posix } from "../../src/posix/index.ts";
+import type { RulesPosix } from "../../src/access/lookup/kernel.ts";
+import type { FileVersion, ReplacingPosix } from "../../src/posix/index.ts";
 
-/** The part of the kernel that rules need, by way of Node; the clock is the test's. */
-export class NodeFiles implements Pick<Posix, "readable" | "fileVersion" | "realtimeNs"> {
+const real = loadPosix();
+
+/** The files of the real kernel; the clock is the test's. */
+export class NodeFiles implements RulesPosix, ReplacingPosix {
+  readonly open = real.open;
+  readonly close = real.close;
+  readonly read = real.read;
+  readonly openFileVersion = real.openFileVersion;
+  readonly readDirectory = real.readDirectory;
+  readonly writeAt = real.writeAt;
+  readonly fsync = real.fsync;
+  readonly setMode = real.setMode;
+  readonly rename = real.rename;
+  readonly unlink = real.unlink;
   nowNs = 0n;
   /** Paths that say EACCES, which root cannot have the file system say. */
   readonly forbidden = new Set<string>();
   versionsAsked = 0;
 
   readable(path: string): string | undefined {
-    if (this.forbidden.has(path)) return "EACCES";
-    return errnoOfCall(() => accessSync(path, constants.R_OK));
+    return this.forbidden.has(path) ? "EACCES" : real.readable(path);
   }
 
   fileVersion(path: string): FileVersion | string {
     this.versionsAsked += 1;
-    let stats;
-    const code = errnoOfCall(() => (stats = statSync(path, { bigint: true })));
-    if (stats === undefined) return code ?? "EIO";
-    return versionOf(stats);
+    return real.fileVersion(path);
   }
 
   realtimeNs(): bigint {
     return this.nowNs;
-  }
-}
-
-function versionOf(stats: BigIntStats): FileVersion {
-  return {
-    device: Number(stats.dev),
-    inode: Number(stats.ino),
-    sizeBytes: Number(stats.size),
-    mtimeSeconds: Number(stats.mtimeNs / 1_000_000_000n),
-    mtimeNanoseconds: Number(stats.mtimeNs % 1_000_000_000n),
-    ctimeSeconds: Number(stats.ctimeNs / 1_000_000_000n),
-    ctimeNanoseconds: Number(stats.ctimeNs % 1_000_000_000n),
-    mode: Number(stats.mode),
-  };
-}
-
-function errnoOfCall(call: () => void): string | undefined {
-  try {
-    call();
-    return undefined;
-  } catch (error) {
-    return errnoOf(error) ?? "EIO";
   }
 }
 

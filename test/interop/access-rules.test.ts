@@ -23,6 +23,7 @@ import {
   sampleValue,
   TemporaryDirectory,
 } from "../access/samples.ts";
+import { loadPosix } from "../../src/posix/index.ts";
 import { peer } from "../support/scene.ts";
 
 import type { Peer } from "../support/scene.ts";
@@ -128,7 +129,7 @@ describe.skipIf(fsFromCdb.isMissing)(`s6-accessrules-fs-from-cdb${fsFromCdb.why}
         const cdb = directory.file("rules.cdb");
         writeFileSync(cdb, cdbBytes(rules.map(({ key, text }) => [key, sampleValue(text)])));
         expect(spawnSync(fsFromCdb.path, [theirs, cdb]).status).toBe(0);
-        unpackCdb(cdb, ours, () => {});
+        unpackCdb(cdb, ours, { posix: loadPosix(), warn: () => {} });
         expect(treeOf(ours)).toEqual(treeOf(theirs));
       }),
       { numRuns: 40 },

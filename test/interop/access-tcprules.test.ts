@@ -4,13 +4,8 @@ import { spawnSync } from "node:child_process";
 import { readFileSync, writeFileSync } from "node:fs";
 import fc from "fast-check";
 import { describe, expect, test } from "vitest";
-import {
-  Cdb,
-  checkDjbRules,
-  replaceFile,
-  RuleLineError,
-  TcpRulesCompiler,
-} from "../../src/access/index.ts";
+import { Cdb, checkDjbRules, RuleLineError, TcpRulesCompiler } from "../../src/access/index.ts";
+import { loadPosix, replaceFile } from "../../src/posix/index.ts";
 import { TemporaryDirectory } from "../access/samples.ts";
 import { peer } from "../support/scene.ts";
 
@@ -21,7 +16,7 @@ const tcprulescheck = peer("tcprulescheck");
 function ours(directory: TemporaryDirectory, text: Uint8Array): Buffer | undefined {
   const path = directory.file("ours.cdb");
   try {
-    replaceFile(path, { tag: "test" }, (sink) => {
+    replaceFile(loadPosix(), path, { tag: "test" }, (sink) => {
       const compiler = new TcpRulesCompiler("djb", sink, () => {});
       compiler.push(text);
       compiler.finish();

@@ -5,6 +5,7 @@ import { join } from "node:path";
 import fc from "fast-check";
 import { describe, expect, test } from "vitest";
 
+import { loadPosix } from "../../src/posix/index.ts";
 import { formatIp, isHostName, parseHosts, readHosts } from "../../src/net/index.ts";
 import { mustParse } from "./samples.ts";
 
@@ -70,8 +71,10 @@ describe("a hosts file", () => {
     try {
       const path = join(directory, "hosts");
       writeFileSync(path, "192.0.2.1 here\n");
-      expect(readHosts(path).addresses("here")).toEqual([mustParse("192.0.2.1")]);
-      expect(() => readHosts(join(directory, "none"))).toThrow(/ENOENT/);
+      expect(readHosts(loadPosix(), path).addresses("here")).toEqual([mustParse("192.0.2.1")]);
+      expect(() => readHosts(loadPosix(), join(directory, "none"))).toThrow(
+        expect.objectContaining({ code: "ENOENT" }),
+      );
     } finally {
       rmSync(directory, { recursive: true });
     }

@@ -6,6 +6,7 @@ import { afterEach, beforeEach, describe, expect, test } from "vitest";
 
 import { deadlineAfter } from "../../src/clock/index.ts";
 import { FakeClock } from "../support/fake-clock.ts";
+import { loadPosix } from "../../src/posix/index.ts";
 import { formatIp, openResolver } from "../../src/net/index.ts";
 import { reverseName } from "../../src/net/resolver.ts";
 import { startDnsServer } from "../support/dns-server.ts";
@@ -27,7 +28,11 @@ afterEach(async () => {
 });
 
 function openWith(values: Readonly<Record<string, string>>): Resolver {
-  return openResolver({ variables: (name) => values[name], resolvConfPath: "/nonexistent" });
+  return openResolver({
+    posix: loadPosix(),
+    variables: (name) => values[name],
+    resolvConfPath: "/nonexistent",
+  });
 }
 
 /** Addresses in text form, or how the look-up ended. */
@@ -236,7 +241,11 @@ describe("the configuration", () => {
     try {
       const path = join(directory, "resolv.conf");
       const values: Readonly<Record<string, string>> = { DNSCACHEIP: dns.address };
-      const late = openResolver({ variables: (name) => values[name], resolvConfPath: path });
+      const late = openResolver({
+        posix: loadPosix(),
+        variables: (name) => values[name],
+        resolvConfPath: path,
+      });
       writeFileSync(path, `search late.example\n#${"x".repeat(5000)}\nsearch past.the.end\n`);
       dns.records("www.late.example", "A", ["192.0.2.1"]);
       const lookup = await late.addresses("www", { family: 4, qualify: true }, undefined);

@@ -204,7 +204,7 @@ describe("sockets", () => {
       whenFull: "EMFILE",
       afterRoom: 1,
       received: 1,
-      truncated: true,
+      lostFds: true,
     });
   });
 });
@@ -217,7 +217,7 @@ describe("messages", () => {
     posix.close(writer);
     const into = new Uint8Array(64);
     const message = posix.receiveMessage(other, into);
-    expect(message).toMatchObject({ bytes: 9, truncated: false });
+    expect(message).toMatchObject({ bytes: 9, lostFds: false, wasCut: false });
     expect(message).not.toHaveProperty("from");
     const [received = -1 as Fd] = message?.fds ?? [];
     posix.write(received, Buffer.from("works"));
@@ -256,7 +256,12 @@ describe("messages", () => {
     posix.close(one);
     const [left, right] = posix.socketPair("stream");
     posix.close(right);
-    expect(posix.receiveMessage(left, chunk)).toEqual({ bytes: 0, fds: [], truncated: false });
+    expect(posix.receiveMessage(left, chunk)).toEqual({
+      bytes: 0,
+      fds: [],
+      lostFds: false,
+      wasCut: false,
+    });
     posix.close(left);
   });
 

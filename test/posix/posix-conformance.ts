@@ -86,7 +86,7 @@ export function posixConformance(kernel: string, posix: Posix, folder: string): 
       expect(posix.sendMessage(one, BYTES, [writer])).toBe(10);
       posix.close(writer);
       const message = posix.receiveMessage(other, new Uint8Array(64));
-      expect(message).toMatchObject({ bytes: 10, truncated: false });
+      expect(message).toMatchObject({ bytes: 10, lostFds: false, wasCut: false });
       for (const fd of message?.fds ?? []) {
         posix.write(fd, BYTES);
         posix.close(fd);
@@ -147,7 +147,17 @@ export function posixConformance(kernel: string, posix: Posix, folder: string): 
       posix.bind(client, from);
       expect(posix.receiveMessage(server, new Uint8Array(4))).toBeUndefined();
       posix.sendMessage(client, BYTES, [], to);
-      expect(posix.receiveMessage(server, new Uint8Array(4))).toMatchObject({ bytes: 4, from });
+      expect(posix.receiveMessage(server, new Uint8Array(4))).toMatchObject({
+        bytes: 4,
+        from,
+        wasCut: true,
+        lostFds: false,
+      });
+      posix.sendMessage(client, BYTES, [], to);
+      expect(posix.receiveMessage(server, new Uint8Array(10))).toMatchObject({
+        bytes: 10,
+        wasCut: false,
+      });
       expect(posix.receiveMessage(server, new Uint8Array(4))).toBeUndefined();
       for (const fd of [server, client]) posix.close(fd);
     });

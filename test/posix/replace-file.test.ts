@@ -74,6 +74,14 @@ for (const [kernel, posix, path] of [
       expect([textOf("file:tag:000000"), textOf("file")]).toEqual(["somebody's", "B"]);
     });
 
+    test("overwrites the temporary file that is named", () => {
+      const temporary = `${path}/named`;
+      posix.close(posix.open(temporary, "write", { create: 0o640 }));
+      replaceFile(posix, temporary, {}, ({ write }) => write(Buffer.alloc(50), 0));
+      replaceFile(posix, `${path}/file`, { temporary }, ({ write }) => write(Buffer.from("n"), 0));
+      expect([textOf("file"), posix.fileVersion(temporary)]).toEqual(["n", "ENOENT"]);
+    });
+
     test("says which temporary file could not be made, by its name and cause", () => {
       const temporary = `${path}/none/temporary`;
       let error: unknown;

@@ -5,42 +5,31 @@
  * are never used in its place.
  */
 
-import { errnoOf } from "../../posix/index.ts";
+import { errnoOf, lookAt, stillHolds, UnfitFile } from "../../posix/index.ts";
 import { CdbRuleSet } from "./rule-set.ts";
 import { CdbError } from "./cdb.ts";
 import { readCdbFile } from "./read-file.ts";
 import { failed } from "../lookup/rules.ts";
 
 import type { IpAddress } from "../../net/index.ts";
-import type { FileVersion, Posix } from "../../posix/index.ts";
+import type { Look, LookingPosix, ReadingPosix } from "../../posix/index.ts";
 import type { ClientCertificate } from "../lookup/client-certificate.ts";
 import type { LocalPeer } from "../lookup/keys.ts";
 import type { CertificateRules, Failed, RuleResult, Verdict } from "../lookup/rules.ts";
 
-/**
- * A file system's time stamps advance in steps (4 to 10 ms on Linux). A file changed this shortly
- * before it was read may change again under the same stamp, so it is read once more.
- */
-const RACY_NS = 50_000_000n;
-const SECOND_NS = 1_000_000_000n;
-/** S_IFMT and S_IFREG of stat(2). */
-const FILE_TYPE = 0o170000;
-const REGULAR_FILE = 0o100000;
-
-/** What was read, and the version of the file it was read from. */
+/** What was read, and the look at the file before. */
 interface Snapshot {
   readonly rules: CdbRuleSet | Failed;
-  readonly version: FileVersion;
-  readonly isRacy: boolean;
+  readonly look: Look;
   readonly bytes: Buffer | undefined;
 }
 
 export class CdbRules implements CertificateRules {
-  readonly #posix: Pick<Posix, "fileVersion" | "realtimeNs">;
+  readonly #posix: LookingPosix & ReadingPosix;
   readonly #path: string;
   #snapshot: Snapshot | undefined;
 
-  constructor(posix: Pick<Posix, "fileVersion" | "realtimeNs">, path: string) {
+  constructor(posix: LookingPosix & ReadingPosix, path: string) {
     this.#posix = posix;
     this.#path = path;
   }
@@ -79,24 +68,16 @@ export class CdbRules implements CertificateRules {
       return failed(`unable to read ${this.#path}`, version);
     }
     const last = this.#snapshot;
-    if (last !== undefined && !last.isRacy && isSameVersion(last.version, version)) {
-      return last.rules;
-    }
-    return this.#reload(version);
+    return last !== undefined && stillHolds(last.look, version) ? last.rules : this.#reload();
   }
 
   /** A failed system call is tried again at the next check; a damaged file not until it changes. */
-  #reload(version: FileVersion): CdbRuleSet | Failed {
-    if ((version.mode & FILE_TYPE) !== REGULAR_FILE) {
-      // Opening a fifo would wait for a writer.
-      this.#snapshot = undefined;
-      return failed(`${this.#path} is not a regular file`, "EINVAL");
-    }
-    const isRacy = this.#isRacy(version);
+  #reload(): CdbRuleSet | Failed {
+    const look = lookAt(this.#posix, this.#path);
     let bytes: Buffer | undefined;
     let rules: CdbRuleSet | Failed;
     try {
-      bytes = readCdbFile(this.#path);
+      bytes = readCdbFile(this.#posix, this.#path);
       rules = this.#rulesOf(bytes);
     } catch (error) {
       rules = failed(describeFailure(this.#path, error), errnoOf(error));
@@ -105,7 +86,7 @@ export class CdbRules implements CertificateRules {
         return rules;
       }
     }
-    this.#snapshot = { rules, version, isRacy, bytes };
+    this.#snapshot = { rules, look, bytes };
     return rules;
   }
 
@@ -115,27 +96,12 @@ export class CdbRules implements CertificateRules {
     const isSame = last?.bytes !== undefined && !("kind" in last.rules) && bytes.equals(last.bytes);
     return isSame && !("kind" in last.rules) ? last.rules : new CdbRuleSet(bytes);
   }
-
-  /** By the time of the last change of state, which unlike the modification time nobody can set. */
-  #isRacy(version: FileVersion): boolean {
-    const changed = BigInt(version.ctimeSeconds) * SECOND_NS + BigInt(version.ctimeNanoseconds);
-    const age = this.#posix.realtimeNs() - changed;
-    return age > -RACY_NS && age < RACY_NS;
-  }
-}
-
-function isSameVersion(a: FileVersion, b: FileVersion): boolean {
-  return (
-    a.mtimeNanoseconds === b.mtimeNanoseconds &&
-    a.ctimeNanoseconds === b.ctimeNanoseconds &&
-    a.inode === b.inode &&
-    a.sizeBytes === b.sizeBytes &&
-    a.mtimeSeconds === b.mtimeSeconds &&
-    a.ctimeSeconds === b.ctimeSeconds &&
-    a.device === b.device
-  );
 }
 
 function describeFailure(path: string, error: unknown): string {
-  return error instanceof CdbError ? `${path}: ${error.message}` : `unable to read ${path}`;
+  if (error instanceof CdbError) return `${path}: ${error.message}`;
+  if (error instanceof UnfitFile && error.reason === "not a regular file") {
+    return `${path} is not a regular file`;
+  }
+  return `unable to read ${path}`;
 }

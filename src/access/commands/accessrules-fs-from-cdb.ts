@@ -16,7 +16,7 @@ export const accessrulesFsFromCdb = defineCommand({
     const warn = (message: string) => report(NAME, "warning", message);
     orFatal(
       (error) => explainFailure(posix, `unpack ${cdb}`, error),
-      () => unpackCdb(cdb, directory, warn),
+      () => unpackCdb(cdb, directory, { posix, warn }),
     );
   },
 });

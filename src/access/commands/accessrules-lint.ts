@@ -53,7 +53,9 @@ export const accessrulesLint = defineCommand({
 });
 
 function lint(posix: Posix, rules: RulesSource): Finding[] {
-  return "cdb" in rules ? lintCdb(readCdbFile(rules.cdb)) : lintDirectory(posix, rules.directory);
+  return "cdb" in rules
+    ? lintCdb(readCdbFile(posix, rules.cdb))
+    : lintDirectory(posix, rules.directory);
 }
 
 function sourceAt(posix: Posix, path: string): RulesSource {

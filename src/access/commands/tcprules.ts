@@ -3,10 +3,10 @@
 import { EXIT } from "../../chain/index.ts";
 import { defineCommand, Fatal, orFatal } from "../../command/index.ts";
 import { octalMode, oneOf, value } from "../../options/index.ts";
-import { SystemError } from "../../posix/index.ts";
-import { explainFailure, replaceFile, TcpRulesCompiler } from "../index.ts";
+import { replaceFile, SystemError } from "../../posix/index.ts";
+import { explainFailure, TcpRulesCompiler } from "../index.ts";
 
-import type { Report } from "../../chain/index.ts";
+import type { Report } from "../../host/index.ts";
 import type { Fd, Posix } from "../../posix/index.ts";
 
 const NAME = "s6-tcprules";
@@ -51,7 +51,7 @@ export const tcprules = defineCommand({
     orFatal(
       (error) => explainFailure(posix, `compile to ${cdb}`, error),
       () =>
-        replaceFile(cdb, { tag: NAME, temporary, createMode: CREATE_MODE, mode }, (sink) => {
+        replaceFile(posix, cdb, { tag: NAME, temporary, createMode: CREATE_MODE, mode }, (sink) => {
           const compiler = new TcpRulesCompiler(format, sink, (message) => warnings.add(message));
           for (const chunk of inputChunks(posix)) compiler.push(chunk);
           compiler.finish();

@@ -72,7 +72,7 @@ export const tcprulescheck = defineCommand({
     const verdict = orFatal(
       (error) => explainFailure(posix, `read ${cdb}`, error),
       () => {
-        const bytes = readCdbFile(cdb);
+        const bytes = readCdbFile(posix, cdb);
         if (clientCert.length > 0) return checkCertificate(bytes, clientCert, format);
         return check(bytes, client, format);
       },

@@ -3,14 +3,13 @@
  * `exec` file (networking 8.2). Nothing is remembered: a change counts from the next check on.
  */
 
-import { errnoOf } from "../../posix/index.ts";
+import { errnoOf, readHead } from "../../posix/index.ts";
 import { readEnvironmentDirectory } from "./environment.ts";
-import { readHead } from "../cdb/read-file.ts";
 import { RULE_EXEC_BYTES_MAX } from "../lookup/rule-value.ts";
 import { DENIED, failed, NOT_FOUND, ProbedRules } from "../lookup/rules.ts";
 
 import type { EnvironmentEdit } from "../../net/index.ts";
-import type { Posix } from "../../posix/index.ts";
+import type { RulesPosix } from "../lookup/kernel.ts";
 import type { Failed, RuleResult } from "../lookup/rules.ts";
 
 const NO_EDITS: readonly EnvironmentEdit[] = [];
@@ -21,10 +20,10 @@ function isAbsent(code: string | undefined): boolean {
 }
 
 export class DirectoryRules extends ProbedRules {
-  readonly #posix: Pick<Posix, "readable" | "fileVersion">;
+  readonly #posix: RulesPosix;
   readonly #directory: string;
 
-  constructor(posix: Pick<Posix, "readable" | "fileVersion">, directory: string) {
+  constructor(posix: RulesPosix, directory: string) {
     super();
     this.#posix = posix;
     this.#directory = directory;
@@ -53,7 +52,7 @@ export class DirectoryRules extends ProbedRules {
   #edits(path: string): readonly EnvironmentEdit[] | Failed {
     if (this.#posix.fileVersion(path) === "ENOENT") return NO_EDITS;
     try {
-      return readEnvironmentDirectory(path);
+      return readEnvironmentDirectory(this.#posix, path);
     } catch (error) {
       return unreadable(path, errnoOf(error));
     }
@@ -63,7 +62,7 @@ export class DirectoryRules extends ProbedRules {
     const version = this.#posix.fileVersion(path);
     if (typeof version === "string" && isAbsent(version)) return undefined;
     try {
-      const script = readHead(path, RULE_EXEC_BYTES_MAX);
+      const script = readHead(this.#posix, path, RULE_EXEC_BYTES_MAX);
       return script.length === 0 ? undefined : script;
     } catch (error) {
       const code = errnoOf(error);

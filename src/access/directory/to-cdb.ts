@@ -1,12 +1,11 @@
 /** Compiling a directory of rules to a CDB file (networking 8.4, local-services 7.6). */
 
 import { encodeEdits } from "../../net/index.ts";
-import { encodeBytes, errnoOf } from "../../posix/index.ts";
+import { encodeBytes, errnoOf, listNames, readHead, replaceFile } from "../../posix/index.ts";
 import { CdbWriter } from "../cdb/writer.ts";
 import { readEnvironmentDirectory } from "./environment.ts";
 import { attempt, RulesProblem } from "../lookup/problem.ts";
-import { listNames, readHead } from "../cdb/read-file.ts";
-import { replaceFile } from "../cdb/replace-file.ts";
+import { RULES_ENTRIES_MAX } from "../lookup/kernel.ts";
 import {
   DENY_VALUE,
   formatAllow,
@@ -14,10 +13,11 @@ import {
   RULE_EXEC_BYTES_MAX,
 } from "../lookup/rule-value.ts";
 
-import type { Posix } from "../../posix/index.ts";
+import type { Posix, ReplacingPosix } from "../../posix/index.ts";
+import type { RulesPosix } from "../lookup/kernel.ts";
 
 export interface CompileOptions {
-  readonly posix: Pick<Posix, "fileVersion">;
+  readonly posix: RulesPosix & ReplacingPosix;
   /** Permission bits of the result; 0600 when there are none, whatever the umask. */
   readonly mode?: number | undefined;
   /**
@@ -36,7 +36,7 @@ const TEMPORARY_TAG = "s6-accessrules-cdb-from-fs";
 export function compileDirectory(directory: string, cdb: string, options: CompileOptions): void {
   const replaceOptions = { tag: TEMPORARY_TAG, mode: options.mode };
   attempt(`write ${cdb}`, () =>
-    replaceFile(cdb, replaceOptions, (sink) => {
+    replaceFile(options.posix, cdb, replaceOptions, (sink) => {
       const writer = new CdbWriter(sink);
       for (const key of ruleKeys(directory, options)) {
         const value = compileRule(`${directory}/${key}`, options);
@@ -53,10 +53,10 @@ function* ruleKeys(directory: string, options: CompileOptions): Generator<string
   }
 }
 
-function visibleNames(path: string, { sort = false }: CompileOptions): string[] {
-  const names = attempt(`read the directory ${path}`, () => listNames(path)).filter(
-    (name) => !name.startsWith("."),
-  );
+function visibleNames(path: string, { posix, sort = false }: CompileOptions): string[] {
+  const names = attempt(`read the directory ${path}`, () =>
+    listNames(posix, path, RULES_ENTRIES_MAX),
+  ).filter((name) => !name.startsWith("."));
   return sort ? names.sort((a, b) => encodeBytes(a).compare(encodeBytes(b))) : names;
 }
 
@@ -84,7 +84,7 @@ function exists(path: string, rule: string, posix: Pick<Posix, "fileVersion">): 
 function compileEnvironment(path: string, { posix, sort = false }: CompileOptions): Uint8Array {
   if (posix.fileVersion(path) === "ENOENT") return new Uint8Array(0);
   const edits = attempt(`read the environment directory ${path}`, () =>
-    readEnvironmentDirectory(path),
+    readEnvironmentDirectory(posix, path),
   );
   if (sort) edits.sort((a, b) => encodeBytes(a.name).compare(encodeBytes(b.name)));
   const bytes = encodeEdits(edits);
@@ -95,11 +95,11 @@ function compileEnvironment(path: string, { posix, sort = false }: CompileOption
   );
 }
 
-function compileExec(rule: string, { warn }: CompileOptions): Uint8Array {
+function compileExec(rule: string, { posix, warn }: CompileOptions): Uint8Array {
   const path = `${rule}/exec`;
   const script = attempt(`read ${path}`, () => {
     try {
-      return readHead(path, RULE_EXEC_BYTES_MAX);
+      return readHead(posix, path, RULE_EXEC_BYTES_MAX);
     } catch (error) {
       if (errnoOf(error) === "ENOENT") return new Uint8Array(0);
       throw error;

@@ -4,21 +4,21 @@ import { encodeEdits } from "../../net/index.ts";
 import { DirectoryRules } from "../directory/rules.ts";
 import { lintRules } from "./rules.ts";
 import { attempt } from "../lookup/problem.ts";
-import { listNames } from "../cdb/read-file.ts";
+import { listNames } from "../../posix/index.ts";
+import { RULES_ENTRIES_MAX } from "../lookup/kernel.ts";
 import { RULE_ENVIRONMENT_BYTES_MAX, RULE_EXEC_BYTES_MAX } from "../lookup/rule-value.ts";
 
-import type { FileVersion, Posix } from "../../posix/index.ts";
+import type { FileVersion } from "../../posix/index.ts";
+import type { RulesPosix } from "../lookup/kernel.ts";
 import type { Finding } from "./finding.ts";
 import type { LintRule } from "./rules.ts";
-
-type Files = Pick<Posix, "readable" | "fileVersion">;
 
 /** S_IFMT and S_IFDIR of stat(2). */
 const FILE_TYPE = 0o170000;
 const DIRECTORY = 0o040000;
 
 /** The findings of the rules below `directory`. Throws RulesProblem when it cannot be read. */
-export function lintDirectory(posix: Files, directory: string): Finding[] {
+export function lintDirectory(posix: RulesPosix, directory: string): Finding[] {
   const rules: LintRule[] = [];
   const findings: Finding[] = [];
   const backend = new DirectoryRules(posix, directory);
@@ -30,7 +30,7 @@ export function lintDirectory(posix: Files, directory: string): Finding[] {
   return findings;
 }
 
-function keysIn(posix: Files, directory: string, findings: Finding[]): string[] {
+function keysIn(posix: RulesPosix, directory: string, findings: Finding[]): string[] {
   const keys: string[] = [];
   for (const kind of directoriesIn(posix, directory, "", findings)) {
     for (const name of directoriesIn(posix, directory, `${kind}/`, findings)) {
@@ -40,9 +40,16 @@ function keysIn(posix: Files, directory: string, findings: Finding[]): string[] 
   return keys;
 }
 
-function directoriesIn(posix: Files, root: string, below: string, findings: Finding[]): string[] {
+function directoriesIn(
+  posix: RulesPosix,
+  root: string,
+  below: string,
+  findings: Finding[],
+): string[] {
   const path = `${root}/${below}`;
-  const names = attempt(`read the directory ${path}`, () => listNames(path)).sort();
+  const names = attempt(`read the directory ${path}`, () =>
+    listNames(posix, path, RULES_ENTRIES_MAX),
+  ).sort();
   return names.filter((name) => {
     if (name.startsWith(".")) return false;
     const version = posix.fileVersion(`${path}${name}`);
@@ -56,7 +63,7 @@ function isDirectory(version: FileVersion | string): boolean {
   return typeof version !== "string" && (version.mode & FILE_TYPE) === DIRECTORY;
 }
 
-function lintFiles(posix: Files, directory: string, key: string): Finding[] {
+function lintFiles(posix: RulesPosix, directory: string, key: string): Finding[] {
   const findings: Finding[] = [];
   const path = `${directory}/${key}`;
   const [hasAllow, hasDeny] = ["allow", "deny"].map(

@@ -1,5 +1,7 @@
 /** What goes wrong with rules when they are compiled, unpacked or read by a tool. */
 
+import { TemporaryFileError } from "../../posix/index.ts";
+
 /**
  * Rules that cannot be processed. `fault` is "input" where the user has to change something (the
  * commands exit 100) and "system" where a file is damaged or a system call failed (111); a failed
@@ -20,7 +22,7 @@ export function attempt<T>(action: string, work: () => T): T {
   try {
     return work();
   } catch (error) {
-    if (error instanceof RulesProblem) throw error;
+    if (error instanceof RulesProblem || error instanceof TemporaryFileError) throw error;
     throw new RulesProblem("system", `unable to ${action}`, { cause: error });
   }
 }

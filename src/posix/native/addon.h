@@ -40,6 +40,7 @@ struct instance {
   napi_ref events_owner;
   napi_ref dispatch;
   napi_async_context context;
+  void (*closed)(struct instance *instance); /* to be called once the event loop let go */
 };
 
 struct instance *instance_of(napi_env env);
@@ -110,6 +111,7 @@ extern const struct method process_methods[];
 extern const struct method spawn_methods[];
 extern const struct method identity_methods[];
 extern const struct method descriptor_methods[];
+extern const struct method output_methods[];
 extern const struct method file_methods[];
 extern const struct method path_methods[];
 extern const struct method lock_methods[];

@@ -44,10 +44,6 @@ const char *step_name(enum step step) {
 
 /* Each step gives 0 or more, or the negative errno. */
 IN_CHILD static long move_out_of_the_way(struct birth *birth) {
-  if (birth->teller_is_in_the_way) {
-    long copy = raw3(SYS_fcntl, birth->teller, F_DUPFD_CLOEXEC, birth->first_free_fd);
-    if (copy < 0) return copy;
-  }
   for (int i = 0; i < birth->move_count; i++) {
     struct move *move = &birth->moves[i];
     if (!move->is_in_the_way) continue;

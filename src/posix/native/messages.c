@@ -66,7 +66,13 @@ static int32_t collect_rights(struct msghdr *message, int32_t *fds) {
 }
 
 /* The fields of what receiveMessage tells, before the descriptors. */
-enum { RECEIVED_COUNT, RECEIVED_TRUNCATED, RECEIVED_HAS_ADDRESS, RECEIVED_HEADER };
+enum {
+  RECEIVED_COUNT,
+  RECEIVED_LOST_RIGHTS,
+  RECEIVED_HAS_ADDRESS,
+  RECEIVED_WAS_CUT,
+  RECEIVED_HEADER
+};
 
 /* receiveMessage(fd, into, told: Int32Array, record): bytes, undefined when it would block */
 static napi_value method_receive_message(napi_env env, napi_callback_info info) {
@@ -89,7 +95,8 @@ static napi_value method_receive_message(napi_env env, napi_callback_info info) 
   if (outcome < 0 && (errno == EAGAIN || errno == EWOULDBLOCK)) return undefined_result(env);
   if (outcome < 0) return throw_errno(env, "recvmsg", errno);
   told[RECEIVED_COUNT] = collect_rights(&message, told + RECEIVED_HEADER);
-  told[RECEIVED_TRUNCATED] = (message.msg_flags & MSG_CTRUNC) != 0;
+  told[RECEIVED_LOST_RIGHTS] = (message.msg_flags & MSG_CTRUNC) != 0;
+  told[RECEIVED_WAS_CUT] = (message.msg_flags & MSG_TRUNC) != 0;
   told[RECEIVED_HAS_ADDRESS] = message.msg_namelen > 0;
   if (message.msg_namelen > 0) write_address_record(record.data, fd, &address, message.msg_namelen);
   return double_result(env, (double)outcome);

@@ -13,8 +13,10 @@ struct instance *instance_of(napi_env env) {
 /* initialize(makeError): before anything else */
 static napi_value method_initialize(napi_env env, napi_callback_info info) {
   struct call call = begin_call(env, info);
-  napi_create_reference(env, call.argv[0], 1, &instance_of(env)->make_error);
-  return undefined_result(env);
+  struct instance *instance = instance_of(env);
+  if (napi_create_reference(env, call.argv[0], 1, &instance->make_error) != napi_ok)
+    refuse_call(&call, "not a function");
+  return call.invalid ? NULL : undefined_result(env);
 }
 
 static const struct method module_methods[] = {{"initialize", method_initialize}, {NULL, NULL}};
@@ -47,18 +49,28 @@ static void add_methods(napi_env env, napi_value exports, const struct method *m
   }
 }
 
+static napi_value out_of_memory(napi_env env) {
+  napi_throw_error(env, "ENOMEM", "no memory for an instance of the addon");
+  return NULL;
+}
+
 NAPI_MODULE_INIT() {
   struct ending *ending = calloc(1, sizeof *ending);
-  if (ending == NULL) return NULL;
+  if (ending == NULL) return out_of_memory(env);
   ending->instance.env = env;
   ending->instance.epoll_fd = -1;
-  napi_set_instance_data(env, &ending->instance, NULL, NULL);
-  napi_add_async_cleanup_hook(env, on_environment_end, ending, &ending->hook);
+  if (napi_set_instance_data(env, &ending->instance, NULL, NULL) != napi_ok ||
+      napi_add_async_cleanup_hook(env, on_environment_end, ending, &ending->hook) != napi_ok) {
+    napi_set_instance_data(env, NULL, NULL, NULL);
+    free(ending);
+    return out_of_memory(env);
+  }
   add_methods(env, exports, module_methods);
   add_methods(env, exports, process_methods);
   add_methods(env, exports, spawn_methods);
   add_methods(env, exports, identity_methods);
   add_methods(env, exports, descriptor_methods);
+  add_methods(env, exports, output_methods);
   add_methods(env, exports, file_methods);
   add_methods(env, exports, path_methods);
   add_methods(env, exports, lock_methods);

@@ -27,6 +27,40 @@ static napi_value text(napi_env env, const char *value) {
   return bytes_result(env, value, value == NULL ? 0 : strlen(value));
 }
 
+/* Room for the strings of one entry. */
+struct room {
+  char *data;
+  size_t size;
+};
+
+/*
+ * Is a look-up to be tried (again), after it said `error`? ERANGE, which it says before the first try
+ * too, asks for more room; where there is none to be had the error is ENOMEM.
+ */
+static bool wants_try(struct room *room, int *error) {
+  if (*error == EINTR) return true;
+  if (*error != ERANGE) return false;
+  size_t size = room->size == 0 ? ROOM_FIRST : room->size * 4;
+  char *larger = size <= ROOM_MAX ? realloc(room->data, size) : NULL;
+  if (larger == NULL) {
+    *error = ENOMEM;
+    return false;
+  }
+  *room = (struct room){larger, size};
+  return true;
+}
+
+static napi_value account_result(napi_env env, const struct passwd *entry) {
+  napi_value result = NULL;
+  napi_create_array_with_length(env, 5, &result);
+  put(env, result, 0, text(env, entry->pw_name));
+  put(env, result, 1, double_result(env, entry->pw_uid));
+  put(env, result, 2, double_result(env, entry->pw_gid));
+  put(env, result, 3, text(env, entry->pw_dir));
+  put(env, result, 4, text(env, entry->pw_shell));
+  return result;
+}
+
 /* account(name | undefined, uid): [name, uid, gid, home, shell] or undefined */
 static napi_value method_account(napi_env env, napi_callback_info info) {
   struct call call = begin_call(env, info);
@@ -34,29 +68,17 @@ static napi_value method_account(napi_env env, napi_callback_info info) {
   uid_t uid = uint_argument(&call, 1);
   if (call.invalid) return NULL;
   struct passwd entry, *found = NULL;
-  char *room = NULL;
+  struct room room = {NULL, 0};
   int error = ERANGE;
-  for (size_t size = ROOM_FIRST; error == ERANGE && size <= ROOM_MAX; size *= 4) {
-    char *larger = realloc(room, size);
-    if (larger == NULL) break;
-    room = larger;
-    do {
-      error = name != NULL ? getpwnam_r(name, &entry, room, size, &found)
-                           : getpwuid_r(uid, &entry, room, size, &found);
-    } while (error == EINTR);
-  }
+  while (wants_try(&room, &error))
+    error = name != NULL ? getpwnam_r(name, &entry, room.data, room.size, &found)
+                         : getpwuid_r(uid, &entry, room.data, room.size, &found);
   napi_value result = undefined_result(env);
-  if (found != NULL) {
-    napi_create_array_with_length(env, 5, &result);
-    put(env, result, 0, text(env, entry.pw_name));
-    put(env, result, 1, double_result(env, entry.pw_uid));
-    put(env, result, 2, double_result(env, entry.pw_gid));
-    put(env, result, 3, text(env, entry.pw_dir));
-    put(env, result, 4, text(env, entry.pw_shell));
-  } else if (!means_absent(error)) {
+  if (found != NULL)
+    result = account_result(env, found);
+  else if (!means_absent(error))
     result = throw_errno(env, name != NULL ? "getpwnam" : "getpwuid", error);
-  }
-  free(room);
+  free(room.data);
   return result;
 }
 
@@ -79,23 +101,17 @@ static napi_value method_group(napi_env env, napi_callback_info info) {
   gid_t gid = uint_argument(&call, 1);
   if (call.invalid) return NULL;
   struct group entry, *found = NULL;
-  char *room = NULL;
+  struct room room = {NULL, 0};
   int error = ERANGE;
-  for (size_t size = ROOM_FIRST; error == ERANGE && size <= ROOM_MAX; size *= 4) {
-    char *larger = realloc(room, size);
-    if (larger == NULL) break;
-    room = larger;
-    do {
-      error = name != NULL ? getgrnam_r(name, &entry, room, size, &found)
-                           : getgrgid_r(gid, &entry, room, size, &found);
-    } while (error == EINTR);
-  }
+  while (wants_try(&room, &error))
+    error = name != NULL ? getgrnam_r(name, &entry, room.data, room.size, &found)
+                         : getgrgid_r(gid, &entry, room.data, room.size, &found);
   napi_value result = undefined_result(env);
   if (found != NULL)
-    result = group_result(env, &entry);
+    result = group_result(env, found);
   else if (!means_absent(error))
     result = throw_errno(env, name != NULL ? "getgrnam" : "getgrgid", error);
-  free(room);
+  free(room.data);
   return result;
 }
 
@@ -120,10 +136,11 @@ static napi_value method_groups_listing(napi_env env, napi_callback_info info) {
   setgrent();
   struct group *entry;
   do {
-    errno = 0;
-    while ((entry = getgrent()) != NULL)
-      if (lists(entry, account)) put(env, result, count++, double_result(env, entry->gr_gid));
-  } while (errno == EINTR);
+    errno = 0; /* what it read of another entry may have left one, ERANGE for a long one */
+    entry = getgrent();
+    if (entry != NULL && lists(entry, account))
+      put(env, result, count++, double_result(env, entry->gr_gid));
+  } while (entry != NULL || errno == EINTR);
   int error = errno;
   endgrent();
   pthread_mutex_unlock(&group_walk);
@@ -136,9 +153,19 @@ static napi_value method_service_port(napi_env env, napi_callback_info info) {
   const char *name = string_argument(&call, 0), *protocol = string_argument(&call, 1);
   if (call.invalid) return NULL;
   struct servent entry, *found = NULL;
-  char room[ROOM_FIRST];
-  getservbyname_r(name, protocol, &entry, room, sizeof room, &found);
-  return int_result(env, found == NULL ? -1 : ntohs((uint16_t)entry.s_port));
+  struct room room = {NULL, 0};
+  int error = ERANGE;
+  while (wants_try(&room, &error))
+    error = getservbyname_r(name, protocol, &entry, room.data, room.size, &found);
+  napi_value result = NULL;
+  if (found != NULL)
+    result = int_result(env, ntohs((uint16_t)found->s_port));
+  else if (means_absent(error))
+    result = int_result(env, -1);
+  else
+    result = throw_errno(env, "getservbyname", error);
+  free(room.data);
+  return result;
 }
 
 /* strerror(code): undefined for a name that no errno has */

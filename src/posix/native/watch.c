@@ -67,24 +67,33 @@ static void on_ready(uv_poll_t *poll, int status, int events) {
   deliver(instance, count);
 }
 
-static napi_value start_polling(napi_env env, struct instance *instance) {
-  struct uv_loop_s *loop = NULL;
-  if (napi_get_uv_event_loop(env, &loop) != napi_ok) return throw_errno(env, "uv_loop", ENOSYS);
+/* Have libuv poll an epoll descriptor of ours. 0, or an errno, and then nothing is left of it. */
+static int start_polling(struct instance *instance, struct uv_loop_s *loop) {
   int epoll_fd = epoll_create1(EPOLL_CLOEXEC);
-  if (epoll_fd < 0) return throw_errno(env, "epoll_create1", errno);
+  if (epoll_fd < 0) return errno;
   uv_poll_t *poll = calloc(1, uv_handle_size(UV_HANDLE_TYPE_POLL));
   int error = poll == NULL ? -ENOMEM : uv_poll_init(loop, poll, epoll_fd);
-  if (error < 0) {
+  if (error < 0) { /* libuv has not taken the handle */
     free(poll);
     close(epoll_fd);
-    return throw_errno(env, "uv_poll_init", -error);
+    return -error;
   }
   instance->epoll_fd = epoll_fd;
   instance->poll = poll;
   uv_handle_set_data((uv_handle_t *)poll, instance);
-  uv_poll_start(poll, UV_READABLE, on_ready);
+  uv_poll_start(poll, UV_READABLE, on_ready); /* cannot fail: the descriptor is good, and so are the bits */
   uv_unref((uv_handle_t *)poll);
-  return undefined_result(env);
+  return 0;
+}
+
+/* Let go of what watchStart has got so far; it may be asked for again. */
+static void forget_start(napi_env env, struct instance *instance) {
+  if (instance->dispatch != NULL) napi_delete_reference(env, instance->dispatch);
+  if (instance->events_owner != NULL) napi_delete_reference(env, instance->events_owner);
+  if (instance->context != NULL) napi_async_destroy(env, instance->context);
+  instance->dispatch = instance->events_owner = NULL;
+  instance->context = NULL;
+  instance->events = NULL;
 }
 
 /* watchStart(dispatch, events: Float64Array of pairs), once per environment */
@@ -94,14 +103,21 @@ static napi_value method_watch_start(napi_env env, napi_callback_info info) {
   double *events = doubles_argument(&call, 1, 2 * BATCH_MAX, NULL);
   if (instance->poll != NULL) refuse_call(&call, "already started");
   if (call.invalid) return NULL;
+  struct uv_loop_s *loop = NULL;
   napi_value name;
-  if (napi_create_string_latin1(env, "ucspi:watch", NAPI_AUTO_LENGTH, &name) != napi_ok ||
-      napi_async_init(env, NULL, name, &instance->context) != napi_ok ||
-      napi_create_reference(env, call.argv[0], 1, &instance->dispatch) != napi_ok ||
-      napi_create_reference(env, call.argv[1], 1, &instance->events_owner) != napi_ok)
-    return throw_errno(env, "watch", ENOMEM);
+  int error = ENOMEM;
+  if (napi_get_uv_event_loop(env, &loop) == napi_ok &&
+      napi_create_string_latin1(env, "ucspi:watch", NAPI_AUTO_LENGTH, &name) == napi_ok &&
+      napi_async_init(env, NULL, name, &instance->context) == napi_ok &&
+      napi_create_reference(env, call.argv[0], 1, &instance->dispatch) == napi_ok &&
+      napi_create_reference(env, call.argv[1], 1, &instance->events_owner) == napi_ok)
+    error = start_polling(instance, loop);
+  if (error != 0) {
+    forget_start(env, instance);
+    return throw_errno(env, "watch", error);
+  }
   instance->events = events;
-  return start_polling(env, instance);
+  return undefined_result(env);
 }
 
 static struct epoll_event event_arguments(struct call *call, size_t interest, size_t token) {
@@ -156,28 +172,20 @@ static napi_value method_watch_keep_alive(napi_env env, napi_callback_info info)
   return undefined_result(env);
 }
 
-struct closing {
-  struct instance *instance;
-  void (*done)(struct instance *instance);
-};
-
 static void on_closed(uv_handle_t *handle) {
-  struct closing *closing = uv_handle_get_data(handle);
-  struct closing last = *closing;
-  close(last.instance->epoll_fd);
-  free(closing);
+  struct instance *instance = uv_handle_get_data(handle);
+  close(instance->epoll_fd);
   free(handle);
-  last.done(last.instance);
+  instance->closed(instance);
 }
 
+/* Nothing here can fail: libuv uses the handle until it says so. */
 void close_watcher(struct instance *instance, void (*done)(struct instance *instance)) {
-  struct closing *closing = instance->poll == NULL ? NULL : malloc(sizeof *closing);
-  if (closing == NULL) {
+  if (instance->poll == NULL) {
     done(instance);
     return;
   }
-  *closing = (struct closing){instance, done};
-  uv_handle_set_data((uv_handle_t *)instance->poll, closing);
+  instance->closed = done;
   uv_close((uv_handle_t *)instance->poll, on_closed);
 }
 

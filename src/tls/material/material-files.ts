@@ -3,9 +3,8 @@
  * tells whether to read again. A look is one stat(2) for each file or directory.
  */
 
-import { closeSync, constants, openSync, opendirSync, readSync } from "node:fs";
-import { encodeBytes } from "../../posix/index.ts";
-import type { FileVersion, Posix } from "../../posix/index.ts";
+import { errnoOf, listNames, lookAt, readFile, stillHolds, UnfitFile } from "../../posix/index.ts";
+import type { ListingPosix, Look, LookingPosix, Posix, ReadingPosix } from "../../posix/index.ts";
 import { MaterialProblem } from "./material-error.ts";
 
 /** More than any key, chain or bundle in use. */
@@ -13,20 +12,12 @@ export const MATERIAL_FILE_BYTES_MAX = 1 << 20;
 /** More than any directory of authorities in use has entries. */
 export const CADIR_ENTRIES_MAX = 4096;
 
-/** S_IFMT and S_IFREG of stat(2). */
-const FILE_TYPE = 0o170000;
-const REGULAR_FILE = 0o100000;
-
-const SECOND_NS = 1_000_000_000n;
-/** Time stamps of files advance in steps: what changed so shortly ago may change again unseen. */
-const RACY_NS = 50_000_000n;
-
 /** The system calls that reading takes. */
-export type MaterialPosix = Pick<Posix, "fileVersion" | "realtimeNs" | "strerror">;
+export type MaterialPosix = LookingPosix & ReadingPosix & ListingPosix & Pick<Posix, "strerror">;
 
 interface Seen {
   readonly path: string;
-  readonly version: string;
+  readonly look: Look;
   /** One of the many files of a directory, which are not looked at as often. */
   readonly isMember: boolean;
 }
@@ -35,7 +26,6 @@ interface Seen {
 export class MaterialFiles {
   readonly posix: MaterialPosix;
   readonly #seen: Seen[] = [];
-  #isSettled = true;
 
   constructor(posix: MaterialPosix) {
     this.posix = posix;
@@ -43,88 +33,52 @@ export class MaterialFiles {
 
   /**
    * A regular file, whole. Throws MaterialProblem for any other and for one longer than
-   * MATERIAL_FILE_BYTES_MAX, and Node's error where a system call fails.
+   * MATERIAL_FILE_BYTES_MAX, and SystemError.
    */
   read(path: string, { isMember = false }: { readonly isMember?: boolean } = {}): Buffer {
-    const version = this.#note(path, isMember);
-    if (typeof version !== "string" && (version.mode & FILE_TYPE) !== REGULAR_FILE) {
-      throw new MaterialProblem("it is not a regular file");
-    }
-    return readWhole(path);
+    this.#note(path, isMember);
+    return fitting(() => readFile(this.posix, path, MATERIAL_FILE_BYTES_MAX));
   }
 
   /**
    * The names in a directory, sorted. Throws MaterialProblem when there are more than
-   * CADIR_ENTRIES_MAX, and Node's error where a system call fails.
+   * CADIR_ENTRIES_MAX, and SystemError.
    */
   list(path: string): string[] {
     this.#note(path, false);
-    return listNames(path);
+    return fitting(() => listNames(this.posix, path, CADIR_ENTRIES_MAX)).toSorted();
   }
 
   /** Has any file changed since it was read, or may it have without showing it? */
   hasChanged({ withMembers }: { readonly withMembers: boolean }): boolean {
-    if (!this.#isSettled) return true;
     return this.#seen.some(
-      ({ path, version, isMember }) =>
-        (withMembers || !isMember) && format(this.posix.fileVersion(path)) !== version,
+      ({ path, look, isMember }) =>
+        look.isRacy ||
+        ((withMembers || !isMember) && !stillHolds(look, this.posix.fileVersion(path))),
     );
   }
 
   /** All the versions in one text. */
   get versions(): string {
-    return this.#seen.map(({ path, version }) => `${path}\0${version}`).join("\0");
+    return this.#seen.map(({ path, look }) => `${path}\0${format(look)}`).join("\0");
   }
 
   /** Before the file is read, so that a change meanwhile is seen at the next look. */
-  #note(path: string, isMember: boolean): FileVersion | string {
-    const version = this.posix.fileVersion(path);
-    this.#seen.push({ path, version: format(version), isMember });
-    if (typeof version !== "string" && this.#isRacy(version)) this.#isSettled = false;
-    return version;
-  }
-
-  #isRacy(version: FileVersion): boolean {
-    const changed = BigInt(version.ctimeSeconds) * SECOND_NS + BigInt(version.ctimeNanoseconds);
-    const age = this.posix.realtimeNs() - changed;
-    return age > -RACY_NS && age < RACY_NS;
+  #note(path: string, isMember: boolean): void {
+    this.#seen.push({ path, look: lookAt(this.posix, path), isMember });
   }
 }
 
-function format(version: FileVersion | string): string {
+function format({ version }: Look): string {
   return typeof version === "string" ? version : Object.values(version).join(" ");
 }
 
-/** Not blocking, should the path have become a fifo since it was looked at. */
-function readWhole(path: string): Buffer {
-  const fd = openSync(encodeBytes(path), constants.O_RDONLY | constants.O_NONBLOCK);
+/** The result of reading, or why what is there is no material. */
+function fitting<T>(read: () => T): T {
   try {
-    const bytes = Buffer.allocUnsafe(MATERIAL_FILE_BYTES_MAX + 1);
-    let used = 0;
-    for (let count = -1; count !== 0 && used < bytes.length; used += count) {
-      count = readSync(fd, bytes, used, bytes.length - used, null);
-    }
-    if (used > MATERIAL_FILE_BYTES_MAX) {
-      throw new MaterialProblem(`it is longer than ${MATERIAL_FILE_BYTES_MAX} bytes`);
-    }
-    return Buffer.from(bytes.subarray(0, used));
-  } finally {
-    closeSync(fd);
-  }
-}
-
-function listNames(path: string): string[] {
-  const directory = opendirSync(encodeBytes(path));
-  try {
-    const names: string[] = [];
-    for (let entry = directory.readSync(); entry !== null; entry = directory.readSync()) {
-      if (names.length === CADIR_ENTRIES_MAX) {
-        throw new MaterialProblem(`it has more than ${CADIR_ENTRIES_MAX} entries`);
-      }
-      names.push(entry.name);
-    }
-    return names.toSorted();
-  } finally {
-    directory.closeSync();
+    return read();
+  } catch (error) {
+    if (errnoOf(error) === "EISDIR") throw new MaterialProblem("it is not a regular file");
+    throw error instanceof UnfitFile ? new MaterialProblem(error.message) : error;
   }
 }

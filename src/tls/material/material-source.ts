@@ -5,7 +5,7 @@
  *
  * A look costs one stat(2) for each key, certificate, bundle and directory, and once a second one for
  * each file of CADIR too. Files are read again when one has changed, and once more a few milliseconds
- * later (see RACY_NS in material-files.ts).
+ * later (see src/posix/file-version.ts).
  */
 
 import type { Clock } from "../../clock/index.ts";

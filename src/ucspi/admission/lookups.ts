@@ -69,9 +69,9 @@ async function askUser(request: LookupRequest): Promise<string | undefined> {
 type Names = Pick<LookedUp, "localHost" | "remoteHost">;
 
 async function findNames(request: LookupRequest): Promise<Names> {
-  const { client, options } = request;
+  const { client, context, options } = request;
   const hosts = options.hostsFile ? openHosts(request) : undefined;
-  const resolver = openResolver({ variables: request.variables });
+  const resolver = openResolver({ posix: context.posix, variables: request.variables });
   const [localHost, remoteHost] = await Promise.all([
     options.localHost ?? findName(client.local.address, request, hosts, resolver, false),
     findName(client.remote.address, request, hosts, resolver, true),
@@ -81,7 +81,7 @@ async function findNames(request: LookupRequest): Promise<Names> {
 
 function openHosts(request: LookupRequest): Hosts | undefined {
   try {
-    return readHosts();
+    return readHosts(request.context.posix);
   } catch (error) {
     if (errnoOf(error) === "ENOENT") return undefined;
     const why = error instanceof Error ? error.message : String(error);

@@ -21,7 +21,7 @@ import type {
   Variables,
 } from "../../net/index.ts";
 import { errnoOf, SystemError } from "../../posix/index.ts";
-import type { Fd } from "../../posix/index.ts";
+import type { Fd, Posix } from "../../posix/index.ts";
 import { connectInTurn, connectOverlapping } from "./connect.ts";
 import type { Connected, ConnectRequest } from "./connect.ts";
 import { findAddresses } from "./hosts.ts";
@@ -37,7 +37,7 @@ export interface ClientRequest {
   readonly context: LinkContext;
 }
 
-/** A blocking socket and what to tell the program; or the message and exit code of a failure. */
+/** A blocking socket and the edits for the program; or the message and exit code of a failure. */
 export type ClientResult =
   | { readonly kind: "connected"; readonly fd: Fd; readonly edits: readonly EnvironmentEdit[] }
   | ClientFailure;
@@ -48,7 +48,7 @@ interface ClientFailure {
   readonly message: string;
 }
 
-/** What the steps of one run share. */
+/** The state that the steps of one run share. */
 interface Run extends ClientRequest {
   readonly deadline: Deadline | undefined;
   readonly hosts: Hosts | undefined;
@@ -58,9 +58,14 @@ interface Run extends ClientRequest {
 export async function runTcpClient(request: ClientRequest): Promise<ClientResult> {
   const { options, context, variables } = request;
   const deadline = deadlineAfter(context.clock, options.timeoutMs);
-  const hosts = options.hostsFile && !options.noNames ? openHosts() : undefined;
+  const hosts = options.hostsFile && !options.noNames ? openHosts(context.posix) : undefined;
   if (typeof hosts === "string") return failure(EXIT.system, hosts);
-  const run: Run = { ...request, deadline, hosts, resolver: openResolver({ variables }) };
+  const run: Run = {
+    ...request,
+    deadline,
+    hosts,
+    resolver: openResolver({ posix: context.posix, variables }),
+  };
   const addresses = await addressesOf(run);
   if ("kind" in addresses) return addresses;
   const connected = await connectTo(addresses, run);
@@ -124,7 +129,7 @@ function judge(
   return failure(EXIT.system, "unable to connect to a suitable IP address");
 }
 
-/** What the program is told about the connection. Names that are not known are removed. */
+/** The variables of the connection, for the program. Names that are not known are removed. */
 async function introduce(fd: Fd, run: Run): Promise<ClientResult> {
   const { options, context } = run;
   const { posix } = context;
@@ -185,10 +190,10 @@ async function askUser(local: Endpoint, remote: Endpoint, run: Run): Promise<str
   return "";
 }
 
-/** The hosts file, undefined if there is none, or what is wrong with it. */
-function openHosts(): Hosts | string | undefined {
+/** The hosts file, undefined if there is none, or the reason why it cannot be read. */
+function openHosts(posix: Posix): Hosts | string | undefined {
   try {
-    return readHosts();
+    return readHosts(posix);
   } catch (error) {
     if (errnoOf(error) === "ENOENT") return undefined;
     return `unable to read /etc/hosts: ${error instanceof Error ? error.message : String(error)}`;

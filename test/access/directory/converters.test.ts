@@ -1,12 +1,8 @@
 import { createHash } from "node:crypto";
-import { chmodSync, existsSync, readdirSync, readFileSync, statSync, writeFileSync } from "node:fs";
+import { existsSync, readdirSync, readFileSync, statSync } from "node:fs";
 import { describe, expect, test } from "vitest";
-import {
-  compileDirectory,
-  replaceFile,
-  RulesProblem,
-  unpackCdb,
-} from "../../../src/access/index.ts";
+import { compileDirectory, RulesProblem, unpackCdb } from "../../../src/access/index.ts";
+import { loadPosix } from "../../../src/posix/index.ts";
 import { cdbBytes, NodeFiles, TemporaryDirectory } from "../samples.ts";
 
 import type { CompileOptions } from "../../../src/access/index.ts";
@@ -163,7 +159,10 @@ function unpacked(records: readonly SampleRecord[]) {
   using directory = new TemporaryDirectory();
   directory.write({ "rules.cdb": cdbBytes(records) });
   const warnings: string[] = [];
-  unpackCdb(directory.file("rules.cdb"), directory.file("out"), (text) => warnings.push(text));
+  unpackCdb(directory.file("rules.cdb"), directory.file("out"), {
+    posix: loadPosix(),
+    warn: (text) => warnings.push(text),
+  });
   const paths = readdirSync(directory.file("out"), { recursive: true, encoding: "utf8" });
   const files = paths
     .map((path) => [path, directory.file(`out/${path}`)] as const)
@@ -202,7 +201,7 @@ describe("unpacking a database", () => {
     const posix = new NodeFiles();
     const [cdb, out] = [directory.file("rules.cdb"), directory.file("out")];
     compileDirectory(directory.file("in"), cdb, { posix, warn: () => {} });
-    unpackCdb(cdb, out, () => {});
+    unpackCdb(cdb, out, { posix: loadPosix(), warn: () => {} });
     for (const name of [...names, long]) {
       expect(readFileSync(`${out}/clientcert/${name}/env/NAME`, "utf8")).toBe(`${name}\n`);
       expect(existsSync(`${out}/clientcert/${name}/allow`)).toBe(true);
@@ -244,7 +243,10 @@ describe("unpacking a database", () => {
     using directory = new TemporaryDirectory();
     directory.write({ "rules.cdb": cdbBytes([["uid/1", "D"], record]) });
     const problem = problemOf(() =>
-      unpackCdb(directory.file("rules.cdb"), directory.file("out"), () => {}),
+      unpackCdb(directory.file("rules.cdb"), directory.file("out"), {
+        posix: loadPosix(),
+        warn: () => {},
+      }),
     );
     expect(problem.fault).toBe("system");
     expect(readdirSync(directory.path)).toEqual(["rules.cdb"]);
@@ -254,7 +256,10 @@ describe("unpacking a database", () => {
     using directory = new TemporaryDirectory();
     directory.write({ "rules.cdb": cdbBytes([]), "out/kept": "x" });
     const problem = problemOf(() =>
-      unpackCdb(directory.file("rules.cdb"), directory.file("out"), () => {}),
+      unpackCdb(directory.file("rules.cdb"), directory.file("out"), {
+        posix: loadPosix(),
+        warn: () => {},
+      }),
     );
     expect(problem.message).toMatch(/^unable to create /);
     expect(existsSync(directory.file("out/kept"))).toBe(true);
@@ -263,44 +268,11 @@ describe("unpacking a database", () => {
   test("refuses a file that is cut short", () => {
     using directory = new TemporaryDirectory();
     directory.write({ "rules.cdb": cdbBytes([["uid/0", "D"]]).subarray(0, 2060) });
-    expect(() => unpackCdb(directory.file("rules.cdb"), directory.file("out"), () => {})).toThrow(
-      RulesProblem,
-    );
-  });
-});
-
-describe("replacing a file", () => {
-  test("that fails leaves the old one and nothing else", () => {
-    using directory = new TemporaryDirectory();
-    directory.write({ file: "old" });
     expect(() =>
-      replaceFile(directory.file("file"), {}, (sink) => {
-        sink.write(Buffer.from("half"), 0);
-        throw new Error("stop");
+      unpackCdb(directory.file("rules.cdb"), directory.file("out"), {
+        posix: loadPosix(),
+        warn: () => {},
       }),
-    ).toThrow("stop");
-    expect(readdirSync(directory.path)).toEqual(["file"]);
-    expect(readFileSync(directory.file("file"), "utf8")).toBe("old");
-  });
-
-  test("takes another name where an earlier attempt left its file behind", () => {
-    using directory = new TemporaryDirectory();
-    directory.write({ "file:tag:000000": "left" });
-    replaceFile(directory.file("file"), { tag: "tag" }, (sink) =>
-      sink.write(Buffer.from("new"), 0),
-    );
-    expect(readFileSync(directory.file("file"), "utf8")).toBe("new");
-    expect(readFileSync(directory.file("file:tag:000000"), "utf8")).toBe("left");
-  });
-
-  test("by way of a file named by the caller overwrites that file", () => {
-    using directory = new TemporaryDirectory();
-    writeFileSync(directory.file("temporary"), "a long text that was there");
-    chmodSync(directory.file("temporary"), 0o600);
-    replaceFile(directory.file("file"), { temporary: directory.file("temporary") }, (sink) =>
-      sink.write(Buffer.from("new"), 0),
-    );
-    expect(readFileSync(directory.file("file"), "utf8")).toBe("new");
-    expect(readdirSync(directory.path)).toEqual(["file"]);
+    ).toThrow(RulesProblem);
   });
 });

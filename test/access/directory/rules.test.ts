@@ -1,6 +1,7 @@
 import { mkdirSync, rmSync, unlinkSync, writeFileSync } from "node:fs";
 import { describe, expect, test } from "vitest";
 import { DirectoryRules } from "../../../src/access/index.ts";
+import { loadPosix } from "../../../src/posix/index.ts";
 import { mustParseIp, NodeFiles, TemporaryDirectory } from "../samples.ts";
 
 const CLIENT = mustParseIp("192.0.2.1");
@@ -79,6 +80,31 @@ describe("a rule in a directory", () => {
     rmSync(it.directory.file(`${KEY}/exec`));
     mkdirSync(it.directory.file(`${KEY}/exec`));
     expect(it.rules.checkIp(CLIENT)).toMatchObject({ kind: "error", code: "EISDIR" });
+  });
+
+  test.each([["exec"], ["env/X"]])(
+    "that has a fifo, a socket or a device for its %s keeps the client out, and nobody waits",
+    (name) => {
+      using it = opened({ [`${KEY}/allow`]: "", [`${KEY}/env/`]: "" });
+      const path = it.directory.file(`${KEY}/${name}`);
+      const posix = loadPosix();
+      posix.mkfifo(path, 0o600);
+      expect(it.rules.checkIp(CLIENT)).toMatchObject({ kind: "error", code: "EINVAL" });
+      posix.unlink(path);
+      const socket = posix.socket("unix", "stream");
+      posix.bind(socket, { family: "unix", path });
+      expect(it.rules.checkIp(CLIENT)).toMatchObject({ kind: "error", code: "ENXIO" });
+      posix.close(socket);
+      posix.unlink(path);
+      posix.symlink("/dev/zero", path);
+      expect(it.rules.checkIp(CLIENT)).toMatchObject({ kind: "error", code: "EINVAL" });
+    },
+  );
+
+  test("whose deny is a fifo denies, for nothing is read of it", () => {
+    using it = opened({ [`${KEY}/`]: "" });
+    loadPosix().mkfifo(it.directory.file(`${KEY}/deny`), 0o600);
+    expect(it.rules.checkIp(CLIENT).kind).toBe("deny");
   });
 
   test("is not found below a directory that is not there", () => {

@@ -84,6 +84,8 @@ export interface Parcel {
   readonly bytes: Uint8Array;
   readonly rights: readonly OpenFile[];
   readonly from?: SocketAddress | undefined;
+  /** A part of a datagram, for there was no room for the rest. */
+  readonly wasCut?: boolean;
 }
 
 /** One direction of a pipe or socket: what was written and not yet read. */
@@ -113,9 +115,8 @@ export class Channel {
   /** Take up to `most` bytes of the first parcel; what is left of a datagram is lost. */
   take(most: number, isDatagram: boolean): Parcel | undefined {
     const first = this.parcels.shift();
-    if (first === undefined || isDatagram || first.bytes.length <= most) {
-      return first === undefined ? undefined : { ...first, bytes: first.bytes.subarray(0, most) };
-    }
+    if (first === undefined || first.bytes.length <= most) return first;
+    if (isDatagram) return { ...first, bytes: first.bytes.subarray(0, most), wasCut: true };
     this.parcels.unshift({ ...first, bytes: first.bytes.subarray(most), rights: [] });
     return { ...first, bytes: first.bytes.subarray(0, most) };
   }

@@ -80,13 +80,10 @@ export class FakeProcesses extends FakeSockets {
     this.children.push(child);
     const pidfd = new OpenFile("read");
     pidfd.hasEnded = () => child.status !== undefined;
-    const teller = new OpenFile("read");
-    teller.hasEnded = () => child.hasExecuted || child.status !== undefined;
     return {
       pid: child.pid,
       pidfd: this.hasPidfds ? this.fds.add(pidfd, 3) : (-1 as Fd),
       birth: child.birth,
-      teller: request.tellsExec === true ? this.fds.add(teller, 3) : undefined,
     };
   }
 
@@ -126,6 +123,18 @@ export class FakeProcesses extends FakeSockets {
     if (child === undefined) throw systemError("ECHILD", "waitpid");
     if (child.status !== undefined) this.#reaped.add(child);
     return child.status;
+  }
+
+  isSpawned(pid: Pid): boolean {
+    return this.children.some((child) => child.pid === pid && !this.#reaped.has(child));
+  }
+
+  hasChildren(): boolean {
+    return this.children.some((child) => !this.#reaped.has(child));
+  }
+
+  isSubreaper(): boolean {
+    return false;
   }
 
   peekEndedChild(): Pid | undefined {

@@ -174,7 +174,7 @@ export class FakeSockets extends FakeFiles {
   receiveMessage(fd: Fd, into: Uint8Array): ReceivedMessage | undefined {
     this.mayFail("receiveMessage");
     const opened = this.openedSocket(fd, "recvmsg");
-    let message: ReceivedMessage = { bytes: 0, fds: [], truncated: false };
+    let message: ReceivedMessage = { bytes: 0, fds: [], lostFds: false, wasCut: false };
     const bytes = this.takeFrom(opened, into.length, "recvmsg", (parcel) => {
       into.set(parcel.bytes);
       const fds = parcel.rights.map((right) => {
@@ -182,7 +182,7 @@ export class FakeSockets extends FakeFiles {
         right.release(); // the reference of the message
         return received;
       });
-      message = { ...message, bytes: parcel.bytes.length, fds };
+      message = { ...message, bytes: parcel.bytes.length, fds, wasCut: parcel.wasCut ?? false };
       if (parcel.from !== undefined) message = { ...message, from: parcel.from };
       return parcel.bytes.length;
     });

@@ -20,10 +20,9 @@ function newConfigurations({ hasNames = false } = {}) {
   const posix = loadPosix();
   const configurations = new Configurations({
     posix: {
-      fileVersion: (path) => posix.fileVersion(path),
+      ...posix,
       // Every file is an hour old, and its time stamp can be relied on.
       realtimeNs: () => posix.realtimeNs() + 3_600_000_000_000n,
-      strerror: (code) => posix.strerror(code),
     },
     clock,
     hasNames,

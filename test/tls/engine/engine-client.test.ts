@@ -41,7 +41,7 @@ class FakeEngine {
 
   constructor(socket: Fd, number: number) {
     this.socket = socket;
-    this.child = { pid: number as Child["pid"], pidfd: -1 as Fd, birth: number, teller: undefined };
+    this.child = { pid: number as Child["pid"], pidfd: -1 as Fd, birth: number };
   }
 
   say(bytes: Uint8Array, fds: readonly Fd[] = []): void {

@@ -23,13 +23,13 @@ function watched<M>(load: (files: MaterialFiles) => M) {
   const complaints: string[] = [];
   const clock = new FakeClock();
   const posix: MaterialPosix & { laterNs: bigint } = {
+    ...real,
     laterNs: 3_600_000_000_000n, // every file is an hour old, and its time stamp can be relied on
     fileVersion: (path) => {
       looks.push(path);
       return real.fileVersion(path);
     },
     realtimeNs: () => real.realtimeNs() + posix.laterNs,
-    strerror: (code) => real.strerror(code),
   };
   const onBroken = (error: Error) => complaints.push(error.message);
   const source = new MaterialSource({ posix, clock, load, onBroken });
