@@ -6,7 +6,7 @@
 import type { Clock, Timer } from "../../clock/index.ts";
 import type { Child, Fd, Posix } from "../../posix/index.ts";
 import { TUNNEL_EXIT } from "../tunnel/exit.ts";
-import type { Control } from "../tunnel/session.ts";
+import type { Control } from "../tunnel/tls-connection.ts";
 import { fdsOf } from "../tunnel/wire.ts";
 import type { Ends } from "../tunnel/wire.ts";
 import { Channel } from "./channel.ts";

@@ -113,7 +113,7 @@ function open(client: EngineClient, configuration = CONFIGURATION): RemoteTunnel
 }
 
 describe("a tunnel", () => {
-  test("is what the engine tells of it", async () => {
+  test("has the outcome that the engine replies", async () => {
     using scene = newClient();
     const tunnel = open(scene.client);
     expect(scene.engine().hear()).toMatchObject({ kind: "lastPart" });
