@@ -1,14 +1,21 @@
 /**
  * How fast are access rules? `measureCompile`: a million lines of tcprules text, our command against
  * ucspi-tcp's, start to end. `measureChecks`: checks against a hundred thousand networks, the file's
- * freshness looked at each time.
+ * freshness looked at each time. `measureEqual`: very many records with one key, twice as many in how much
+ * more time, and against ucspi-tcp's command.
  */
 
 import { spawnSync } from "node:child_process";
 import { mkdtempSync, openSync, closeSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { CdbRules, CdbWriter, replaceFile } from "../src/access/index.ts";
+import {
+  CdbRules,
+  CdbRuleSet,
+  CdbWriter,
+  replaceFile,
+  TcpRulesCompiler,
+} from "../src/access/index.ts";
 import { formatPrefix, maskIp } from "../src/net/index.ts";
 import { loadPosix } from "../src/posix/index.ts";
 
@@ -27,14 +34,40 @@ export async function measure({ root }: Bench): Promise<Row[]> {
     ratio: "-",
     goal: "at least 200000/s",
   };
-  return [checks, compileRow(join(root, "bin", "s6-tcprules"))];
+  const command = join(root, "bin", "s6-tcprules");
+  const lines = compileRow(
+    `compiling ${LINES} lines of text, time against ucspi-tcp's tcprules`,
+    command,
+    ruleLines(),
+  );
+  const equalLines = compileRow(
+    `compiling ${EQUAL} lines with one address, time against ucspi-tcp's tcprules`,
+    command,
+    EQUAL_LINE.repeat(EQUAL),
+  );
+  return [checks, lines, equalLines, ...equalRows()];
 }
 
-function compileRow(command: string): Row {
-  const what = `compiling ${LINES} lines of text, time against ucspi-tcp's tcprules`;
+/** Twice as many equal keys take twice the time, or a little more. */
+function equalRows(): Row[] {
+  const [fewer, more] = [measureEqual(EQUAL), measureEqual(2 * EQUAL)];
+  const row = (what: string, [once, twice]: readonly [number, number]): Row => ({
+    what: `${what} ${2 * EQUAL} records with one key, time against ${EQUAL}`,
+    ours: `${twice.toFixed(1)} ms`,
+    peer: `${once.toFixed(1)} ms`,
+    ratio: (twice / once).toFixed(2),
+    goal: "at most 2.5",
+  });
+  return [
+    row("compiling", [fewer.compileMs, more.compileMs]),
+    row("loading", [fewer.loadMs, more.loadMs]),
+  ];
+}
+
+function compileRow(what: string, command: string, text: string): Row {
   const goal = "at most 1";
   if (!hasCommand("tcprules")) return { what, ours: "-", peer: "absent", ratio: "-", goal };
-  const { oursMs, peerMs, ratio } = measureCompile(command, "tcprules");
+  const { oursMs, peerMs, ratio } = measureCompile(command, "tcprules", text);
   return {
     what,
     ours: `${oursMs.toFixed(0)} ms`,
@@ -53,15 +86,17 @@ interface Comparison {
 
 const RUNS = 7;
 const LINES = 1_000_000;
+const EQUAL = 60_000;
+const EQUAL_LINE = "10.1.2.3:allow\n";
 const NETWORKS = 100_000;
 const CHECKS = 1_000_000;
 
-/** Compile a million lines with `command` (our s6-tcprules) and with `peer` (tcprules). */
-function measureCompile(command: string, peer: string): Comparison {
+/** Compile a text with `command` (our s6-tcprules) and with `peer` (tcprules). */
+function measureCompile(command: string, peer: string, text: string): Comparison {
   const directory = mkdtempSync(join(tmpdir(), "ucspi-bench-"));
   try {
     const rules = join(directory, "rules");
-    writeFileSync(rules, ruleLines());
+    writeFileSync(rules, text);
     const files = ["cdb", "tmp"].map((name) => join(directory, name));
     let [oursMs, peerMs] = [Infinity, Infinity];
     for (let run = 0; run < RUNS; run += 1) {
@@ -72,6 +107,29 @@ function measureCompile(command: string, peer: string): Comparison {
   } finally {
     rmSync(directory, { recursive: true });
   }
+}
+
+/** The best times in memory for so many records with one key. */
+function measureEqual(count: number): { readonly compileMs: number; readonly loadMs: number } {
+  const text = Buffer.from(EQUAL_LINE.repeat(count));
+  const file = Buffer.alloc(2 * text.length + 32 * count + 4096);
+  let [compileMs, loadMs] = [Infinity, Infinity];
+  for (let run = 0; run < RUNS; run += 1) {
+    let size = 0;
+    const write = (bytes: Uint8Array, position: number): void => {
+      file.set(bytes, position);
+      size = Math.max(size, position + bytes.length);
+    };
+    const start = performance.now();
+    const compiler = new TcpRulesCompiler("s6", { write }, () => {});
+    compiler.push(text);
+    compiler.finish();
+    const compiled = performance.now();
+    new CdbRuleSet(file.subarray(0, size)).probe("ip4/10.1.2.3_32");
+    compileMs = Math.min(compileMs, compiled - start);
+    loadMs = Math.min(loadMs, performance.now() - compiled);
+  }
+  return { compileMs, loadMs };
 }
 
 /** Checks per second in one process against a file of 100,000 networks, half of them IPv6. */

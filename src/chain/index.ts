@@ -5,7 +5,10 @@ export { Environment } from "./environment.ts";
 export { execFailureCode, EXIT, exitCodeOf } from "./exit.ts";
 export { APPLYUIDGID_OPTIONS, identityOption } from "./identity-options.ts";
 export type { IdentityChange, IdentityStep } from "./identity-options.ts";
-export { initialLaunch } from "./inherit.ts";
+export { initialLaunch, originOf } from "./inherit.ts";
+export type { Origin } from "./inherit.ts";
+export { parseOomScore, withOwnSettings } from "./own-settings.ts";
+export type { OomScore } from "./own-settings.ts";
 export {
   abandon,
   descriptorAt,

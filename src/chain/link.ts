@@ -78,6 +78,11 @@ export interface Link<Table extends OptionTable = OptionTable> {
     words: LinkWords<Table>,
     context: LinkContext,
   ): Promise<number | undefined>;
+  /**
+   * Load what `run` would import when it needs it: a server does so at its start, for its files may be those
+   * of another version by then.
+   */
+  preload?(words: LinkWords<Table>): Promise<unknown>;
   /** The chain that this link runs for each connection or event, for the dry run. */
   inner?(words: LinkWords<Table>, launch: Launch): Launch | undefined;
   run(launch: Launch, words: LinkWords<Table>, context: LinkContext): Outcome | Promise<Outcome>;

@@ -139,6 +139,7 @@ export class Spawner {
       identity: launch.identity,
       directory: launch.directory,
       umask: launch.umask,
+      oomScore: launch.launcher?.oomScore?.original,
     };
     return posix.spawn(request);
   }

@@ -35,7 +35,7 @@ function openSystem(): System {
   return {
     posix,
     clock: systemClock,
-    chains: openChains(join(packageRoot(), "bin"), true),
+    chains: openChains(join(packageRoot(), "dist", "bin"), true),
     signals: processSignals,
     host: openHost(posix, log),
     report: log.report,
@@ -45,7 +45,7 @@ function openSystem(): System {
 
 /** The chains of the launchers in `directory`. */
 export function openChains(directory: string, fuses: boolean): Chains {
-  return new Chains({ finder: launcherFinder(directory), fuses });
+  return new Chains({ finder: launcherFinder(directory, packageRoot()), fuses });
 }
 
 /** The host of this process. */

@@ -13,7 +13,8 @@ export interface Processes {
   /**
    * execve(2), trying each of `files` as execvp(3) would (going on after ENOENT, EACCES, EPERM,
    * EISDIR and ENOTDIR; the error reported is the last that was not ENOENT, if there was one). Just
-   * before, every signal goes back to its default and the mask is emptied. Returns only by throwing.
+   * before, the signals and the mask become what `adoptSignals` was told, by default nothing ignored
+   * and nothing blocked. Returns only by throwing.
    */
   execve(files: Uint8Array, argv: Uint8Array, environment: Uint8Array): never;
   /** waitpid(2) with WNOHANG for one child; undefined while it runs. ECHILD throws. */
@@ -34,6 +35,14 @@ export interface Processes {
   /** The pid of any child of ours that has ended, left unreaped (waitid with WNOWAIT). */
   peekEndedChild(): Pid | undefined;
   kill(pid: Pid | number, signal: number): void;
+  /**
+   * What programs are to be born with, executed here or in children: bit N - 1 stands for signal N. The
+   * ignored ones are ignored in this process too from now on, but for those of faults and SIGCHLD,
+   * unless somebody handles them later.
+   */
+  adoptSignals(sets: { readonly ignored: bigint; readonly blocked: bigint }): void;
+  /** Have a signal do to this process what it does to one that does not care (SIG_DFL). */
+  defaultSignal(signal: number): void;
   getpid(): Pid;
   setsid(): void;
   setpgid(pid: number, pgid: number): void;
@@ -51,6 +60,8 @@ export interface ProcessesAddon {
   isSubreaper(): boolean;
   peekEndedChild(): number;
   kill(pid: number, signal: number): void;
+  adoptSignals(ignored: bigint, blocked: bigint): void;
+  defaultSignal(signal: number): void;
   getpid(): number;
   setsid(): void;
   setpgid(pid: number, pgid: number): void;
@@ -99,6 +110,14 @@ export function nativeProcesses(addon: ProcessesAddon, spawned: Set<number>): Pr
 
     kill(pid: Pid | number, signal: number): void {
       addon.kill(pid, signal);
+    },
+
+    adoptSignals({ ignored, blocked }): void {
+      addon.adoptSignals(BigInt.asIntN(64, ignored), BigInt.asIntN(64, blocked));
+    },
+
+    defaultSignal(signal: number): void {
+      addon.defaultSignal(signal);
     },
 
     getpid(): Pid {

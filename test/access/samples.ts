@@ -6,17 +6,20 @@ import { dirname, join } from "node:path";
 import { CdbWriter } from "../../src/access/cdb/writer.ts";
 import { DENY_VALUE, formatAllow } from "../../src/access/lookup/rule-value.ts";
 import { encodeEdits, parseEdit, parseIp } from "../../src/net/index.ts";
-import { loadPosix } from "../../src/posix/index.ts";
+import { loadPosix, SystemError } from "../../src/posix/index.ts";
 
+import type { CdbSink } from "../../src/access/index.ts";
 import type { IpAddress } from "../../src/net/index.ts";
 import type { RulesPosix } from "../../src/access/lookup/kernel.ts";
-import type { FileVersion, ReplacingPosix } from "../../src/posix/index.ts";
+import type { Fd, FileVersion, Posix, ReplacingPosix } from "../../src/posix/index.ts";
 
 const real = loadPosix();
 
+type Rest<Call extends (path: string, ...rest: never) => unknown> =
+  Parameters<Call> extends [string, ...infer Others] ? Others : never;
+
 /** The files of the real kernel; the clock is the test's. */
 export class NodeFiles implements RulesPosix, ReplacingPosix {
-  readonly open = real.open;
   readonly close = real.close;
   readonly read = real.read;
   readonly openFileVersion = real.openFileVersion;
@@ -30,6 +33,16 @@ export class NodeFiles implements RulesPosix, ReplacingPosix {
   /** Paths that say EACCES, which root cannot have the file system say. */
   readonly forbidden = new Set<string>();
   versionsAsked = 0;
+  /** The errno name that opening a file fails with. */
+  openFailure: string | undefined;
+  opened = 0;
+
+  open(path: string, ...rest: Rest<Posix["open"]>): Fd {
+    this.opened += 1;
+    const code = this.forbidden.has(path) ? "EACCES" : this.openFailure;
+    if (code !== undefined) throw new SystemError(code, 1, "open", code);
+    return real.open(path, ...rest);
+  }
 
   readable(path: string): string | undefined {
     return this.forbidden.has(path) ? "EACCES" : real.readable(path);
@@ -71,19 +84,28 @@ export class TemporaryDirectory implements Disposable {
 /** A record as a test writes it. */
 export type SampleRecord = readonly [key: string | Uint8Array, value: string | Uint8Array];
 
-/** The bytes of a database with these records. */
-export function cdbBytes(records: Iterable<SampleRecord>): Buffer {
-  let file = Buffer.alloc(0);
-  const writer = new CdbWriter({
+/** A file in memory that a database is written to. */
+export function growingFile(): CdbSink & { bytes(): Buffer } {
+  let file = Buffer.alloc(4096);
+  let size = 0;
+  return {
     write(bytes, position) {
       const end = position + bytes.length;
-      if (end > file.length) file = Buffer.concat([file, Buffer.alloc(end - file.length)]);
+      if (end > file.length) file = Buffer.concat([file, Buffer.alloc(2 * end - file.length)]);
       file.set(bytes, position);
+      size = Math.max(size, end);
     },
-  });
+    bytes: () => file.subarray(0, size),
+  };
+}
+
+/** The bytes of a database with these records. */
+export function cdbBytes(records: Iterable<SampleRecord>): Buffer {
+  const file = growingFile();
+  const writer = new CdbWriter(file);
   for (const [key, value] of records) writer.add(Buffer.from(key), Buffer.from(value));
   writer.finish();
-  return file;
+  return file.bytes();
 }
 
 /** A rule as the vectors have it: `allow`, `allow A=b C`, `deny`. */

@@ -154,6 +154,56 @@ describe("rules", () => {
     expect(scene.has("ran")).toBe(false);
   });
 
+  bothWays("that are no files are an error, and nobody waits for them", async (newScene) => {
+    await using scene = await newScene({
+      files: {
+        "variable/ip4/192.0.2.7_32/allow": "",
+        "variable/ip4/192.0.2.7_32/env/": "",
+        "script/ip4/192.0.2.7_32/allow": "",
+        "directory/": "",
+      },
+    });
+    const fifos = ["variable/ip4/192.0.2.7_32/env/A", "script/ip4/192.0.2.7_32/exec", "rules.cdb"];
+    (await scene.shell(`mkfifo ${fifos.join(" ")}`)).exits(EXIT.ok);
+    for (const rules of ["-i variable", "-i script", "-x rules.cdb", "-x directory"]) {
+      const run = await access(scene, `-H ${rules}`, ["touch", "ran"]);
+      run.exits(EXIT.system).stderrMatches(/^s6-tcpserver-access: pid \d+: fatal: .*\n$/);
+    }
+    expect(scene.has("ran")).toBe(false);
+  });
+
+  bothWays("that are no files do not stop a server", async (newScene) => {
+    await using scene = await newScene({
+      files: {
+        "rules/ip4/127.0.0.1_32/allow": "",
+        "rules/ip4/127.0.0.2_32/allow": "",
+        "rules/ip4/127.0.0.2_32/env/": "",
+      },
+    });
+    (await scene.shell("mkfifo rules/ip4/127.0.0.2_32/env/A")).exits(EXIT.ok);
+    const program = [NAME, "-H", "-i", "rules", "cat"];
+    const { port, process } = await startServer(scene, "", program);
+    expect(await ask(port, "hello", { from: "127.0.0.2" })).toBe("");
+    await process.line(/: fatal: unable to read .*\(rule ip4\/127\.0\.0\.2_32\)$/);
+    expect(await ask(port, "hello")).toBe("hello");
+  });
+
+  test.skipIf(!isRoot)("with a deny that may not be read deny, with a warning", async () => {
+    await using scene = await newScene({
+      files: { "rules/ip4/192.0.2.7_32/deny": "", "rules/ip4/0.0.0.0_0/allow": "" },
+    });
+    (await scene.shell("chmod 0 rules/ip4/192.0.2.7_32/deny")).exits(EXIT.ok);
+    const run = await scene.run(
+      "s6-applyuidgid",
+      ["-u", "12345", "-g", "12345", "-G", "", NAME, "-H", "-i", "rules", "touch", "ran"],
+      { env: CLIENT },
+    );
+    run
+      .exits(EXIT.refused)
+      .stderrMatches(/^\S+: pid \d+: warning: unable to read .*deny: Permission denied\n$/);
+    expect(scene.has("ran")).toBe(false);
+  });
+
   bothWays("for IPv4 count for mapped addresses with --unmap alone", async (newScene) => {
     await using scene = await newScene({ files });
     const env = { TCPREMOTEIP: "::ffff:192.0.2.7" };

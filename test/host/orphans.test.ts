@@ -38,7 +38,10 @@ function newWorld() {
     posix.child(pid).exit(0);
     return pid;
   }
-  const zombies = (): readonly Pid[] => (posix.hasProc = true) && (posix.childPids() ?? []);
+  const zombies = (): readonly Pid[] => {
+    posix.hasProc = true;
+    return posix.childPids() ?? [];
+  };
   return { posix, clock, ours, reaper, endedChild, zombies, raise: () => raise() };
 }
 

@@ -142,6 +142,10 @@ export class FakeKernel {
     const calls: Partial<Posix> = {
       accept: (fd, most) => this.#accept(fd, most),
       close: (fd) => this.#close(fd),
+      // There are no files.
+      open: () => {
+        throw failure("ENOENT", "open");
+      },
       getpid: () => SERVER_PID as Pid,
       getsockname: (fd) => this.#getsockname(fd),
       kill: (pid, signal) => this.#kill(pid, signal),

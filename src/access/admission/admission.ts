@@ -7,7 +7,7 @@ import { scriptWords } from "./script.ts";
 
 import type { EnvironmentEdit } from "../../net/index.ts";
 import type { Posix } from "../../posix/index.ts";
-import type { Failed, Verdict } from "../lookup/rules.ts";
+import type { Denied, Failed, Verdict } from "../lookup/rules.ts";
 
 /** The client is to be served. */
 export interface Admitted {
@@ -27,8 +27,10 @@ export interface Refused {
   readonly kind: "refuse";
   /** The key of the rule that denies it; undefined where no rule matches. */
   readonly rule: string | undefined;
-  /** `rule ip4/10.0.0.0_8`, or `no rule matches`. */
+  /** `rule ip4/10.0.0.0_8`, or `no rule matches`; with the fault of a rule that denies because of it. */
   readonly reason: string;
+  /** That fault alone, to be told as a warning: `unable to read DIR/deny: Permission denied`. */
+  readonly warning: string | undefined;
 }
 
 /** The rules cannot be used, so the client is not to be served either. */
@@ -56,18 +58,31 @@ export function decide(verdict: Verdict, posix: Pick<Posix, "strerror">): Admiss
       return { kind: "admit", rule, edits, words: exec && scriptWords(exec) };
     }
     case "deny":
-      return { kind: "refuse", rule: verdict.rule, reason: `rule ${verdict.rule}` };
+      return refusal(verdict, posix);
     case "notFound":
-      return { kind: "refuse", rule: undefined, reason: "no rule matches" };
+      return { kind: "refuse", rule: undefined, reason: "no rule matches", warning: undefined };
     case "error":
-      return { kind: "error", reason: describeFailure(verdict, posix) };
+      return { kind: "error", reason: failureAt(verdict, posix) };
   }
 }
 
-function describeFailure(
-  { why, code, rule }: Failed & { readonly rule: string | undefined },
+function failureAt(
+  failure: Failed & { readonly rule: string | undefined },
   posix: Pick<Posix, "strerror">,
 ): string {
-  const text = code === undefined ? why : `${why}: ${posix.strerror(code)}`;
-  return rule === undefined ? text : `${text} (rule ${rule})`;
+  const text = describeFailure(failure, posix);
+  return failure.rule === undefined ? text : `${text} (rule ${failure.rule})`;
+}
+
+function refusal(
+  { rule, fault }: Denied & { readonly rule: string },
+  posix: Pick<Posix, "strerror">,
+): Refused {
+  const warning = fault && describeFailure(fault, posix);
+  const reason = warning === undefined ? `rule ${rule}` : `rule ${rule} (${warning})`;
+  return { kind: "refuse", rule, reason, warning };
+}
+
+function describeFailure({ why, code }: Failed, posix: Pick<Posix, "strerror">): string {
+  return code === undefined ? why : `${why}: ${posix.strerror(code)}`;
 }

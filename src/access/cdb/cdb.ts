@@ -4,6 +4,8 @@
  * checked against its end, so that a truncated or crafted file is a CdbError, never a wrong answer.
  */
 
+import { TableRecords } from "./table-records.ts";
+
 /** A file that is not a constant database, or not all of one. */
 export class CdbError extends Error {
   override readonly name = "CdbError";
@@ -38,6 +40,7 @@ export class Cdb {
   readonly #view: DataView;
   /** Where the records end, which is where table 0 begins. */
   readonly #recordsEnd: number;
+  #lookupSteps = 0;
 
   /** Throws CdbError unless the header is whole and every table lies within the file. */
   constructor(bytes: Uint8Array) {
@@ -79,28 +82,49 @@ export class Cdb {
   }
 
   /**
-   * Check that records and hash tables tell the same story: each record is found by its own key and
-   * no slot leads elsewhere. Throws CdbError otherwise. A damaged key, length, hash or slot is seen
-   * here; a damaged value cannot be. Returns the number of records.
+   * The records in the order of the look-ups: of those with one key the one that `find` answers with
+   * comes first. Of a file that `verify` has not accepted some may be missing or come twice.
    */
-  verify(): number {
-    let records = 0;
-    let at = CDB_HEADER_BYTES;
-    while (at < this.#recordsEnd) {
-      const end = this.#recordEnd(at);
-      if (!this.#isReachable(at)) throw new CdbError(`no slot leads to the record at ${at}`);
-      records += 1;
-      at = end;
+  *byLookup(): Generator<CdbRecord, void> {
+    for (let table = 0; table < CDB_TABLES; table += 1) {
+      // Look-ups of one key start at one slot, and those that wrap around go on at the first.
+      yield* this.#tableRecords(table, false);
+      yield* this.#tableRecords(table, true);
     }
-    if (this.#occupiedSlots() !== records) throw new CdbError("a slot leads to no record");
-    return records;
   }
 
-  /** Is the record at `position` the one that `find` answers with for its key? */
-  isFound(key: Uint8Array, position: number): boolean {
-    const hash = cdbHash(key);
-    const step = this.#search(key, hash, 0);
-    return step >= 0 && this.#slot(hash, step) === position;
+  /**
+   * Check that records and hash tables agree: each record is found by its own key and no slot leads
+   * elsewhere. Throws CdbError otherwise. A damaged key, length, hash or slot is noticed here; a damaged
+   * value cannot be. Returns the number of records. Takes time in proportion to the file, whatever is in it.
+   */
+  verify(): number {
+    const records = this.#sortRecords();
+    const count = records.left;
+    for (let table = 0; table < CDB_TABLES; table += 1) this.#verifyTable(table, records);
+    if (records.left > 0) throw new CdbError(`no slot leads to ${records.left} of the records`);
+    return count;
+  }
+
+  /** How much the look-ups have cost so far: one step each, and one for each slot looked at. */
+  get lookupSteps(): number {
+    return this.#lookupSteps;
+  }
+
+  /**
+   * The records that `find` never answers with, as an earlier look-up finds another with their key: the
+   * position of each with that of the other. For tools; holds all keys in memory.
+   */
+  overridden(): ReadonlyMap<number, number> {
+    const deciding = new Map<string, number>();
+    const overridden = new Map<number, number>();
+    for (const { key, position } of this.byLookup()) {
+      const text = Buffer.from(key.buffer, key.byteOffset, key.byteLength).toString("latin1");
+      const found = deciding.get(text);
+      if (found === undefined) deciding.set(text, position);
+      else overridden.set(position, found);
+    }
+    return overridden;
   }
 
   #checkTables(): void {
@@ -124,7 +148,9 @@ export class Cdb {
   /** The first probe step at or after `from` whose slot holds this key; -1 when there is none. */
   #search(key: Uint8Array, hash: number, from: number): number {
     const count = this.#word((hash & 255) * CDB_PAIR_BYTES + 4);
+    this.#lookupSteps += 1;
     for (let step = from; step < count; step += 1) {
+      this.#lookupSteps += 1;
       const slot = this.#slotPosition(hash, count, step);
       const record = this.#word(slot + 4);
       if (record === 0) return -1;
@@ -154,29 +180,63 @@ export class Cdb {
     return true;
   }
 
-  #isReachable(record: number): boolean {
-    const key = record + CDB_PAIR_BYTES;
-    const hash = cdbHash(this.#bytes, key, key + this.#word(record));
-    const count = this.#word((hash & 255) * CDB_PAIR_BYTES + 4);
-    for (let step = 0; step < count; step += 1) {
-      const slot = this.#slotPosition(hash, count, step);
-      const found = this.#word(slot + 4);
-      if (found === 0) return false;
-      if (found === record) return this.#word(slot) === hash;
+  /** All records, by the tables that their keys belong to. */
+  #sortRecords(): TableRecords {
+    const records = new TableRecords(this.#slotCounts());
+    for (let at = CDB_HEADER_BYTES; at < this.#recordsEnd;) {
+      const end = this.#recordEnd(at);
+      const key = at + CDB_PAIR_BYTES;
+      const hash = cdbHash(this.#bytes, key, key + this.#word(at));
+      if (!records.add(at, hash)) throw new CdbError(`no slot leads to the record at ${at}`);
+      at = end;
     }
-    return false;
+    return records;
   }
 
-  #occupiedSlots(): number {
-    let occupied = 0;
-    for (let table = 0; table < CDB_TABLES; table += 1) {
-      const position = this.#word(table * CDB_PAIR_BYTES);
-      const end = position + this.#word(table * CDB_PAIR_BYTES + 4) * CDB_PAIR_BYTES;
-      for (let slot = position; slot < end; slot += CDB_PAIR_BYTES) {
-        if (this.#word(slot + 4) !== 0) occupied += 1;
+  #slotCounts(): Uint32Array {
+    return new Uint32Array(CDB_TABLES).map((_, table) => this.#word(table * CDB_PAIR_BYTES + 4));
+  }
+
+  /** Take the records that the slots of a table lead to. Each must be within reach of its first slot. */
+  #verifyTable(table: number, records: TableRecords): void {
+    const start = this.#word(table * CDB_PAIR_BYTES);
+    const count = this.#word(table * CDB_PAIR_BYTES + 4);
+    const empty = this.#firstEmptySlot(start, count);
+    // A look-up ends at an empty slot; without one it goes all the way round.
+    let reach = empty < 0 ? count : 0;
+    for (let step = 1; step <= count; step += 1) {
+      const slot = (Math.max(empty, 0) + step) % count;
+      const record = this.#word(start + slot * CDB_PAIR_BYTES + 4);
+      if (record === 0) {
+        reach = 0;
+        continue;
       }
+      if (empty >= 0) reach += 1;
+      const hash = this.#word(start + slot * CDB_PAIR_BYTES);
+      if (!records.take(table, record, hash)) throw new CdbError("a slot leads to no record");
+      const distance = (slot - ((hash >>> 8) % count) + count) % count;
+      if (distance >= reach) throw new CdbError(`no look-up reaches the record at ${record}`);
     }
-    return occupied;
+  }
+
+  /** -1 where all are taken. */
+  #firstEmptySlot(start: number, count: number): number {
+    for (let slot = 0; slot < count; slot += 1) {
+      if (this.#word(start + slot * CDB_PAIR_BYTES + 4) === 0) return slot;
+    }
+    return -1;
+  }
+
+  /** The records of a table in the order of its slots: those before their first slot, or the others. */
+  *#tableRecords(table: number, hasWrapped: boolean): Generator<CdbRecord, void> {
+    const start = this.#word(table * CDB_PAIR_BYTES);
+    const count = this.#word(table * CDB_PAIR_BYTES + 4);
+    for (let slot = 0; slot < count; slot += 1) {
+      const record = this.#word(start + slot * CDB_PAIR_BYTES + 4);
+      if (record === 0) continue;
+      const first = (this.#word(start + slot * CDB_PAIR_BYTES) >>> 8) % count;
+      if (slot < first === hasWrapped) yield this.recordAt(record);
+    }
   }
 
   #keyAt(record: number): Uint8Array {

@@ -6,7 +6,7 @@ import { Cdb, CdbError } from "./cdb.ts";
 import { parseIp4Key } from "../lookup/ip4-key.ts";
 import { parsePrefixKey } from "../lookup/keys.ts";
 import { PrefixIndex } from "../lookup/prefix-index.ts";
-import { NetworkList } from "../lookup/prefix-runs.ts";
+import { NetworkList, NOBODY } from "../lookup/prefix-runs.ts";
 import { parseRuleValue } from "../lookup/rule-value.ts";
 import { DENIED, failed, NOT_FOUND, ProbedRules } from "../lookup/rules.ts";
 
@@ -14,11 +14,12 @@ import type { IpAddress } from "../../net/index.ts";
 import type { RuleResult, Verdict } from "../lookup/rules.ts";
 
 /**
- * Building an index takes about as long as one check without it for every 32 records. It is built
- * after that many checks, so never by a process that checks one connection and is gone.
+ * Building an index takes about as long as one step of a look-up for every record. It is built once look-ups
+ * have taken so many, and some more, so never by a process that checks one connection and is gone. A check
+ * without it takes a step or two for each length of a prefix, but very many where a file was made so that
+ * its keys collide.
  */
-const CHECKS_BEFORE_INDEX = 16;
-const RECORDS_PER_CHECK = 32;
+const STEPS_BEFORE_INDEX = 512;
 
 interface Indexes {
   readonly 4: PrefixIndex;
@@ -28,13 +29,13 @@ interface Indexes {
 export class CdbRuleSet extends ProbedRules {
   readonly #cdb: Cdb;
   #indexes: Indexes | undefined;
-  #checksToIndex: number;
+  readonly #stepsBeforeIndex: number;
 
   /** Throws CdbError where anything but a value is damaged. The bytes must not change any more. */
   constructor(bytes: Uint8Array) {
     super();
     this.#cdb = new Cdb(bytes);
-    this.#checksToIndex = CHECKS_BEFORE_INDEX + this.#cdb.verify() / RECORDS_PER_CHECK;
+    this.#stepsBeforeIndex = STEPS_BEFORE_INDEX + this.#cdb.verify();
   }
 
   override probe(key: string): RuleResult {
@@ -49,8 +50,7 @@ export class CdbRuleSet extends ProbedRules {
 
   override checkIp(ip: IpAddress): Verdict {
     if (this.#indexes === undefined) {
-      this.#checksToIndex -= 1;
-      if (this.#checksToIndex > 0) return super.checkIp(ip);
+      if (this.#cdb.lookupSteps < this.#stepsBeforeIndex) return super.checkIp(ip);
       this.#indexes = this.#buildIndexes();
     }
     const position = this.#indexes[ip.family].find(ip.bytes);
@@ -59,20 +59,20 @@ export class CdbRuleSet extends ProbedRules {
     return withRule(ruleResult(value), decodeBytes(key));
   }
 
-  /** What probing every prefix length would find, with the values that decide nothing left out. */
+  /** What probing every prefix length would find. */
   #buildIndexes(): Indexes {
     const ip4 = new NetworkList(4);
     const ip6 = new NetworkList(6);
-    for (const { key, value, position } of this.#cdb.entries()) {
-      const decides = isIpKey(key) && parseRuleValue(value).kind !== "notFound";
-      if (!decides || !this.#cdb.isFound(key, position)) continue;
+    for (const { key, value, position } of this.#cdb.byLookup()) {
+      if (!isIpKey(key)) continue;
+      const owner = parseRuleValue(value).kind === "notFound" ? NOBODY : position;
       const network = parseIp4Key(key);
       if (network !== undefined) {
-        ip4.addIp4(network.first, network.bits, position);
+        ip4.addIp4(network.first, network.bits, owner);
         continue;
       }
       const prefix = parsePrefixKey(decodeBytes(key));
-      if (prefix?.address.family === 6) ip6.add(prefix, position);
+      if (prefix?.address.family === 6) ip6.add(prefix, owner);
     }
     return { 4: new PrefixIndex(ip4), 6: new PrefixIndex(ip6) };
   }

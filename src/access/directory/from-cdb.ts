@@ -32,8 +32,9 @@ export function unpackCdb(cdb: string, directory: string, options: UnpackOptions
   attempt(`create ${directory}`, () => posix.mkdir(directory, DIRECTORY_MODE));
   try {
     posix.chmod(directory, DIRECTORY_MODE);
+    const overridden = database.overridden();
     for (const record of database.entries()) {
-      if (database.isFound(record.key, record.position)) unpackRecord(directory, record, options);
+      if (!overridden.has(record.position)) unpackRecord(directory, record, options);
       else warn(`left out a second rule for ${decodeBytes(record.key)}, which is never used`);
     }
   } catch (error) {

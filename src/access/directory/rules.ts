@@ -10,14 +10,9 @@ import { DENIED, failed, NOT_FOUND, ProbedRules } from "../lookup/rules.ts";
 
 import type { EnvironmentEdit } from "../../net/index.ts";
 import type { RulesPosix } from "../lookup/kernel.ts";
-import type { Failed, RuleResult } from "../lookup/rules.ts";
+import type { Denied, Failed, RuleResult } from "../lookup/rules.ts";
 
 const NO_EDITS: readonly EnvironmentEdit[] = [];
-
-/** Not there, or not for us to see: the same to a rule. */
-function isAbsent(code: string | undefined): boolean {
-  return code === "ENOENT" || code === "EACCES";
-}
 
 export class DirectoryRules extends ProbedRules {
   readonly #posix: RulesPosix;
@@ -34,10 +29,17 @@ export class DirectoryRules extends ProbedRules {
     const rule = `${this.#directory}/${key}`;
     const allow = this.#posix.readable(`${rule}/allow`);
     if (allow === undefined) return this.#allowed(rule);
-    if (!isAbsent(allow)) return unreadable(`${rule}/allow`, allow);
-    const deny = this.#posix.readable(`${rule}/deny`);
-    if (deny === undefined) return DENIED;
-    return isAbsent(deny) ? NOT_FOUND : unreadable(`${rule}/deny`, deny);
+    if (allow !== "ENOENT" && allow !== "EACCES") return unreadable(`${rule}/allow`, allow);
+    return this.#denied(`${rule}/deny`);
+  }
+
+  /** One that we may not read denies: an `allow` is lost that way, a denial never. */
+  #denied(path: string): RuleResult {
+    const code = this.#posix.readable(path);
+    if (code === undefined) return DENIED;
+    if (code === "ENOENT") return NOT_FOUND;
+    const fault = unreadable(path, code);
+    return code === "EACCES" ? { kind: "deny", fault } : fault;
   }
 
   #allowed(rule: string): RuleResult {
@@ -58,15 +60,17 @@ export class DirectoryRules extends ProbedRules {
     }
   }
 
-  #exec(path: string): Uint8Array | undefined | Failed {
-    const version = this.#posix.fileVersion(path);
-    if (typeof version === "string" && isAbsent(version)) return undefined;
+  /** The program itself is no stand-in for a script that we may not read. */
+  #exec(path: string): Uint8Array | undefined | Failed | Denied {
+    if (this.#posix.fileVersion(path) === "ENOENT") return undefined;
     try {
       const script = readHead(this.#posix, path, RULE_EXEC_BYTES_MAX);
       return script.length === 0 ? undefined : script;
     } catch (error) {
       const code = errnoOf(error);
-      return isAbsent(code) ? undefined : unreadable(path, code);
+      if (code === "ENOENT") return undefined;
+      const fault = unreadable(path, code);
+      return code === "EACCES" ? { kind: "deny", fault } : fault;
     }
   }
 }

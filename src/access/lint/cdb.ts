@@ -6,7 +6,6 @@ import { Cdb } from "../cdb/cdb.ts";
 import { lintRules } from "./rules.ts";
 import { RULE_EXEC_BYTES_MAX } from "../lookup/rule-value.ts";
 
-import type { CdbRecord } from "../cdb/cdb.ts";
 import type { Finding } from "./finding.ts";
 import type { LintRule } from "./rules.ts";
 
@@ -14,12 +13,15 @@ import type { LintRule } from "./rules.ts";
 export function lintCdb(bytes: Uint8Array): Finding[] {
   const cdb = new Cdb(bytes);
   cdb.verify();
+  const overridden = cdb.overridden();
   const rules: LintRule[] = [];
   const findings: Finding[] = [];
   for (const record of cdb.entries()) {
     const key = decodeBytes(record.key);
-    if (!cdb.isFound(record.key, record.position)) {
-      findings.push(duplicate(key, isSameAsFound(cdb, record)));
+    const deciding = overridden.get(record.position);
+    if (deciding !== undefined) {
+      const { value } = cdb.recordAt(deciding);
+      findings.push(duplicate(key, Buffer.compare(value, record.value) === 0));
       continue;
     }
     const result = ruleResult(record.value);
@@ -28,13 +30,7 @@ export function lintCdb(bytes: Uint8Array): Finding[] {
       findings.push(execCut(key));
     }
   }
-  findings.push(...lintRules(rules));
-  return findings;
-}
-
-function isSameAsFound(cdb: Cdb, record: CdbRecord): boolean {
-  const found = cdb.find(record.key);
-  return found !== undefined && Buffer.compare(found, record.value) === 0;
+  return findings.concat(lintRules(rules));
 }
 
 function duplicate(key: string, isSame: boolean): Finding {

@@ -26,8 +26,7 @@ export function lintDirectory(posix: RulesPosix, directory: string): Finding[] {
     rules.push({ key, result: backend.probe(key) });
     findings.push(...lintFiles(posix, directory, key));
   }
-  findings.push(...lintSizes(rules), ...lintRules(rules));
-  return findings;
+  return findings.concat(lintSizes(rules), lintRules(rules));
 }
 
 function keysIn(posix: RulesPosix, directory: string, findings: Finding[]): string[] {
@@ -70,7 +69,7 @@ function lintFiles(posix: RulesPosix, directory: string, key: string): Finding[]
     (file) => typeof posix.fileVersion(`${path}/${file}`) !== "string",
   );
   if (hasAllow && hasDeny) findings.push(both(key));
-  for (const file of ["allow", "deny"]) {
+  for (const file of hasAllow ? ["allow", "deny", "exec"] : ["allow", "deny"]) {
     if (posix.readable(`${path}/${file}`) === "EACCES") findings.push(unreadable(key, file));
   }
   const exec = posix.fileVersion(`${path}/exec`);
@@ -99,7 +98,8 @@ function both(key: string): Finding {
 }
 
 function unreadable(key: string, file: string): Finding {
-  const message = `has a file ${file} that we may not read: it is skipped, but root compiles it`;
+  const effect = file === "allow" ? "it is skipped" : "so the rule denies";
+  const message = `has a file ${file} that we may not read: ${effect}, but root compiles it`;
   return { severity: "warning", key, code: "unreadable", message };
 }
 

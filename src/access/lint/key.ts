@@ -45,6 +45,7 @@ function lintNetwork(key: string, name: string): Finding | undefined {
 function lintName(key: string, name: string): Finding | undefined {
   if (name === "@") return undefined;
   if (name === "" || name.includes("/")) return unreachable(key, "bad-name", "is no host name");
+  if (encodeBytes(name).length > NAME_BYTES_MAX) return tooLong(key);
   if (name !== name.toLowerCase()) {
     return unreachable(key, "upper-case", "has capitals, names from DNS are in lower case");
   }
@@ -80,7 +81,7 @@ function lintCertificate(key: string, name: string): Finding | undefined {
     return unreachable(key, "not-canonical", `is spelled ${right} by every check`);
   }
   return encodeBytes(name).length > NAME_BYTES_MAX
-    ? unreachable(key, "too-long", `is longer than a file name, ${NAME_BYTES_MAX} bytes`)
+    ? tooLong(key)
     : unreachable(key, "bad-certificate", `is ${fact.kind}: without a value of that type`);
 }
 
@@ -89,6 +90,10 @@ function lintWildcard(key: string, { kind, value }: CertificateFact): Finding | 
   const message =
     "stands for a certificate made out to that very name, not for names it would match";
   return { severity: "note", key, code: "wildcard", message };
+}
+
+function tooLong(key: string): Finding {
+  return unreachable(key, "too-long", `is longer than a file name, ${NAME_BYTES_MAX} bytes`);
 }
 
 function unreachable(key: string, code: Finding["code"], what: string): Finding {

@@ -5,7 +5,7 @@
  */
 
 import { encodeEdits } from "../../net/index.ts";
-import { CLIENT_CERTIFICATE_KIND } from "../lookup/client-certificate.ts";
+import { CLIENT_CERTIFICATE_KIND, NAME_BYTES_MAX } from "../lookup/client-certificate.ts";
 import { parsePrefixKey, reverseDnsKeys } from "../lookup/keys.ts";
 import { lintKey } from "./key.ts";
 import { NetworkList, NOBODY, PrefixRuns } from "../lookup/prefix-runs.ts";
@@ -18,6 +18,8 @@ export interface LintRule {
   readonly key: string;
   readonly result: RuleResult;
 }
+
+const NAME_PREFIX = "reversedns/";
 
 /** Said once, however many there are. */
 const OURS_ALONE: Finding = {
@@ -82,7 +84,7 @@ function lintNames(
 ): void {
   const byKey = new Map(rules.map((rule) => [rule.key, rule]));
   for (const { key, result } of rules) {
-    if (!key.startsWith("reversedns/") || result.kind === "notFound") continue;
+    if (!isNameKey(key) || result.kind === "notFound") continue;
     if (everyIp4 && everyIp6) {
       findings.push(shadowed(key, "networks decide every address, so no name is looked at"));
     } else if (everyIp4 || everyIp6) {
@@ -100,9 +102,14 @@ function lintNames(
   }
 }
 
+/** The key of a name that can be looked up; the suffixes of one without end would never end either. */
+function isNameKey(key: string): boolean {
+  return key.startsWith(NAME_PREFIX) && key.length <= NAME_PREFIX.length + NAME_BYTES_MAX;
+}
+
 /** The rule that would decide were this one not there. */
 function nextDecisive(key: string, byKey: ReadonlyMap<string, LintRule>): LintRule | undefined {
-  for (const suffix of reverseDnsKeys(key.slice("reversedns/".length))) {
+  for (const suffix of reverseDnsKeys(key.slice(NAME_PREFIX.length))) {
     const rule = suffix === key ? undefined : byKey.get(suffix);
     if (rule !== undefined && rule.result.kind !== "notFound") return rule;
   }

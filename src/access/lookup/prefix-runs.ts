@@ -9,6 +9,9 @@ import type { IpPrefix } from "../../net/index.ts";
 
 const NETWORKS_FIRST = 16;
 
+/** The owner of addresses that are in no network. */
+export const NOBODY = 0xffff_ffff;
+
 /**
  * Networks of one family, each with the number of whoever decides the addresses in it (below
  * 2^32 - 1), in flat arrays: there may be a million.
@@ -27,7 +30,10 @@ export class NetworkList {
     this.firsts = new Uint32Array(NETWORKS_FIRST * this.width);
   }
 
-  /** Add a network whose host bits are zero. Each may be added once only. */
+  /**
+   * Add a network whose host bits are zero. Of equal networks the first counts; one of NOBODY decides
+   * nothing, as if neither it nor those equal to it were there.
+   */
   add(prefix: IpPrefix, owner: number): void {
     this.#reserve();
     writeWords(prefix.address.bytes, this.firsts, this.count * this.width);
@@ -58,9 +64,6 @@ export class NetworkList {
     this.owners.set(owners);
   }
 }
-
-/** The owner of a run that is in no network. */
-export const NOBODY = 0xffff_ffff;
 
 /** Walks the networks in order of their first address, outer before inner, and notes the runs. */
 export class PrefixRuns {
@@ -110,7 +113,11 @@ export class PrefixRuns {
     const order = new Uint32Array(this.#networks.count).map((_, at) => at);
     order.sort((a, b) => this.#compare(a, b));
     const open: number[] = [];
+    let last: number | undefined;
     for (const next of order) {
+      const isRepeated = last !== undefined && this.#compareNetworks(last, next) === 0;
+      last = next;
+      if (isRepeated || this.#ownerOf(next) === NOBODY) continue;
       this.#closeBefore(open, next);
       this.parents[next] = open.at(-1) ?? -1;
       this.#startRun(this.#networks.firsts, next, this.#ownerOf(next));
@@ -145,7 +152,12 @@ export class PrefixRuns {
     this.count += 1;
   }
 
+  /** Equal networks stay in the order in which they were added. */
   #compare(a: number, b: number): number {
+    return this.#compareNetworks(a, b) || a - b;
+  }
+
+  #compareNetworks(a: number, b: number): number {
     const { firsts, bits } = this.#networks;
     const order = compareWords(firsts, a, firsts, b, this.width);
     return order === 0 ? (bits[a] as number) - (bits[b] as number) : order;

@@ -1,6 +1,6 @@
 /**
- * Access rules: what a set of rules answers, whatever it is kept in. A caller refuses on everything
- * but "allow"; nothing found and a rule that cannot be read both keep a client out.
+ * Access rules: what a set of rules answers, whatever it is kept in. A caller refuses the client on
+ * everything but "allow": where no rule matches, and where a rule cannot be read, it is not admitted.
  */
 
 import {
@@ -15,7 +15,7 @@ import type { EnvironmentEdit, IpAddress } from "../../net/index.ts";
 import type { ClientCertificate } from "./client-certificate.ts";
 import type { LocalPeer } from "./keys.ts";
 
-/** Come in: with these variables, and with this script for execlineb in place of the program. */
+/** The client is allowed: with these variables, and with this script in place of the program. */
 export interface Allowed {
   readonly kind: "allow";
   readonly edits: readonly EnvironmentEdit[];
@@ -23,7 +23,14 @@ export interface Allowed {
   readonly exec: Uint8Array | undefined;
 }
 
-/** The rules cannot be trusted. `code` is the errno name where a system call failed. */
+/** The client is denied. */
+export interface Denied {
+  readonly kind: "deny";
+  /** What is wrong with the rule, where it denies because of that. */
+  readonly fault?: Failed;
+}
+
+/** The rules cannot be used. `code` is the errno name where a system call failed. */
 export interface Failed {
   readonly kind: "error";
   readonly why: string;
@@ -31,13 +38,12 @@ export interface Failed {
 }
 
 /** What the rule of one key says. */
-export type RuleResult =
-  Allowed | { readonly kind: "deny" } | { readonly kind: "notFound" } | Failed;
+export type RuleResult = Allowed | Denied | { readonly kind: "notFound" } | Failed;
 
 /** What all rules together say; `rule` is the key that decided, `ip4/10.0.0.0_8`. */
 export type Verdict =
   | (Allowed & { readonly rule: string })
-  | { readonly kind: "deny"; readonly rule: string }
+  | (Denied & { readonly rule: string })
   | { readonly kind: "notFound" }
   /** No rule where the whole set is at fault. */
   | (Failed & { readonly rule: string | undefined });
@@ -66,7 +72,7 @@ export interface CertificateRules extends Rules {
 const ALTERNATIVE_NAMES_MAX = 128;
 
 export const NOT_FOUND = { kind: "notFound" } as const;
-export const DENIED = { kind: "deny" } as const;
+export const DENIED: Denied = { kind: "deny" };
 const EMPTY_NAME: Verdict = failedAt("the host name is empty", "EINVAL", undefined);
 const NO_FINGERPRINT = failedAt("the certificate has no SHA-256 fingerprint", "EINVAL", undefined);
 const TOO_MANY_NAMES = failedAt(
@@ -116,8 +122,8 @@ export abstract class ProbedRules implements CertificateRules {
   }
 
   /**
-   * What keys of equal rank say: none of them is narrower than another, and their order is that of
-   * whoever had the certificate made. So one that keeps out wins, then the first that allows.
+   * The verdict of keys of equal rank: none of them is narrower than another, and their order is that of
+   * whoever had the certificate made. So one that refuses wins, then the first that allows.
    */
   #strictest(keys: Iterable<string>): Verdict {
     let allowed: Verdict = NOT_FOUND;

@@ -135,9 +135,9 @@ IN_CHILD static bool set_identity(struct birth *birth) {
 
 IN_CHILD int child_main(void *argument) {
   struct birth *birth = argument;
-  default_dispositions(); /* the handlers of Node and libuv must never run here */
+  program_dispositions(); /* the handlers of Node and libuv must never run here */
   if (set_surroundings(birth) && set_descriptors_and_limits(birth) && set_identity(birth)) {
-    set_mask(0, NULL);
+    program_mask();
     went_well(birth, STEP_EXECVE, -try_files(&birth->program));
   }
   raw1(SYS_exit_group, 127);

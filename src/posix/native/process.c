@@ -27,8 +27,9 @@ static napi_value method_execve(napi_env env, napi_callback_info info) {
   kernel_action saved[SIGNALS_MAX];
   uint64_t mask = 0;
   save_dispositions(saved);
-  default_dispositions();
-  set_mask(0, &mask);
+  set_mask(~UINT64_C(0), &mask);
+  program_dispositions();
+  program_mask();
   int error = try_files(&program);
   set_mask(~UINT64_C(0), NULL);
   restore_dispositions(saved);

@@ -165,7 +165,9 @@ function editsOf(protocol: string, lookedUp: LookedUp): EnvironmentEdit[] {
 }
 
 /** The record of a refusal names the rule alone. */
-function refuseByRules(request: AdmissionRequest, { rule, reason }: Refused): Outcome {
+function refuseByRules(request: AdmissionRequest, { rule, reason, warning }: Refused): Outcome {
+  const { client, context } = request;
+  if (warning !== undefined) context.report(client.reporter, "warning", warning);
   return refuse(request, "rule", rule ?? reason);
 }
 

@@ -24,12 +24,26 @@ describe("the decision", () => {
     [
       "refuses and names the rule that denies",
       { kind: "deny", rule: RULE },
-      { kind: "refuse", rule: RULE, reason: `rule ${RULE}` },
+      { kind: "refuse", rule: RULE, reason: `rule ${RULE}`, warning: undefined },
+    ],
+    [
+      "refuses with a warning where a rule denies because it cannot be read",
+      {
+        kind: "deny",
+        rule: RULE,
+        fault: { kind: "error", why: "unable to read deny", code: "EACCES" },
+      },
+      {
+        kind: "refuse",
+        rule: RULE,
+        reason: `rule ${RULE} (unable to read deny: strerror of EACCES)`,
+        warning: "unable to read deny: strerror of EACCES",
+      },
     ],
     [
       "refuses where no rule matches",
       { kind: "notFound" },
-      { kind: "refuse", rule: undefined, reason: "no rule matches" },
+      { kind: "refuse", rule: undefined, reason: "no rule matches", warning: undefined },
     ],
     [
       "is an error where the rules cannot be read, and says why",

@@ -1,5 +1,5 @@
 import { execFileSync } from "node:child_process";
-import { renameSync, unlinkSync, writeFileSync } from "node:fs";
+import { renameSync, truncateSync, unlinkSync, writeFileSync } from "node:fs";
 import { describe, expect, test } from "vitest";
 import { CdbRules } from "../../../src/access/index.ts";
 import { cdbBytes, mustParseIp, NodeFiles, sampleValue, TemporaryDirectory } from "../samples.ts";
@@ -75,9 +75,49 @@ describe("rules in a file", () => {
     expect(rules.checkIp(CLIENT)).toMatchObject({ kind: "error", code: "EINVAL" });
   });
 
+  test("that could not be read are read again at the next check", () => {
+    using it = served(ALLOWING);
+    it.files.openFailure = "EMFILE";
+    for (let check = 0; check < 2; check += 1) {
+      expect(it.rules.checkIp(CLIENT)).toMatchObject({ kind: "error", code: "EMFILE" });
+    }
+    it.files.openFailure = undefined;
+    expect(it.verdict()).toBe("allow");
+  });
+
+  test("that could not be read once are never those from before", () => {
+    using it = served(ALLOWING);
+    expect(it.verdict()).toBe("allow");
+    it.replace(DENYING);
+    it.files.openFailure = "EIO";
+    expect(it.verdict()).toBe("error");
+    it.files.openFailure = undefined;
+    expect(it.verdict()).toBe("deny");
+  });
+
+  test("that are damaged are not read again before the file changes", () => {
+    using it = served(Buffer.from("no database"));
+    expect(it.verdict()).toBe("error");
+    const { opened } = it.files;
+    expect(it.rules.checkIp(CLIENT)).toMatchObject({ kind: "error", code: undefined });
+    expect(it.files.opened).toBe(opened);
+    it.replace(ALLOWING);
+    expect(it.verdict()).toBe("allow");
+  });
+
+  test("that are longer than a database can be are an error, and are not read", () => {
+    using it = served(ALLOWING);
+    truncateSync(it.path, 2 ** 32);
+    expect(it.rules.checkIp(CLIENT)).toMatchObject({
+      kind: "error",
+      why: expect.stringContaining("longer than a CDB can be"),
+    });
+  });
+
   test("are not read again while the file stays as it is", () => {
     using it = served(ALLOWING);
     expect(it.verdict()).toBe("allow");
+    it.files.openFailure = "EIO";
     const asked = it.files.versionsAsked;
     for (let check = 0; check < 10; check += 1) expect(it.verdict()).toBe("allow");
     expect(it.files.versionsAsked).toBe(asked + 10);

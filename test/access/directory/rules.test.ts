@@ -15,6 +15,30 @@ function opened(files: Readonly<Record<string, string | Uint8Array>>) {
   return { directory, kernel, rules, [Symbol.dispose]: () => directory[Symbol.dispose]() };
 }
 
+describe("a host name from the network", () => {
+  const everywhere = {
+    allow: "",
+    "reversedns/allow": "",
+    "reversedns/a/allow": "",
+    "reversedns/b/c/allow": "",
+    "ip4/0.0.0.0_0/allow": "",
+  };
+
+  test.each(["a\0", "b/c", "a/../../ip4/0.0.0.0_0", "a/", "/", "/a", "..", "...", "../", "../."])(
+    "cannot be a path to another rule: %j",
+    (name) => {
+      using it = opened(everywhere);
+      expect(it.rules.checkReverseDns(name)).toEqual({ kind: "notFound" });
+    },
+  );
+
+  test("is a key like any other where it has no slash and is not of dots alone", () => {
+    using it = opened({ ...everywhere, "reversedns/..a/deny": "" });
+    expect(it.rules.checkReverseDns("a")).toMatchObject({ kind: "allow", rule: "reversedns/a" });
+    expect(it.rules.checkReverseDns("..a")).toMatchObject({ kind: "deny" });
+  });
+});
+
 describe("a rule in a directory", () => {
   test("that has both files allows", () => {
     using it = opened({ [`${KEY}/allow`]: "", [`${KEY}/deny`]: "" });
@@ -30,10 +54,41 @@ describe("a rule in a directory", () => {
     expect(it.rules.checkIp(CLIENT).kind).toBe("deny");
   });
 
-  test("whose files we may not read is passed over", () => {
+  test("whose allow we may not read is passed over", () => {
     using it = opened({ [`${KEY}/allow`]: "", "ip4/0.0.0.0_0/deny": "" });
     it.kernel.forbidden.add(it.directory.file(`${KEY}/allow`));
     expect(it.rules.checkIp(CLIENT)).toEqual({ kind: "deny", rule: "ip4/0.0.0.0_0" });
+  });
+
+  test("whose deny we may not read denies, and says what is wrong", () => {
+    using it = opened({ [`${KEY}/deny`]: "", "ip4/0.0.0.0_0/allow": "" });
+    const path = it.directory.file(`${KEY}/deny`);
+    it.kernel.forbidden.add(path);
+    const fault = { kind: "error", why: `unable to read ${path}`, code: "EACCES" };
+    expect(it.rules.checkIp(CLIENT)).toEqual({ kind: "deny", rule: KEY, fault });
+  });
+
+  test("whose script we may not read denies, and says what is wrong", () => {
+    using it = opened({ [`${KEY}/allow`]: "", [`${KEY}/exec`]: "exit 1" });
+    const path = it.directory.file(`${KEY}/exec`);
+    it.kernel.forbidden.add(path);
+    const fault = { kind: "error", why: `unable to read ${path}`, code: "EACCES" };
+    expect(it.rules.checkIp(CLIENT)).toEqual({ kind: "deny", rule: KEY, fault });
+  });
+
+  test("with a variable that we may not read is an error", () => {
+    using it = opened({ [`${KEY}/allow`]: "", [`${KEY}/env/A`]: "b" });
+    it.kernel.forbidden.add(it.directory.file(`${KEY}/env/A`));
+    expect(it.rules.checkIp(CLIENT)).toMatchObject({ kind: "error", code: "EACCES", rule: KEY });
+  });
+
+  test("has at most 10,000 variables", () => {
+    const files = (count: number): Record<string, string> =>
+      Object.fromEntries(Array.from({ length: count }, (_, at) => [`${KEY}/env/V${at}`, "x"]));
+    using most = opened({ [`${KEY}/allow`]: "", ...files(10_000) });
+    expect(most.rules.checkIp(CLIENT).kind).toBe("allow");
+    most.directory.write({ [`${KEY}/env/MORE`]: "x" });
+    expect(most.rules.checkIp(CLIENT)).toMatchObject({ kind: "error", code: "EFBIG", rule: KEY });
   });
 
   test("that is a plain file is an error, which keeps the client out", () => {

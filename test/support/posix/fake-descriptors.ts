@@ -142,6 +142,12 @@ export class FakeDescriptors extends FakeKernel {
     this.fds.setCloseOnExec(fd, on);
   }
 
+  isCloseOnExec(fd: Fd): boolean {
+    this.mayFail("isCloseOnExec");
+    this.opened(fd, "fcntl");
+    return this.fds.isCloseOnExec(fd);
+  }
+
   setNonblocking(fd: Fd, on: boolean): boolean {
     this.mayFail("setNonblocking");
     const opened = this.opened(fd, "fcntl");

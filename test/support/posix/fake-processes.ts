@@ -48,6 +48,8 @@ export class FakeProcesses extends FakeSockets {
   directory = "/";
   /** The session or process group calls made, oldest first. */
   readonly sessionCalls: string[] = [];
+  /** What programs are to be born with. */
+  adoptedSignals = { ignored: 0n, blocked: 0n };
   readonly #reaped = new Set<FakeChild>();
   #lastPid: number = OWN_PID;
 
@@ -150,6 +152,15 @@ export class FakeProcesses extends FakeSockets {
     this.signals.push({ pid, signal });
     child?.signals.push(signal);
     if (signal === SIGKILL) child?.end({ kind: "killed", signal, coreDumped: false });
+  }
+
+  adoptSignals(sets: { readonly ignored: bigint; readonly blocked: bigint }): void {
+    this.mayFail("adoptSignals");
+    this.adoptedSignals = sets;
+  }
+
+  defaultSignal(): void {
+    this.mayFail("defaultSignal");
   }
 
   getpid(): Pid {
