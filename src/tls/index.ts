@@ -34,16 +34,16 @@ export { TlsAcceptor } from "./handshake/acceptor.ts";
 export type { Secured } from "./handshake/acceptor.ts";
 export { tlsdLine } from "./handshake/tls-options.ts";
 export type { KeyPairFiles, TlsOptions } from "./handshake/tls-options.ts";
-export { conduct } from "./wrap/conduct.ts";
+export { runTunnel } from "./wrap/run-tunnel.ts";
 export { Engine } from "./engine/engine.ts";
 export {
   clientLoader,
-  clientPlan,
+  clientCommand,
   operandNumbers,
-  ruledServerPlan,
+  ruledServerCommand,
   serverLoader,
-  serverPlan,
-} from "./wrap/plan.ts";
+  serverCommand,
+} from "./wrap/tls-command.ts";
 export { offering, securing } from "./wrap/wrap.ts";
 export { ENGINE_USER, engineUserEdits } from "./options/engine-user.ts";
 export { DEFAULT_HANDSHAKE_TIMEOUT_MS, namedSni } from "./options/declarations.ts";

@@ -33,7 +33,7 @@ export interface Secured {
   readonly kind: "secured";
   readonly stream: TLSSocket;
   readonly facts: TlsFacts;
-  /** The variables that tell of it, and those that the rule of the client's certificate sets. */
+  /** The variables that describe it, and those that the rule of the client's certificate sets. */
   readonly edits: readonly EnvironmentEdit[];
 }
 
