@@ -91,7 +91,7 @@ describe("a rule in a directory", () => {
     expect(most.rules.checkIp(CLIENT)).toMatchObject({ kind: "error", code: "EFBIG", rule: KEY });
   });
 
-  test("that is a plain file is an error, which keeps the client out", () => {
+  test("that is a plain file is an error, so that the client is refused", () => {
     using it = opened({ [KEY]: "", "ip4/0.0.0.0_0/allow": "" });
     expect(it.rules.checkIp(CLIENT)).toMatchObject({ kind: "error", code: "ENOTDIR", rule: KEY });
   });
@@ -138,7 +138,7 @@ describe("a rule in a directory", () => {
   });
 
   test.each([["exec"], ["env/X"]])(
-    "that has a fifo, a socket or a device for its %s keeps the client out, and nobody waits",
+    "that has a fifo, a socket or a device for its %s refuses the client, at once",
     (name) => {
       using it = opened({ [`${KEY}/allow`]: "", [`${KEY}/env/`]: "" });
       const path = it.directory.file(`${KEY}/${name}`);
