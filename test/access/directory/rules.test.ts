@@ -76,6 +76,12 @@ describe("a rule in a directory", () => {
     expect(it.rules.checkIp(CLIENT)).toEqual({ kind: "deny", rule: KEY, fault });
   });
 
+  test("whose script is removed while it is looked up has none", () => {
+    using it = opened({ [`${KEY}/allow`]: "", [`${KEY}/exec`]: "exit 1" });
+    it.kernel.openFailure = "ENOENT";
+    expect(it.rules.checkIp(CLIENT)).toMatchObject({ kind: "allow", exec: undefined });
+  });
+
   test("with a variable that we may not read is an error", () => {
     using it = opened({ [`${KEY}/allow`]: "", [`${KEY}/env/A`]: "b" });
     it.kernel.forbidden.add(it.directory.file(`${KEY}/env/A`));
