@@ -11,12 +11,13 @@ import {
   renameSync,
   rmSync,
   statSync,
+  symlinkSync,
   writeFileSync,
 } from "node:fs";
 import { dirname, join, relative, resolve, sep } from "node:path";
 import { fileURLToPath, pathToFileURL } from "node:url";
 import { build } from "esbuild";
-import { buildAddon } from "./build-addon.mjs";
+import { addonBuild, buildAddon, buildLauncher } from "./build-addon.mjs";
 
 const root = resolve(dirname(fileURLToPath(import.meta.url)), "..");
 const source = join(root, "src");
@@ -50,7 +51,7 @@ const SETTINGS = {
   supported: { "dynamic-import": false },
   minify: true,
   packages: "external",
-  define: { "import.meta.dirname": "__dirname" },
+  define: { "import.meta.dirname": "__dirname", ADDON_BUILD: JSON.stringify(addonBuild()) },
   logLevel: "warning",
 };
 
@@ -182,7 +183,7 @@ async function writeBundles() {
   writeFileSync(join(bundles, "package.json"), '{ "type": "commonjs" }\n');
 }
 
-/** The launchers, which run wherever `node` is in PATH. */
+/** The launchers that run wherever `node` is in PATH: what package.json names. */
 function writeLaunchers(names) {
   mkdirSync(launchers, { recursive: true });
   writeFileSync(join(launchers, "package.json"), '{ "type": "commonjs" }\n');
@@ -190,7 +191,7 @@ function writeLaunchers(names) {
     const file = join(launchers, name);
     const lines = [
       "#!/usr/bin/env node",
-      'const { openBundles, start } = require("../dist/cjs/load.cjs");',
+      'const { openBundles, start } = require("../cjs/load.cjs");',
       `start(openBundles(require), ${JSON.stringify(name)}, __dirname);`,
     ];
     writeFileSync(file, `${lines.join("\n")}\n`);
@@ -231,8 +232,30 @@ async function buildAll() {
   writeLaunchers([...COMMAND_NAMES, "ucspi"]);
 }
 
+/**
+ * The folder of commands: native launchers, which find the package above their folder. Where there is none
+ * for this processor, links to the portable ones.
+ */
+async function makeBin() {
+  const folder = join(fresh, "native");
+  const names = readdirSync(launchers).filter((name) => name !== "package.json");
+  if (native === undefined) {
+    mkdirSync(folder, { recursive: true });
+    for (const name of names) symlinkSync(join("..", "dist", "bin", name), join(folder, name));
+  } else {
+    const { fillLauncherFolder } = await importBuilt(
+      join(source, "command", "commands", "folder", "launcher-folder.ts"),
+    );
+    const settings = { node: process.execPath, nodeVersion: process.version };
+    fillLauncherFolder(folder, native, names, settings);
+  }
+  return folder;
+}
+
+let native;
 try {
   buildAddon();
+  native = buildLauncher();
 } catch (error) {
   console.error(`ucspi: ${error.message}`);
   process.exit(1);
@@ -246,7 +269,7 @@ if (!isFresh()) {
       stdio: "ignore",
     });
     writeFileSync(join(fresh, "built"), startedAt.toISOString());
-    putInPlace(launchers, join(root, "bin"));
+    putInPlace(await makeBin(), join(root, "bin"));
     putInPlace(fresh, join(root, "dist"));
   } catch (error) {
     rmSync(fresh, { recursive: true, force: true });

@@ -17,7 +17,7 @@ const names = readdirSync(folder)
 for (const name of names) bundles.load(name);
 
 process.on("exit", () => {
-  const output = join(folder, "compiled", `${process.versions.v8}-${process.arch}`);
+  const output = bundles.compiledFolder;
   mkdirSync(output, { recursive: true });
   for (const [name, code] of bundles.compiled()) writeFileSync(join(output, name), code);
   process.exitCode = 0;

@@ -6,7 +6,7 @@ import { parseCertificates } from "./pem.ts";
 
 import type { X509Certificate } from "node:crypto";
 
-/** What people want to know of a certificate. Texts are on one line and printable. */
+/** The facts of a certificate for people to read. Texts are on one line and printable. */
 export interface CertificateDescription {
   /** The relative distinguished names, separated by commas: `O=Example, CN=example.org`. */
   readonly subject: string;

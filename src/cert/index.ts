@@ -18,7 +18,7 @@ export type { AuthorityOptions, CertifiedKey, CertTools, IssueOptions } from "./
 export { KEY_TYPES } from "./keys.ts";
 export type { KeyType } from "./keys.ts";
 export { fileNameOf, parseClientName, parseServerName } from "./names.ts";
-export type { AlternativeName, ClientName } from "./names.ts";
+export type { ServerName, ClientName } from "./names.ts";
 export { parseCertificates } from "./pem.ts";
 export { importPkcs12, PKCS12_BYTES_MAX, PKCS12_ITERATIONS_MAX } from "./pkcs12.ts";
 export type { Pkcs12Content } from "./pkcs12.ts";

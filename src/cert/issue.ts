@@ -21,7 +21,7 @@ import type * as X509 from "@peculiar/x509";
 import type { webcrypto } from "node:crypto";
 import type { Clock } from "../clock/index.ts";
 import type { KeyType, SigningKeys } from "./keys.ts";
-import type { AlternativeName } from "./names.ts";
+import type { ServerName } from "./names.ts";
 
 /** Time and chance. */
 export interface CertTools {
@@ -42,7 +42,7 @@ export interface AuthorityOptions {
   /** Its common name, 1 to 64 characters. */
   readonly name?: string | undefined;
   readonly keyType?: KeyType | undefined;
-  /** How long it is valid, 1 to DAYS_MAX. */
+  /** Days of validity, 1 to DAYS_MAX. */
   readonly days?: number | undefined;
 }
 
@@ -51,7 +51,7 @@ export interface IssueOptions {
   readonly keyType?: KeyType | undefined;
   /** The key to certify, PEM, instead of a new one. */
   readonly key?: string | undefined;
-  /** How long it is valid, 1 to DAYS_MAX, and no longer than the authority. */
+  /** Days of validity, 1 to DAYS_MAX, and no longer than the authority. */
   readonly days?: number | undefined;
 }
 
@@ -67,7 +67,7 @@ export const DAYS_MAX = 36_500;
 const AUTHORITY_NAME = "ucspi development CA";
 const DAY_MS = 86_400_000;
 
-/** How far back validity begins: clocks of other machines may be slow. */
+/** The validity begins so long before now: clocks of other machines may be slow. */
 const SLACK_MS = 3_600_000;
 
 /** RFC 5280 section 4.1.2.2: at most 20 octets. */
@@ -143,7 +143,7 @@ export async function serverNamesOf(certificates: string): Promise<readonly stri
 /** Whom a leaf certificate is about, and what it is good for. */
 interface LeafSubject {
   readonly commonName: string | undefined;
-  readonly names: readonly AlternativeName[];
+  readonly names: readonly ServerName[];
   readonly purpose: string;
 }
 

@@ -7,7 +7,7 @@ import { formatIp, parseIp } from "../net/index.ts";
 import { CertProblem } from "./problem.ts";
 
 /** One entry of subjectAltName. */
-export interface AlternativeName {
+export interface ServerName {
   readonly type: "dns" | "ip" | "email";
   readonly value: string;
 }
@@ -18,7 +18,7 @@ const COMMON_NAME_LENGTH_MAX = 64;
 /** The longest DNS name as text without the final dot (RFC 1035 section 2.3.4). */
 const DNS_NAME_LENGTH_MAX = 253;
 
-/** How many names one certificate can have here; the rest of the world is content with 100. */
+/** The most names that one certificate can have here, which is what public authorities allow. */
 const NAMES_MAX = 100;
 
 const LABEL = /^[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?$/;
@@ -29,8 +29,8 @@ const EMAIL = /^[A-Za-z0-9_+-]+(?:\.[A-Za-z0-9_+-]+)*@([A-Za-z0-9.-]+)$/;
 const UNPRINTABLE = /\p{C}/u;
 
 /** The names of a server, in their canonical form and each once. Throws CertProblem. */
-export function parseServerNames(texts: readonly string[]): readonly AlternativeName[] {
-  const names = new Map<string, AlternativeName>();
+export function parseServerNames(texts: readonly string[]): readonly ServerName[] {
+  const names = new Map<string, ServerName>();
   for (const text of texts) {
     const name = parseServerName(text);
     names.set(`${name.type}:${name.value}`, name);
@@ -49,7 +49,7 @@ export function parseServerNames(texts: readonly string[]): readonly Alternative
  *     parseServerName("*.Example.org") // { type: "dns", value: "*.example.org" }
  *     parseServerName("2001:DB8:0::1") // { type: "ip", value: "2001:db8::1" }
  */
-export function parseServerName(text: string): AlternativeName {
+export function parseServerName(text: string): ServerName {
   const address = parseIp(text);
   if (address !== undefined) return { type: "ip", value: formatIp(address) };
   const why = dnsProblem(text.toLowerCase());
@@ -58,10 +58,10 @@ export function parseServerName(text: string): AlternativeName {
   return { type: "dns", value: text.toLowerCase() };
 }
 
-/** Who a client is: its common name, and its address if it is named by one. */
+/** The name of a client: its common name, and its e-mail address if it is named by one. */
 export interface ClientName {
   readonly commonName: string;
-  readonly names: readonly AlternativeName[];
+  readonly names: readonly ServerName[];
 }
 
 /** Letters, digits, blanks and `._@+-`, 64 at most; with an @ it is an email address. Throws CertProblem. */
@@ -82,11 +82,11 @@ export function parseCommonName(text: string): string {
 }
 
 /** The common name for a server: its first name that fits (it is an example of the alternative names). */
-export function serverCommonName(names: readonly AlternativeName[]): string | undefined {
+export function serverCommonName(names: readonly ServerName[]): string | undefined {
   return names.find(({ value }) => value.length <= COMMON_NAME_LENGTH_MAX)?.value;
 }
 
-/** What the files of a name are called: an underscore stands for an asterisk and for each blank. */
+/** The name of the files for a name: an underscore stands for an asterisk and for each blank. */
 export function fileNameOf(name: string): string {
   return name.replace(/^\*/, "_").replaceAll(" ", "_");
 }
@@ -118,7 +118,7 @@ function clientProblem(text: string): string | undefined {
     : "not an email address";
 }
 
-/** What a user typed, for an error line: short, and on one line. */
+/** The text that a user typed, for an error line: short, and on one line. */
 function quote(text: string): string {
   return `"${escapeUnprintable(text.length > 80 ? `${text.slice(0, 77)}...` : text)}"`;
 }

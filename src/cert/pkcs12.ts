@@ -23,12 +23,12 @@ export const PKCS12_BYTES_MAX = 1 << 20;
 /** Browsers use 600,000 and OpenSSL 2,048; a file may ask for 4 billion. */
 export const PKCS12_ITERATIONS_MAX = 2_000_000;
 
-/** How deep the structures of a file may nest; RFC 7292 needs some 15. */
+/** The structures of a file may nest so deep; RFC 7292 needs some 15. */
 const DEPTH_MAX = 64;
 
-/** What is in the file. */
+/** The content of the file. */
 export interface Pkcs12Content extends CertifiedKey {
-  /** How many certificates of the file are not part of the chain and left out. */
+  /** The number of certificates that are not part of the chain and left out. */
   readonly othersCount: number;
 }
 
@@ -121,7 +121,7 @@ function octetsIn(forge: Forge, node: Asn1): string | undefined {
   return node.value.map((piece) => octetsIn(forge, piece) ?? "").join("");
 }
 
-/** What an OCTET STRING holds if that is ASN.1 itself; encrypted content is not. */
+/** The content of an OCTET STRING if that is ASN.1 itself; encrypted content is not. */
 function embedded(forge: Forge, bytes: string): Asn1 | undefined {
   try {
     return forge.asn1.fromDer(bytes, true);

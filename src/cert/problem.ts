@@ -1,4 +1,4 @@
-/** What goes wrong with keys and certificates, and whose fault it is. */
+/** Failures with keys and certificates: of the input, or of the system. */
 
 import { errnoOf } from "../posix/index.ts";
 
@@ -18,7 +18,7 @@ export class CertProblem extends Error {
   }
 }
 
-/** What `error` comes to; undefined for one that is not of this area. */
+/** The failure that `error` stands for; undefined for one that is not of this area. */
 export function explainCertFailure(
   posix: Pick<Posix, "strerror">,
   error: unknown,

@@ -31,7 +31,7 @@ export const AUTHORITY = "ca";
 const KEY_MODE = 0o600;
 const CERTIFICATE_MODE = 0o644;
 
-/** Where the two files of a name are. */
+/** The paths of the two files of a name. */
 export interface CertFiles {
   readonly certificates: string;
   readonly key: string;
@@ -52,7 +52,7 @@ export function refuseExisting({ certificates, key }: CertFiles): void {
   if (there !== undefined) throw existing(there);
 }
 
-/** What is in the two files; undefined if neither is there. Throws CertProblem. */
+/** The content of the two files; undefined if neither is there. Throws CertProblem. */
 export function readCertified(files: CertFiles): CertifiedKey | undefined {
   const { certificates, key } = files;
   if (![certificates, key].some((path) => existsSync(encodeBytes(path)))) return undefined;

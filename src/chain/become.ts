@@ -4,7 +4,8 @@
  * very process is applied as soon as a later link depends on it, and otherwise just before execve.
  */
 
-import { joinBlock, SystemError } from "../posix/index.ts";
+import { writeFileSync } from "node:fs";
+import { errnoOf, joinBlock, SystemError } from "../posix/index.ts";
 import type { Fd, Identity, Posix } from "../posix/index.ts";
 import { askersOf, blameFor } from "./blame.ts";
 import { runStage, stageReach } from "./chains.ts";
@@ -12,6 +13,7 @@ import { execFailureCode, EXIT } from "./exit.ts";
 import { handOn } from "./inherit.ts";
 import type { Launch, Source } from "./launch.ts";
 import { holdsProcessLocks } from "./own-descriptors.ts";
+import { handOnSettings } from "./own-settings.ts";
 import type { LinkContext } from "./link.ts";
 import { candidateFiles } from "./search.ts";
 
@@ -52,17 +54,22 @@ function executeProgram({ launch, by, path }: Execution, context: LinkContext): 
   const [word = ""] = launch.argv;
   if (word === "") return EXIT.ok;
   const isOurs = context.chains.finder.ownCommand(word, path) !== undefined;
-  const settled = settle(isOurs ? handOn(launch, context.posix) : launch, by, context);
+  const settled = settle(launch, by, context);
   if (typeof settled === "number") return settled;
-  return execute(settled, candidateFiles(word, path), by, context);
+  const last = isOurs
+    ? handOn(handOnSettings(settled), context.posix)
+    : withoutOomScore(settled, by, context);
+  if (typeof last === "number") return last;
+  return execute(last, candidateFiles(word, path), by, context);
 }
 
 function execute(
   launch: Launch,
   files: readonly string[],
   by: string,
-  { posix, report }: LinkContext,
+  { posix, host, report }: LinkContext,
 ): number {
+  host.log.flush();
   try {
     if (takesNumbersOfNode(launch) && !holdsProcessLocks()) posix.unshareDescriptors();
     moveDescriptors(launch.descriptors, posix, () => true);
@@ -96,20 +103,42 @@ function closedOnes({ descriptors }: Launch): number[] {
  * lest a file of ours get their numbers, and descriptors above 2, whose numbers may be Node's own.
  * The exit code if the kernel refuses.
  */
-function settle(launch: Launch, by: string, { posix, report }: LinkContext): Launch | number {
+function settle(launch: Launch, by: string, context: LinkContext): Launch | number {
+  const { posix, report } = context;
   const { identity, session, directory, umask, ...rest } = launch;
   try {
     if (directory !== undefined) enterDirectory(directory, posix);
     if (umask !== undefined) posix.umask(umask);
     const descriptors = moveDescriptors(launch.descriptors, posix, (target) => target <= 2);
     if (session !== undefined) changeSession(session, posix);
-    if (identity !== undefined) raiseLimits(launch, posix);
-    if (identity !== undefined) changeIdentity(identity, posix);
-    return { ...rest, descriptors };
+    if (identity === undefined) return { ...rest, descriptors };
+    raiseLimits(launch, posix);
+    const left = withoutOomScore({ ...rest, descriptors }, by, context);
+    if (typeof left === "number") return left;
+    changeIdentity(identity, posix);
+    return left;
   } catch (error) {
     if (!(error instanceof SystemError)) throw error;
     const { who, text } = blameFor(error, askersOf(launch, by));
     report(who, "fatal", text);
+    return EXIT.system;
+  }
+}
+
+/**
+ * The score for when memory runs out as it was before the launcher changed it: no program inherits that. Nor
+ * does a process that changes its identity keep it, which could not reset it in children any more.
+ */
+function withoutOomScore(launch: Launch, by: string, { report }: LinkContext): Launch | number {
+  const { oomScore, ...others } = launch.launcher ?? {};
+  if (oomScore === undefined) return launch;
+  try {
+    writeFileSync("/proc/self/oom_score_adj", String(oomScore.original));
+    return { ...launch, launcher: others };
+  } catch (error) {
+    const code = errnoOf(error);
+    if (code === undefined) throw error;
+    report(by, "fatal", `unable to reset /proc/self/oom_score_adj: ${code}`);
     return EXIT.system;
   }
 }

@@ -94,6 +94,7 @@ export class Chains {
     for (;;) {
       const stage = await this.meaning(argv, launch.environment.get("PATH"));
       if (stage === "program" || !("words" in stage)) return undefined;
+      await stage.link.preload?.(stage.words);
       const exitCode =
         now !== undefined && canActFor(now, stage)
           ? await stage.link.prepare?.(now, stage.words, context)

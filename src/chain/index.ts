@@ -2,10 +2,13 @@ export { become } from "./become.ts";
 export { Chains } from "./chains.ts";
 export type { ChainResult, ChainsOptions, LinkFinder, Stage } from "./chains.ts";
 export { Environment } from "./environment.ts";
-export { execFailureCode, EXIT } from "./exit.ts";
+export { execFailureCode, EXIT, exitCodeOf } from "./exit.ts";
 export { APPLYUIDGID_OPTIONS, identityOption } from "./identity-options.ts";
 export type { IdentityChange, IdentityStep } from "./identity-options.ts";
-export { initialLaunch } from "./inherit.ts";
+export { initialLaunch, originOf } from "./inherit.ts";
+export type { Origin } from "./inherit.ts";
+export { parseOomScore, withOwnSettings } from "./own-settings.ts";
+export type { OomScore } from "./own-settings.ts";
 export {
   abandon,
   descriptorAt,
@@ -17,16 +20,7 @@ export {
 } from "./launch.ts";
 export type { Companion, Launch, ServedConnection, Source } from "./launch.ts";
 export { defineLink, end, goOn, linkSynopsis, parseLink, reachOf } from "./link.ts";
-export type {
-  Link,
-  LinkContext,
-  LinkWords,
-  MessageKind,
-  Outcome,
-  Reach,
-  Report,
-  Signals,
-} from "./link.ts";
+export type { Link, LinkContext, LinkWords, Outcome, Reach } from "./link.ts";
 export { isOwnDescriptor } from "./own-descriptors.ts";
 export { candidateFiles } from "./search.ts";
 export { Spawner } from "./spawn.ts";

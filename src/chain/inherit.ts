@@ -1,14 +1,14 @@
 /**
- * What this process was born with, before Node changed it: Node raises the soft limit on open files
- * to the hard one, opens /dev/null on closed descriptors 0 to 2, and marks the open ones close-on-exec.
- * The launch a chain starts from puts the first two back; the marks are taken off at once.
+ * What this process was born with, before Node changed it: Node raises the soft limit on open files to the
+ * hard one, opens /dev/null on closed descriptors 0 to 2, marks the open ones close-on-exec, and has
+ * signals that were ignored or blocked so no more. The launch that a chain starts from puts all of this back.
  *
- * The soft limit is taken from the parent (a shell's children share its limits), unless the hard limit
- * is another than the parent's: then somebody has set both between the parent and us, as `ulimit -n`
- * does. The closed descriptors are known from the way Node opens them, /dev/null for reading and
- * writing, each on its own; but only under a shell, for others start programs with just such a
- * /dev/null, and a program is better off with one too many than without.
- * Between launchers of ours both are handed on exactly, in one variable.
+ * A native launcher has noted it (notes.ts), and so has a link that executed us. Otherwise it is worked
+ * out, as far as it can be. The soft limit is taken from the parent (a shell's children share its limits),
+ * unless the hard limit is another than the parent's: then somebody has set both between the parent and us, as
+ * `ulimit -n` does. The closed descriptors are known from the way Node opens them, /dev/null for reading
+ * and writing, each on its own; but only under a shell, for others start programs with just such a /dev/null,
+ * and a program is better off with one too many than without. What cannot be seen is left as it is.
  */
 
 import { readFileSync, readlinkSync } from "node:fs";
@@ -17,73 +17,100 @@ import type { Limit, Pid, Posix, Resource } from "../posix/index.ts";
 import { Environment } from "./environment.ts";
 import { keepInherited } from "./inherited-descriptors.ts";
 import type { Launch, Source } from "./launch.ts";
-
-/** Set for a launcher of ours that is executed, and taken out by it: `SOFT_NOFILE[,CLOSED_FD]...` */
-const HANDED_ON = "UCSPI_INHERITED";
+import { formatNotes, NOTES_VARIABLE, readNotes } from "./notes.ts";
+import type { Notes, Writer } from "./notes.ts";
 
 /** The programs in which closing a descriptor is a matter of two characters. */
 const SHELLS = /\/((ba|da|z|k|mk|ya|fi|tc|c)?sh|busybox|execlineb)$/;
 
-/** The soft limit on open files where /proc does not tell: the kernel's own default. */
-const SOFT_NOFILE_DEFAULT = 1024;
+/** What a process was given by whoever executed it. */
+export interface Origin {
+  /** Who executed it, or who made the process that was. */
+  readonly parent: Pid | number;
+  /** Its environment, without what launchers of ours have added. */
+  readonly variables: readonly string[];
+  /** What its launcher has noted. */
+  readonly notes: Notes | undefined;
+}
 
-export interface Birth {
-  readonly softNofile: number;
-  readonly closed: readonly number[];
+/** What the process `pid`, a child of `parent`, was given, by the variables that its Node has. */
+export function originOf(pid: number, parent: number, variables: readonly string[]): Origin {
+  const isWriter = (writer: Writer, isLauncher: boolean): boolean => {
+    if (writer.pid !== pid && (isLauncher || writer.pid !== parent)) return false;
+    const startedAt = startTime(writer.pid);
+    return writer.startedAt === startedAt || startedAt === UNKNOWN_TIME;
+  };
+  return { parent, ...readNotes(variables, isWriter) };
 }
 
 /** The launch that a chain typed at a shell starts from. */
-export function initialLaunch(
-  posix: Posix,
-  parent: Pid | number,
-  variables: readonly string[],
-  argv: readonly string[],
-): Launch {
-  keepInherited(posix, parent);
-  const environment = Environment.of(variables);
-  const handedOn = environment.get(HANDED_ON);
-  const hard = posix.getrlimit("nofile").hard;
-  const birth = parseBirth(handedOn) ?? observeBirth(posix, parent, hard);
-  const nofile: Limit = { soft: Math.min(birth.softNofile, hard), hard };
+export function initialLaunch(posix: Posix, origin: Origin, argv: readonly string[]): Launch {
+  const { notes, variables, parent } = origin;
+  if (notes?.open === undefined) keepInherited(posix);
+  else keepListed(posix, notes.open);
+  if (notes !== undefined) posix.adoptSignals(notes);
+  const { hard } = posix.getrlimit("nofile");
+  const soft = notes?.softNofile ?? parentSoftNofile(parent, hard);
+  const closed = notes?.closed ?? closedAtBirth(posix, parent);
+  const nofile: Limit = { soft: Math.min(soft, hard), hard };
   return {
     argv,
-    environment:
-      handedOn === undefined
-        ? environment
-        : Environment.of(variables.filter((text) => !text.startsWith(`${HANDED_ON}=`))),
-    descriptors: new Map(birth.closed.map((fd): [number, Source] => [fd, "closed"])),
+    environment: Environment.of(variables),
+    descriptors: new Map(closed.map((fd): [number, Source] => [fd, "closed"])),
     limits: new Map<Resource, Limit>([["nofile", nofile]]),
+    signals: { ignored: notes?.ignored ?? 0n, blocked: notes?.blocked ?? 0n },
   };
 }
 
-/** The launch as a launcher of ours has to get it, so that nothing is lost to its Node either. */
+/** Let the program have these descriptors: clear close-on-exec where Node has set it. */
+function keepListed(posix: Posix, ranges: NonNullable<Notes["open"]>): void {
+  for (const [first, last] of ranges) {
+    for (let fd = first; fd <= last; fd += 1) {
+      if (posix.isOpen(fd)) posix.setCloseOnExec(fd, false);
+    }
+  }
+}
+
+/** The launch as a portable launcher of ours has to get it, so that nothing is lost to its Node either. */
 export function handOn(launch: Launch, posix: Posix): Launch {
-  const soft = launch.limits.get("nofile")?.soft ?? posix.getrlimit("nofile").soft;
-  const closed = [...launch.descriptors].filter(([, source]) => source === "closed");
-  const value = [soft, ...closed.map(([fd]) => fd)].join(",");
-  return { ...launch, environment: launch.environment.with([{ name: HANDED_ON, value }]) };
+  const softNofile = launch.limits.get("nofile")?.soft ?? posix.getrlimit("nofile").soft;
+  const closed = [...launch.descriptors]
+    .filter(([fd, source]) => fd <= 2 && source === "closed")
+    .map(([fd]) => fd);
+  const pid = posix.getpid();
+  const { ignored, blocked } = launch.signals ?? { ignored: 0n, blocked: 0n };
+  const value = formatNotes(
+    { softNofile, closed, ignored, blocked },
+    { pid, startedAt: startTime(pid) },
+  );
+  return { ...launch, environment: launch.environment.with([{ name: NOTES_VARIABLE, value }]) };
 }
 
-function parseBirth(text: string | undefined): Birth | undefined {
-  if (text === undefined || !/^([0-9]+|Infinity)(,[012])*$/.test(text)) return undefined;
-  const [softNofile = 0, ...closed] = text.split(",").map(Number);
-  return { softNofile, closed };
+/** When nobody tells when a process began. */
+const UNKNOWN_TIME = "0";
+
+/** When a process began, in the kernel's ticks; UNKNOWN_TIME where /proc does not tell. */
+function startTime(pid: number): string {
+  try {
+    const stat = readFileSync(`/proc/${pid}/stat`, "latin1");
+    const fields = stat.slice(stat.lastIndexOf(")") + 2).split(" "); // from the third on
+    return fields[19] ?? UNKNOWN_TIME;
+  } catch (error) {
+    if (errnoOf(error) === undefined) throw error;
+    return UNKNOWN_TIME;
+  }
 }
 
-function observeBirth(posix: Posix, parent: number, hard: number): Birth {
-  return { softNofile: parentSoftNofile(parent, hard), closed: closedAtBirth(posix, parent) };
-}
-
-/** The soft limit before Node raised it, as far as the parent's limits tell. */
+/** The soft limit before Node raised it, as far as the parent's limits tell; otherwise it stays. */
 function parentSoftNofile(parent: number, hard: number): number {
   try {
     const limits = readFileSync(`/proc/${parent}/limits`, "utf8"); // the encoding Node reads fastest
     const [, soft, parentHard] = /^Max open files\s+(\S+)\s+(\S+)/m.exec(limits) ?? [];
-    if (soft === undefined || parentHard === undefined) return SOFT_NOFILE_DEFAULT;
+    if (soft === undefined || parentHard === undefined) return hard;
     return limitOf(parentHard) === hard ? limitOf(soft) : hard;
   } catch (error) {
     if (errnoOf(error) === undefined) throw error;
-    return SOFT_NOFILE_DEFAULT;
+    return hard;
   }
 }
 

@@ -39,6 +39,16 @@ export interface Launch {
   readonly limits: ReadonlyMap<Resource, Limit>;
   /** The link to name when the kernel refuses the limits. */
   readonly limitsChangedBy?: string;
+  /** What was ignored and blocked when this process was born (bit N - 1 for signal N): programs get it back. */
+  readonly signals?: { readonly ignored: bigint; readonly blocked: bigint };
+  /**
+   * What the launcher was told to give this process, and no program: a limit of the heap, in MiB, and what the
+   * kernel adds to its score when memory runs out, with what it added before.
+   */
+  readonly launcher?: {
+    readonly heapMb?: string;
+    readonly oomScore?: { readonly value: number; readonly original: number };
+  };
   /** Accumulated over the chain; `changedBy` is the link to name when the kernel refuses. */
   readonly identity?: Identity & { readonly changedBy: string };
   readonly session?: Session;

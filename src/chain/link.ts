@@ -6,6 +6,7 @@
 import { formatSynopsis, parseOptions, UsageError } from "../options/index.ts";
 import type { OptionFamily, OptionsOf, OptionTable, ParsedOptions } from "../options/index.ts";
 import type { Clock } from "../clock/index.ts";
+import type { Host, Report, Signals } from "../host/index.ts";
 import type { Posix } from "../posix/index.ts";
 import type { Chains } from "./chains.ts";
 import type { Launch } from "./launch.ts";
@@ -19,20 +20,13 @@ export type Outcome =
   /** The chain ends here: refused, failed or done. Whatever there was to say has been reported. */
   | { readonly kind: "ended"; readonly exitCode: number };
 
-/** One line on stderr, `PROG: KIND: TEXT`. */
-export type Report = (program: string, kind: MessageKind, text: string) => void;
-export type MessageKind = "usage" | "fatal" | "warning" | "info";
-
-/** Signals of this process, for the links that take it over. */
-export interface Signals {
-  /** Call `handler` for each of these signals from now on, until the returned function is called. */
-  on(names: readonly NodeJS.Signals[], handler: (name: NodeJS.Signals) => void): () => void;
-}
-
 /** The world of a link: everything it may touch besides its launch. */
 export interface LinkContext {
   readonly posix: Posix;
   readonly clock: Clock;
+  /** The host of this process, for what is to live in it. */
+  readonly host: Host;
+  /** That of the log of the host, unless nobody is to hear what would be said. */
   readonly report: Report;
   readonly signals: Signals;
   /** Compiles and runs chains of words: for the links that hold one of their own. */
@@ -84,6 +78,11 @@ export interface Link<Table extends OptionTable = OptionTable> {
     words: LinkWords<Table>,
     context: LinkContext,
   ): Promise<number | undefined>;
+  /**
+   * Load what `run` would import when it needs it: a server does so at its start, for its files may be those
+   * of another version by then.
+   */
+  preload?(words: LinkWords<Table>): Promise<unknown>;
   /** The chain that this link runs for each connection or event, for the dry run. */
   inner?(words: LinkWords<Table>, launch: Launch): Launch | undefined;
   run(launch: Launch, words: LinkWords<Table>, context: LinkContext): Outcome | Promise<Outcome>;

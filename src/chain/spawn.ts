@@ -48,14 +48,12 @@ export type Prepared = Extract<ChainResult, { readonly kind: "program" }>;
 export interface SpawnerOptions {
   /** Who waits for the children. */
   readonly children: Children;
-  /** Have `executed` told, which costs each child a pipe. */
-  readonly tellsExec?: boolean;
 }
 
 /** What becomes of a child. */
 export interface Fate {
-  /** Its program was executed: told where the spawner `tellsExec`. */
-  executed?(): void;
+  /** Its program was executed. */
+  readonly executed?: () => void;
   /**
    * It has ended. One that could not execute its program has the exit code that its chain would have
    * had, and a link has said why; a SystemError where that is for the server to say. Told last.
@@ -68,16 +66,14 @@ export class Spawner {
   readonly #context: LinkContext;
   readonly #server: string;
   readonly #children: Children;
-  readonly #tellsExec: boolean;
   readonly #search: ProgramSearch;
   readonly #words = new WeakMap<readonly string[], Words>();
 
   /** `server` is the name of the command that speaks when a child cannot be made. */
-  constructor(server: string, context: LinkContext, { children, tellsExec }: SpawnerOptions) {
+  constructor(server: string, context: LinkContext, { children }: SpawnerOptions) {
     this.#server = server;
     this.#context = context;
     this.#children = children;
-    this.#tellsExec = tellsExec ?? false;
     this.#search = new ProgramSearch(context);
   }
 
@@ -112,8 +108,9 @@ export class Spawner {
 
   /** Wait for the child, and reap it. */
   follow({ child, askers }: Spawned, fate: Fate): void {
+    const { executed } = fate;
     this.#children.watch(child, {
-      executed: () => fate.executed?.(),
+      ...(executed === undefined ? {} : { executed }),
       ended: (end) => fate.ended(this.#judge(end, child, askers)),
     });
   }
@@ -142,7 +139,7 @@ export class Spawner {
       identity: launch.identity,
       directory: launch.directory,
       umask: launch.umask,
-      tellsExec: this.#tellsExec,
+      oomScore: launch.launcher?.oomScore?.original,
     };
     return posix.spawn(request);
   }

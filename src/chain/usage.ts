@@ -1,9 +1,10 @@
 /** What a link says of words it cannot understand. */
 
+import type { Report } from "../host/index.ts";
 import { UsageError } from "../options/index.ts";
 import { EXIT } from "./exit.ts";
 import { linkSynopsis } from "./link.ts";
-import type { Link, Report } from "./link.ts";
+import type { Link } from "./link.ts";
 
 export function isUsageError(error: unknown): error is UsageError {
   return error instanceof UsageError;

@@ -11,6 +11,8 @@ import type { OptionFamily, OptionsOf, OptionTable } from "../options/index.ts";
 
 /** The world of a command: the same as a link's, and the ends of the process. */
 export interface CommandContext extends LinkContext {
+  /** The Node that runs: its file, its version (`v20.18.0`) and the processor it is for (`x64`). */
+  readonly node: { readonly file: string; readonly version: string; readonly processor: string };
   /** The environment the command was started with. */
   readonly environment: Environment;
   /** Standard input, read whole; `mostBytes` is the ceiling above which it throws. */

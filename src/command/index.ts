@@ -3,6 +3,8 @@ export type { Command, CommandContext, Definition } from "./command.ts";
 export { Fatal, orFatal } from "./fatal.ts";
 export type { Failure } from "./fatal.ts";
 export { launcherFinder } from "./finder.ts";
+export { LAUNCHER_MARK, withSettings } from "./launcher-settings.ts";
+export type { LauncherSettings } from "./launcher-settings.ts";
 export { main, multicall } from "./main.ts";
 export { packageVersion } from "./package.ts";
 export { COMMAND_NAMES, loadDefinition } from "./registry.ts";

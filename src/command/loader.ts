@@ -7,7 +7,7 @@
  * that it runs on), the source is not compiled anew, which saves a short command a tenth of its time.
  */
 
-import { existsSync, readFileSync } from "node:fs";
+import { existsSync, readFileSync, writeSync } from "node:fs";
 import { join } from "node:path";
 import { Script } from "node:vm";
 
@@ -32,23 +32,30 @@ interface Core {
   };
 }
 
+/** A bundle that is gone, or belongs to another build. Known by its name, for it has a bundle of its own. */
+export class BundleError extends Error {
+  override readonly name = "BundleError";
+}
+
 export class Bundles {
   readonly #folder: string;
   readonly #require: NodeJS.Require;
-  readonly #compiledFolder: string;
+  /** Where compiled code is, or belongs. */
+  readonly compiledFolder: string;
   readonly #hasCompiled: boolean;
   readonly #modules = new Map<string, { exports: unknown }>();
   readonly #scripts = new Map<string, Script>();
 
   /**
-   * The bundles in `folder`; `require` finds Node's modules and other packages for them. `version` is V8's
-   * and names the folder of compiled code; without it no compiled code is used.
+   * The bundles in `folder`; `require` finds Node's modules and other packages for them. `version` is V8's,
+   * and compiled code is of it and of this build: V8 itself compares no more than lengths of sources.
    */
-  constructor(folder: string, require: NodeJS.Require, version: string | undefined) {
+  constructor(folder: string, require: NodeJS.Require, version: string, usesCompiled: boolean) {
+    const [build = ""] = BUNDLE_HEAD.split(" ").slice(-1);
     this.#folder = folder;
     this.#require = require;
-    this.#compiledFolder = join(folder, "compiled", version ?? "");
-    this.#hasCompiled = version !== undefined && existsSync(this.#compiledFolder);
+    this.compiledFolder = join(folder, "compiled", `${version}-${build}`);
+    this.#hasCompiled = usesCompiled && existsSync(this.compiledFolder);
   }
 
   /** What the bundle `NAME.cjs` exports. Throws where its file is gone or belongs to another build. */
@@ -95,15 +102,15 @@ export class Bundles {
     try {
       source = readFileSync(filename, "utf8");
     } catch (error) {
-      throw new Error(`unable to read ${filename}: ${REPLACED}`, { cause: error });
+      throw new BundleError(`unable to read ${filename}: ${REPLACED}`, { cause: error });
     }
     if (source.startsWith(`${BUNDLE_HEAD}\n`)) return source;
-    throw new Error(`${filename} belongs to another build: ${REPLACED}`);
+    throw new BundleError(`${filename} belongs to another build: ${REPLACED}`);
   }
 
   #readCompiled(name: string): Buffer | undefined {
     try {
-      return readFileSync(join(this.#compiledFolder, name));
+      return readFileSync(join(this.compiledFolder, name));
     } catch {
       return undefined; // it is only there to save time
     }
@@ -113,15 +120,23 @@ export class Bundles {
 const REPLACED = "the package has been replaced since this process was started";
 
 /** Run the command that a launcher in `directory` is for; "ucspi" is the one with all of them. */
-export function start(bundles: Bundles, name: string, directory: string): Promise<never> {
-  const { command } = bundles.load("core") as Core;
-  return name === "ucspi" ? command.multicall(directory) : command.main(name, directory);
+export async function start(bundles: Bundles, name: string, directory: string): Promise<never> {
+  try {
+    const { command } = bundles.load("core") as Core;
+    return await (name === "ucspi" ? command.multicall(directory) : command.main(name, directory));
+  } catch (error) {
+    if (!(error instanceof BundleError)) throw error;
+    writeSync(2, `${name}: fatal: ${error.message}\n`);
+    return process.exit(EXIT_SYSTEM);
+  }
 }
+
+/** As in src/chain/exit.ts, which is not loaded where this is needed. */
+const EXIT_SYSTEM = 111;
 
 /** The bundles beside this file, for a launcher that gives its `require`. */
 export function openBundles(require: NodeJS.Require): Bundles {
   const { versions, arch, env } = process;
   const isMeasured = env["NODE_V8_COVERAGE"] !== undefined; // which compiled code knows nothing of
-  const version = isMeasured ? undefined : `${versions.v8}-${arch}`;
-  return new Bundles(import.meta.dirname, require, version);
+  return new Bundles(import.meta.dirname, require, `${versions.v8}-${arch}`, !isMeasured);
 }

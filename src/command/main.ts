@@ -3,57 +3,105 @@
  * definition, hands it the world, and turns what comes back into an exit code.
  */
 
-import { readFileSync } from "node:fs";
+import { readFileSync, writeFileSync } from "node:fs";
+import { resolve } from "node:path";
 import {
   become,
   Environment,
   EXIT,
   initialLaunch,
+  originOf,
   parseLink,
+  parseOomScore,
   reportUsage,
+  withOwnSettings,
 } from "../chain/index.ts";
-import type { Launch, Link, Report } from "../chain/index.ts";
+import type { Launch, Link, OomScore, Origin } from "../chain/index.ts";
 import { systemClock } from "../clock/index.ts";
+import { StderrLog } from "../host/index.ts";
+import type { Log, Report } from "../host/index.ts";
 import { parseOptions, UsageError } from "../options/index.ts";
-import { encodeBytes, loadPosix, splitBlock, SystemError, writeFully } from "../posix/index.ts";
+import {
+  encodeBytes,
+  errnoOf,
+  loadPosix,
+  splitBlock,
+  SystemError,
+  writeFully,
+} from "../posix/index.ts";
 import type { Fd, Posix } from "../posix/index.ts";
 import { definitionSynopsis, isLink } from "./command.ts";
 import type { Command, CommandContext, Definition } from "./command.ts";
 import { Fatal } from "./fatal.ts";
 import { packageVersion } from "./package.ts";
-import { loadDefinition } from "./registry.ts";
-import { openChains, processSignals, reporter } from "./system.ts";
+import { isCommandName, loadDefinition } from "./registry.ts";
+import { openChains, openHost, processSignals } from "./system.ts";
 
 /** Run the command `name`, one of those in `directory`, with the words of this process, and end the process. */
 export async function main(name: string, directory: string): Promise<never> {
-  keepDebuggerOut();
   const posix = loadOrDie(name);
+  keepDebuggerOut(posix);
   const words = processWords().slice(2);
-  const code = await runCommand(posix, { name, directory, words });
-  process.exit(code);
+  return runAndExit(posix, { name, directory, words });
 }
 
-/** The multi-call entry: `ucspi NAME WORD...` */
+/** The multi-call entry: `ucspi NAME WORD...`; `ucspi link` is short for `ucspi ucspi-link`. */
 export async function multicall(directory: string): Promise<never> {
-  keepDebuggerOut();
   const posix = loadOrDie("ucspi");
+  keepDebuggerOut(posix);
   const [name, ...words] = processWords().slice(2);
   if (name !== undefined && !name.startsWith("-")) {
-    process.exit(await runCommand(posix, { name, directory, words }));
+    const command = isCommandName(name) ? name : `ucspi-${name}`;
+    const isShort = isCommandName(command);
+    return runAndExit(posix, { name: isShort ? command : name, directory, words });
   }
   const { describeCommands } = await import("./overview.ts");
   const isAsked = name === "--help" || name === "--version";
   const text = name === "--version" ? `ucspi ${packageVersion()}\n` : await describeCommands();
-  writeFully(posix, (isAsked ? 1 : 2) as Fd, encodeBytes(text));
-  process.exit(isAsked ? EXIT.ok : EXIT.usage);
+  if (isAsked) {
+    writeFully(posix, 1 as Fd, encodeBytes(text));
+    process.exit(EXIT.ok);
+  }
+  const log = new StderrLog({ posix, clock: systemClock });
+  log.line("ucspi", "usage", text.trimEnd());
+  log.end();
+  process.exit(EXIT.usage);
 }
+
+/** The number on all processors that Node runs on. */
+const SIGUSR1 = 10;
 
 /**
  * SIGUSR1 makes Node open a debugger's port, through which any user of the machine could run code in a
- * server. It ends the process instead, as it does in C.
+ * server. It ends the process instead, as it does in C. A port that has been opened by now is closed, and
+ * so is one that a signal of a moment ago still opens. Newer versions of Node have an option against it,
+ * which native launchers give.
  */
-function keepDebuggerOut(): void {
-  process.once("SIGUSR1", () => process.kill(process.pid, "SIGUSR1"));
+function keepDebuggerOut(posix: Posix): void {
+  if (process.execArgv.includes("--disable-sigusr1")) return;
+  posix.defaultSignal(SIGUSR1);
+  closeDebugger();
+  setImmediate(closeDebugger).unref();
+}
+
+/** `process._debugEnd` does the same as node:inspector's close, which takes 2 ms to load. */
+function closeDebugger(): void {
+  const { _debugEnd: close } = process as { readonly _debugEnd?: () => void };
+  if (close === undefined) process.getBuiltinModule("node:inspector").close();
+  else close.call(process);
+}
+
+/**
+ * Node opens its own stream on descriptor 2 as soon as anything asks for process.stderr, which the end
+ * of every socket of node:net does (to find out whether it is that one), and sets O_NONBLOCK on a pipe
+ * that others share. They would lose lines. So there is a stand-in, for whoever writes to it.
+ */
+function keepStderrAsItIs(log: Log, name: string): void {
+  const write = (text: string): boolean => {
+    log.line(name, "warning", text.trimEnd());
+    return true;
+  };
+  Object.defineProperty(process, "stderr", { configurable: true, value: { fd: 2, write } });
 }
 
 /** A command that was asked for: its name, the folder of launchers that it is in, and its words. */
@@ -63,21 +111,53 @@ interface Call {
   readonly words: readonly string[];
 }
 
-async function runCommand(posix: Posix, { name, directory, words }: Call): Promise<number> {
-  const report = reporter(posix);
+async function runAndExit(posix: Posix, call: Call): Promise<never> {
+  const log = new StderrLog({ posix, clock: systemClock });
+  keepStderrAsItIs(log, call.name);
+  const code = await runCommand(posix, log, call);
+  log.end();
+  process.exit(code);
+}
+
+async function runCommand(
+  posix: Posix,
+  log: Log,
+  { name, directory, words }: Call,
+): Promise<number> {
+  const { report } = log;
   const definition = await loadDefinition(name);
   if (definition === undefined) {
     report("ucspi", "fatal", `no such command: ${name}`);
     return EXIT.usage;
   }
-  const context = commandContext(posix, directory, report);
+  const origin = originOf(process.pid, process.ppid, processVariables());
+  const context = commandContext({ posix, directory, log, origin });
   try {
+    const oomScore = takeOomScore(origin.variables);
     const prepared = isLink(definition)
-      ? prepareLink(definition, words, context)
+      ? prepareLink(definition, words, { ...origin, oomScore }, context)
       : prepareCommand(definition, words, context);
     return await runPrepared(prepared, definition, context);
   } catch (error) {
     return reportFailure(report, definition, error);
+  }
+}
+
+const OOM_SCORE_FILE = "/proc/self/oom_score_adj";
+
+/** Have the kernel add to this process's score, when memory runs out, what its launcher was told. */
+function takeOomScore(variables: readonly string[]): OomScore | undefined {
+  try {
+    const current = (): number => Number(readFileSync(OOM_SCORE_FILE, "latin1"));
+    const score = parseOomScore(variables, current);
+    if (score !== undefined && current() !== score.value) {
+      writeFileSync(OOM_SCORE_FILE, String(score.value));
+    }
+    return score;
+  } catch (error) {
+    const code = errnoOf(error);
+    if (code === undefined) throw error;
+    throw new Fatal(EXIT.system, `unable to write ${OOM_SCORE_FILE}: ${code}`, { cause: error });
   }
 }
 
@@ -105,11 +185,16 @@ async function runPrepared(
   return EXIT.ok;
 }
 
-function prepareLink(link: Link, words: readonly string[], context: CommandContext): Prepared {
+function prepareLink(
+  link: Link,
+  words: readonly string[],
+  origin: Origin & { readonly oomScore: OomScore | undefined },
+  context: CommandContext,
+): Prepared {
   const { builtin, words: parsed } = parseLink(link, words);
   function begin(): Launch {
     const argv = [link.name, ...words];
-    return initialLaunch(context.posix, process.ppid, processVariables(), argv);
+    return withOwnSettings(initialLaunch(context.posix, origin, argv), origin.oomScore);
   }
   return {
     builtin,
@@ -146,16 +231,28 @@ function withoutExplain(launch: Launch): Launch {
   return { ...launch, argv: launch.argv.toSpliced(at, 1) };
 }
 
-function commandContext(posix: Posix, directory: string, report: Report): CommandContext {
+/** What the context of a command is made from. */
+interface Surroundings {
+  readonly posix: Posix;
+  readonly log: Log;
+  readonly origin: Origin;
+  /** Of the script that runs; its native launcher may be somewhere else. */
+  readonly directory: string;
+}
+
+function commandContext({ posix, log, origin, directory }: Surroundings): CommandContext {
+  const launchers = resolve(origin.notes?.folder || directory);
   return {
     posix,
-    report,
+    host: openHost(posix, log),
+    report: log.report,
     clock: systemClock,
     signals: processSignals,
-    chains: openChains(directory, process.env["UCSPI_CHAIN"] !== "exec"),
+    chains: openChains(launchers, process.env["UCSPI_CHAIN"] !== "exec"),
     isBecoming: true,
+    node: { file: process.execPath, version: process.version, processor: process.arch },
     get environment() {
-      return Environment.of(processVariables());
+      return Environment.of(origin.variables);
     },
     readInput: (mostBytes) => readInput(posix, mostBytes),
     print: (text) => print(posix, text),
@@ -205,6 +302,10 @@ function reportFailure(report: Report, definition: Definition, error: unknown): 
   }
   if (error instanceof SystemError) {
     report(name, "fatal", `unable to ${error.syscall}: ${error.message}`);
+    return EXIT.system;
+  }
+  if (error instanceof Error && error.name === "BundleError") {
+    report(name, "fatal", error.message);
     return EXIT.system;
   }
   report(name, "fatal", `internal error: ${error instanceof Error ? error.stack : String(error)}`);

@@ -56,6 +56,7 @@ const LOADERS: Readonly<Record<string, Loader>> = {
   "s6-ucspitlsc": async () => (await import("../tls/links/ucspitlsc.ts")).ucspitlsc,
   "s6-ucspitlsd": async () => (await import("../tls/links/ucspitlsd.ts")).ucspitlsd,
   "ucspi-cert": async () => (await import("../cert/commands/ucspi-cert.ts")).ucspiCert,
+  "ucspi-link": async () => (await import("./commands/ucspi-link.ts")).ucspiLink,
   "ucspi-tls-engine": async () => (await import("../tls/commands/tls-engine.ts")).tlsEngine,
 };
 

@@ -2,11 +2,12 @@
 
 import { join } from "node:path";
 import { Chains } from "../chain/index.ts";
-import type { Report, Signals } from "../chain/index.ts";
 import { systemClock } from "../clock/index.ts";
 import type { Clock } from "../clock/index.ts";
-import { encodeBytes, loadPosix, packageRoot, SystemError, writeFully } from "../posix/index.ts";
-import type { Fd, Posix } from "../posix/index.ts";
+import { ProcessHost, SharedSignals, StderrLog } from "../host/index.ts";
+import type { Host, Log, Report, Signals } from "../host/index.ts";
+import { loadPosix, packageRoot } from "../posix/index.ts";
+import type { Posix } from "../posix/index.ts";
 import { launcherFinder } from "./finder.ts";
 
 /** What servers and chains in this process work with. */
@@ -15,44 +16,49 @@ export interface System {
   readonly clock: Clock;
   readonly chains: Chains;
   readonly signals: Signals;
+  readonly host: Host;
   readonly report: Report;
   readonly variables: Readonly<Record<string, string | undefined>>;
 }
 
+let shared: System | undefined;
+
+/** The one that all servers of this process share. */
 export function defaultSystem(): System {
+  shared ??= openSystem();
+  return shared;
+}
+
+function openSystem(): System {
   const posix = loadPosix();
+  const log = new StderrLog({ posix, clock: systemClock });
   return {
     posix,
     clock: systemClock,
-    chains: openChains(join(packageRoot(), "bin"), true),
+    chains: openChains(join(packageRoot(), "dist", "bin"), true),
     signals: processSignals,
-    report: reporter(posix),
+    host: openHost(posix, log),
+    report: log.report,
     variables: process.env,
   };
 }
 
 /** The chains of the launchers in `directory`. */
 export function openChains(directory: string, fuses: boolean): Chains {
-  return new Chains({ finder: launcherFinder(directory), fuses });
+  return new Chains({ finder: launcherFinder(directory, packageRoot()), fuses });
 }
 
-export const processSignals: Signals = {
+/** The host of this process. */
+export function openHost(posix: Posix, log: Log): Host {
+  return new ProcessHost({ posix, clock: systemClock, signals: processSignals, log });
+}
+
+/** The signals of this process. */
+export const processSignals: Signals = new SharedSignals({
   on(names, handler) {
     for (const name of names) process.on(name, handler);
     return () => {
       for (const name of names) process.off(name, handler);
     };
   },
-};
-
-/** Writes each message to descriptor 2 in one piece. */
-export function reporter(posix: Posix): Report {
-  return (program, kind, text) => {
-    try {
-      writeFully(posix, 2 as Fd, encodeBytes(`${program}: ${kind}: ${text}\n`));
-    } catch (error) {
-      // Nobody reads our stderr any more; there is no other place to say so.
-      if (!(error instanceof SystemError)) throw error;
-    }
-  };
-}
+});

@@ -8,6 +8,7 @@
 import type { Clock, Timer } from "../clock/index.ts";
 import { SystemError } from "../posix/index.ts";
 import type { Child, Fd, Pid, Posix, WaitStatus, Watch } from "../posix/index.ts";
+import type { Signals } from "./signals.ts";
 
 /** How a child ended. */
 export interface ChildEnd {
@@ -21,7 +22,7 @@ export interface ChildEnd {
 
 /** What whoever made a child hears of it. */
 export interface ChildEvents {
-  /** It has executed its program: told once, of children made with `tellsExec` only. */
+  /** It has executed its program: told once, a few milliseconds after that. */
   executed?(): void;
   /** It has ended and was reaped: told once, last. */
   ended(end: ChildEnd): void;
@@ -35,13 +36,15 @@ export interface WatchOptions {
 export interface ChildrenOptions {
   readonly posix: Posix;
   readonly clock: Clock;
-  readonly signals: {
-    on(names: readonly NodeJS.Signals[], handler: () => void): () => void;
-  };
+  readonly signals: Signals;
 }
 
 /** A child whose birth takes longer than this is killed, at twice this time at the latest. */
 export const BIRTH_MS_MAX = 5_000;
+
+/** How often births are looked at that somebody waits for: at first, and when they take long. */
+const LOOK_MS_MIN = 1;
+const LOOK_MS_MAX = 64;
 
 /** A child that somebody else has reaped: how it ended is lost. */
 const LOST: WaitStatus = { kind: "exited", exitCode: 111 };
@@ -52,10 +55,7 @@ const SIGKILL = 9;
 interface Watched {
   readonly child: Child;
   readonly events: ChildEvents;
-  pidfdWatch: Watch | undefined;
-  tellerWatch: Watch | undefined;
-  /** Is `executed` still to be told? */
-  awaitsExec: boolean;
+  watch: Watch | undefined;
   hasExecuted: boolean;
   failure: SystemError | undefined;
 }
@@ -63,11 +63,15 @@ interface Watched {
 export class Children {
   readonly #posix: Posix;
   readonly #clock: Clock;
-  readonly #signals: ChildrenOptions["signals"];
+  readonly #signals: Signals;
   readonly #byPid = new Map<Pid, Watched>();
   /** Those without a pidfd. */
   readonly #bySignal = new Map<Pid, Watched>();
   #stopSignals: (() => void) | undefined;
+  /** Those of whom somebody waits to hear that they have executed their program. */
+  readonly #awaited = new Set<Watched>();
+  #lookTimer: Timer | undefined;
+  #lookMs = LOOK_MS_MIN;
   #birthTimer: Timer | undefined;
   /** The births that were in flight when the timer fired last. */
   #longBirths: ReadonlySet<number> = new Set();
@@ -84,34 +88,29 @@ export class Children {
   }
 
   /**
-   * Wait for the child, and reap it. Takes over its descriptors. A child that does not keep the event
-   * loop alive is one that whoever made it asks for signs of life: nobody looks after its birth here.
+   * Wait for the child, and reap it. Takes over its pidfd. A child that does not keep the event loop alive
+   * is one that whoever made it asks for signs of life: nobody looks after its birth here.
    */
   watch(child: Child, events: ChildEvents, { keepsAlive = true }: WatchOptions = {}): void {
     const watched: Watched = {
       child,
       events,
-      pidfdWatch: undefined,
-      tellerWatch: undefined,
-      awaitsExec: child.teller !== undefined,
+      watch: undefined,
       hasExecuted: false,
       failure: undefined,
     };
     this.#byPid.set(child.pid, watched);
-    watched.pidfdWatch = this.#tryWatch(child.pidfd, () => this.#reap(watched));
-    if (watched.pidfdWatch === undefined) this.#watchBySignal(watched);
-    if (child.teller !== undefined) {
-      watched.tellerWatch = this.#tryWatch(child.teller, () => this.#hearOfExec(watched));
-    }
+    watched.watch = this.#tryWatch(child.pidfd, () => this.#reap(watched));
+    if (watched.watch === undefined) this.#watchBySignal(watched);
+    if (events.executed !== undefined) this.#await(watched);
     if (keepsAlive) {
       this.#birthTimer ??= this.#clock.setTimer(BIRTH_MS_MAX, () => this.#checkBirths());
     } else {
-      watched.pidfdWatch?.keepAlive(false);
-      watched.tellerWatch?.keepAlive(false);
+      watched.watch?.keepAlive(false);
     }
   }
 
-  /** Forget the child and close its descriptors: it outlives us, or is somebody else's to reap. */
+  /** Forget the child and close its pidfd: it outlives us, or is somebody else's to reap. */
   release({ pid }: Child): void {
     const watched = this.#byPid.get(pid);
     if (watched !== undefined) this.#forget(watched);
@@ -139,15 +138,29 @@ export class Children {
     for (const watched of this.#bySignal.values()) this.#reap(watched);
   }
 
-  /** The pipe was closed: the program was executed, or will never be. */
-  #hearOfExec(watched: Watched): void {
-    this.#closeTeller(watched);
-    this.#settleBirth(watched);
+  /** A birth takes a fraction of a millisecond, and one look, at all at once, costs next to nothing. */
+  #await(watched: Watched): void {
+    this.#awaited.add(watched);
+    if (this.#lookTimer !== undefined && this.#lookMs === LOOK_MS_MIN) return;
+    this.#lookMs = LOOK_MS_MIN;
+    this.#lookTimer?.cancel();
+    this.#lookTimer = this.#clock.setTimer(LOOK_MS_MIN, () => this.#look());
+  }
+
+  #look(): void {
+    this.#lookTimer = undefined;
+    const inFlight = new Set(this.#posix.birthsInFlight());
+    for (const watched of this.#awaited) {
+      if (!inFlight.has(watched.child.birth)) this.#settleBirth(watched);
+    }
+    if (this.#awaited.size === 0) return;
+    this.#lookMs = Math.min(2 * this.#lookMs, LOOK_MS_MAX);
+    this.#lookTimer ??= this.#clock.setTimer(this.#lookMs, () => this.#look());
   }
 
   #settleBirth(watched: Watched): void {
     const { child, events } = watched;
-    watched.awaitsExec = false;
+    this.#awaited.delete(watched);
     watched.failure ??= this.#posix.birthFailure(child.birth);
     if (watched.failure !== undefined || this.#posix.hasExecuted(child.pid) === false) return;
     watched.hasExecuted = true;
@@ -186,9 +199,9 @@ export class Children {
   #forget(watched: Watched): void {
     const { pid, pidfd } = watched.child;
     this.#byPid.delete(pid);
-    this.#closeTeller(watched);
-    if (watched.pidfdWatch !== undefined) {
-      watched.pidfdWatch.close();
+    this.#awaited.delete(watched);
+    if (watched.watch !== undefined) {
+      watched.watch.close();
       this.#posix.close(pidfd);
     }
     this.#bySignal.delete(pid);
@@ -196,38 +209,29 @@ export class Children {
       this.#stopSignals?.();
       this.#stopSignals = undefined;
     }
+    if (this.#awaited.size === 0) {
+      this.#lookTimer?.cancel();
+      this.#lookTimer = undefined;
+    }
     if (this.#byPid.size === 0) {
       this.#birthTimer?.cancel();
       this.#birthTimer = undefined;
     }
   }
 
-  #closeTeller(watched: Watched): void {
-    const { teller } = watched.child;
-    if (watched.tellerWatch === undefined || teller === undefined) return;
-    watched.tellerWatch.close();
-    watched.tellerWatch = undefined;
-    this.#posix.close(teller);
-  }
-
-  /** A birth takes less than a millisecond: one that was in flight the last time too is stuck. */
+  /** One that was in flight the last time too is stuck. */
   #checkBirths(): void {
     this.#birthTimer = undefined;
     const inFlight = new Set(this.#posix.birthsInFlight());
     const stuck = new Set([...inFlight].filter((birth) => this.#longBirths.has(birth)));
-    for (const watched of stuck.size > 0 || this.#hasUntold() ? this.#byPid.values() : []) {
-      if (stuck.has(watched.child.birth)) this.#kill(watched.child.pid);
-      else if (isUntold(watched) && !inFlight.has(watched.child.birth)) this.#settleBirth(watched);
+    if (stuck.size > 0) {
+      for (const { child } of this.#byPid.values()) {
+        if (stuck.has(child.birth)) this.#kill(child.pid);
+      }
     }
     this.#longBirths = inFlight;
-    if (inFlight.size > 0 || this.#hasUntold()) {
-      this.#birthTimer ??= this.#clock.setTimer(BIRTH_MS_MAX, () => this.#checkBirths());
-    }
-  }
-
-  #hasUntold(): boolean {
-    for (const watched of this.#byPid.values()) if (isUntold(watched)) return true;
-    return false;
+    if (inFlight.size === 0) return;
+    this.#birthTimer ??= this.#clock.setTimer(BIRTH_MS_MAX, () => this.#checkBirths());
   }
 
   #kill(pid: Pid): void {
@@ -238,9 +242,4 @@ export class Children {
       if (!(error instanceof SystemError)) throw error;
     }
   }
-}
-
-/** Its pipe could not be watched, so that the timer has to find out that it has executed its program. */
-function isUntold({ awaitsExec, tellerWatch }: Watched): boolean {
-  return awaitsExec && tellerWatch === undefined;
 }

@@ -1,4 +1,17 @@
 export { BIRTH_MS_MAX, Children } from "./children.ts";
 export type { ChildEnd, ChildEvents, ChildrenOptions } from "./children.ts";
-export { OrphanReaper } from "./orphans.ts";
+export type { Faces } from "./faces.ts";
+export { FAULTY_MS, ProcessHost } from "./host.ts";
+export type { Host, Hosted, ProcessHostOptions } from "./host.ts";
+export type { End } from "./life.ts";
+export { QUEUE_BYTES_MAX } from "./line-queue.ts";
+export type { MessageKind } from "./line-queue.ts";
+export { FLUSH_MS, StderrLog } from "./log.ts";
+export type { Log, Report, StderrLogOptions } from "./log.ts";
+export { announce, READINESS_MS } from "./readiness.ts";
+export type { Announcement } from "./readiness.ts";
+export type { Resident, Stop } from "./resident.ts";
+export { SharedSignals } from "./signals.ts";
+export type { Signals } from "./signals.ts";
+export { OrphanReaper, reapOrphans } from "./orphans.ts";
 export type { OrphanReaperOptions } from "./orphans.ts";

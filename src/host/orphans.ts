@@ -11,6 +11,7 @@ import type { Clock, Timer } from "../clock/index.ts";
 import { SystemError } from "../posix/index.ts";
 import type { Pid, Posix } from "../posix/index.ts";
 import type { ChildrenOptions } from "./children.ts";
+import type { Signals } from "./signals.ts";
 
 /** Ends that come together are looked for together. */
 const DELAY_MS = 50;
@@ -26,11 +27,23 @@ export interface OrphanReaperOptions extends ChildrenOptions {
   isOurs(pid: Pid): boolean;
 }
 
+/**
+ * Reap orphans from now on, if this process may have any: as pid 1, as a subreaper, or with children from
+ * before the exec that started it. To be called before it makes any. Returns what ends it.
+ */
+export function reapOrphans({ posix, clock, signals }: ChildrenOptions): () => void {
+  if (posix.getpid() !== 1 && !posix.isSubreaper() && !posix.hasChildren()) return () => undefined;
+  const isOurs = (pid: Pid): boolean => posix.isSpawned(pid);
+  const reaper = new OrphanReaper({ posix, clock, signals, isOurs });
+  reaper.start();
+  return () => reaper.stop();
+}
+
 /** Reaps from `start` to `stop`. */
 export class OrphanReaper {
   readonly #posix: Posix;
   readonly #clock: Clock;
-  readonly #signals: ChildrenOptions["signals"];
+  readonly #signals: Signals;
   readonly #isOurs: (pid: Pid) => boolean;
   readonly #ofNode = new Set<ChildProcess>();
   #stopSignals: (() => void) | undefined;

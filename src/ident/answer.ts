@@ -1,4 +1,4 @@
-/** What an IDENT server answers (RFC 1413 sections 4 to 6), value to bytes. */
+/** The answers of an IDENT server (RFC 1413 sections 4 to 6), from value to bytes. */
 
 import { encodeBytes } from "../posix/index.ts";
 import { IDENT_USER_BYTES_MAX } from "./reply.ts";

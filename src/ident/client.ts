@@ -14,7 +14,7 @@ import type { Endpoint } from "../net/index.ts";
 import type { Fd, Interest, Posix } from "../posix/index.ts";
 import type { IdentReply } from "./reply.ts";
 
-/** What became of a question. */
+/** The result of a question. */
 export type IdentOutcome =
   | IdentReply
   /** No answer was had: `code` is the errno name, `text` what strerror(3) says of it. */
@@ -32,7 +32,7 @@ export interface IdentQuestion {
   readonly deadline?: Deadline | undefined;
   /** The interface index, where the addresses are link-local. */
   readonly scope?: number;
-  /** Where the server listens, IDENT_PORT unless given. */
+  /** The port of the server, IDENT_PORT unless given. */
   readonly serverPort?: number;
 }
 

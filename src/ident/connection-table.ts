@@ -11,12 +11,12 @@ import type { Endpoint, IpAddress } from "../net/index.ts";
 import type { Uid } from "../posix/index.ts";
 
 /** A connection as the machine that has it sees it. */
-export interface TcpConnection {
+export interface ConnectionEntry {
   readonly local: Endpoint;
   readonly remote: Endpoint;
 }
 
-/** How this machine orders the bytes of a number, which shows in the tables. */
+/** The order of the bytes of a number on this machine, which shows in the tables. */
 export type ByteOrder = ReturnType<typeof endianness>;
 
 /** More than any row has; one that is longer is passed over. */
@@ -36,7 +36,7 @@ const ROW =
  * where it is when the program has an IPv6 socket. None for ends of different families.
  */
 export function connectionNames(
-  connection: TcpConnection,
+  connection: ConnectionEntry,
   order: ByteOrder = endianness(),
 ): readonly string[] {
   const local = unmapIp(connection.local.address);
@@ -61,7 +61,7 @@ export function parseTableRow(
   return { name, uid: Number(uid) };
 }
 
-/** Looks for connections in a table that comes in pieces; keeps no more than a row of it. */
+/** Looks for connections in a table that is read in pieces; keeps no more than a row of it. */
 export class TableScanner {
   /** The owners found so far, by name. */
   readonly owners = new Map<string, Uid>();

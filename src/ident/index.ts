@@ -10,7 +10,7 @@ export type { IdentOutcome, IdentQuestion } from "./client.ts";
 export { IDENT_SERVER_OPTIONS } from "./options.ts";
 export type { IdentNamingOption } from "./options.ts";
 export { ConnectionOwners } from "./owners.ts";
-export type { TcpConnection } from "./connection-table.ts";
+export type { ConnectionEntry } from "./connection-table.ts";
 export { IDENT_QUERY_BYTES_MAX, parseIdentQuery, readIdentQuery } from "./query.ts";
 export type { IdentQuery, QueryProgress } from "./query.ts";
 export {

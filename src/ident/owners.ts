@@ -1,5 +1,5 @@
 /**
- * Who owns a TCP connection of this machine, by reading the kernel's tables. All the questions that wait
+ * Finds the owner of a TCP connection of this machine in the kernel's tables. All the questions that wait
  * are answered by one reading, a reading lets other work go on in between, and readings keep a distance,
  * so that however many ask, and however large the tables are, only a part of the time goes there.
  */
@@ -9,7 +9,7 @@ import { connectionNames, TableScanner } from "./connection-table.ts";
 
 import type { Clock } from "../clock/index.ts";
 import type { Posix, Uid } from "../posix/index.ts";
-import type { TcpConnection } from "./connection-table.ts";
+import type { ConnectionEntry } from "./connection-table.ts";
 
 const IP4_TABLE = "/proc/net/tcp";
 const IP6_TABLE = "/proc/net/tcp6";
@@ -17,24 +17,24 @@ const IP6_TABLE = "/proc/net/tcp6";
 /** The kernel gives about a page of it at a time. */
 const PIECE_BYTES = 16_384;
 
-/** How much is read before other work gets a turn, a few hundred rows. */
+/** So many bytes are read before other work gets a turn, a few hundred rows. */
 const TURN_BYTES = 65_536;
 
 /** The least time from the end of a reading to the next. */
 const GAP_MS = 50;
 
-/** A question that waits. */
-interface Question {
+/** A look-up that waits for the next reading of the tables. */
+interface PendingLookup {
   readonly names: readonly string[];
   resolve(uid: Uid | undefined): void;
   reject(error: unknown): void;
 }
 
-/** The owners of connections, for any number of askers. */
+/** The owners of connections, for any number of look-ups at a time. */
 export class ConnectionOwners {
   readonly #posix: Posix;
   readonly #clock: Clock;
-  readonly #waiting: Question[] = [];
+  readonly #waiting: PendingLookup[] = [];
   #isReading = false;
   #nextMs = -Infinity;
 
@@ -47,7 +47,7 @@ export class ConnectionOwners {
    * The user whose process has this connection; undefined when no process of the machine does, or of
    * the container, where the caller lives in one. Rejects with SystemError when there is no table.
    */
-  async ownerOf(connection: TcpConnection): Promise<Uid | undefined> {
+  async ownerOf(connection: ConnectionEntry): Promise<Uid | undefined> {
     const names = connectionNames(connection);
     if (names.length === 0) return undefined;
     return await new Promise<Uid | undefined>((resolve, reject) => {
@@ -67,7 +67,7 @@ export class ConnectionOwners {
     this.#isReading = false;
   }
 
-  async #answer(questions: readonly Question[]): Promise<void> {
+  async #answer(questions: readonly PendingLookup[]): Promise<void> {
     try {
       const owners = await this.#look(new Set(questions.flatMap(({ names }) => names)));
       for (const { names, resolve } of questions) {

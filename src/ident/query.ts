@@ -1,5 +1,5 @@
 /**
- * What clients ask an IDENT server (RFC 1413 sections 3 and 4): a fed reader with a ceiling, and the
+ * The queries of clients to an IDENT server (RFC 1413 sections 3 and 4): a fed reader with a ceiling, and the
  * parser of a line, `6193 , 23`. The first port is the one on the server's machine.
  */
 
@@ -15,7 +15,7 @@ export type IdentQuery =
   /** To be answered INVALID-PORT; the numbers that were read, 0 where there was none. */
   | { readonly kind: "invalid"; readonly ports: PortPair };
 
-/** How far reading has come. */
+/** The state of reading a query. */
 export type QueryProgress =
   | { readonly kind: "more" }
   | { readonly kind: "query"; readonly query: IdentQuery; readonly bytesUsed: number }

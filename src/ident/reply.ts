@@ -17,7 +17,7 @@ export interface PortPair {
 /** Why an IDENT server does not say, by the errno name that the C suite gives it. */
 export type IdentErrorCode = "EINVAL" | "ESRCH" | "EPERM" | "EIO" | "EEXIST";
 
-/** What an IDENT server said. */
+/** The reply of an IDENT server. */
 export type IdentReply =
   /** `user` may hold any byte but control bytes (decodeBytes), and may be empty. */
   | { readonly kind: "user"; readonly user: string }
@@ -57,14 +57,14 @@ const ERRORS: Readonly<Record<string, IdentReply>> = {
   "UNKNOWN-ERROR": NO_REPLY,
 };
 
-/** A token of somebody's own, which RFC 1413 section 6.2 has begin with X. */
+/** A token that is not in the RFC; it begins with X (RFC 1413 section 6.2). */
 const OWN_ERROR: IdentReply = { kind: "error", code: "EEXIST", text: "X-error-token" };
 
 const MALFORMED: IdentBreach = { kind: "breach", code: "EPROTO" };
 const USER_TOO_LONG: IdentBreach = { kind: "breach", code: "ENAMETOOLONG" };
 
 /**
- * What all the bytes that have come so far amount to; `more` as long as they can still become a
+ * The result of all bytes received so far; `more` as long as they can still become a
  * reply. Bytes after the first line do not matter, and a line that the end cuts off is no answer at all.
  */
 export function readIdentReply(

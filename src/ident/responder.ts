@@ -1,6 +1,6 @@
 /**
- * What an IDENT server says about a connection: whose it is, by the kernel's tables, and under which name
- * that user is told (RFC 1413 section 6, on security). Nobody learns anything about connections to other
+ * The answer of an IDENT server about a connection: its user, by the kernel's tables, and under which name
+ * that user is told (RFC 1413 section 6, on security). No client learns anything about connections to other
  * machines than the one that asks, because its address is a part of what is looked up.
  */
 
@@ -12,6 +12,7 @@ import { ConnectionOwners } from "./owners.ts";
 
 import type { Clock } from "../clock/index.ts";
 import type { IpAddress } from "../net/index.ts";
+import { rememberedNames } from "../posix/index.ts";
 import type { Posix, Uid } from "../posix/index.ts";
 import type { IdentAnswer } from "./answer.ts";
 import type { IdentQuery } from "./query.ts";
@@ -49,7 +50,7 @@ export interface IdentAsking {
 export interface IdentResponse {
   readonly answer: IdentAnswer;
   readonly uid?: Uid | undefined;
-  /** What to send, CRLF included. */
+  /** The line to send, CRLF included. */
   readonly bytes: Uint8Array;
 }
 
@@ -92,7 +93,7 @@ export class IdentResponder {
     return this.#say(ports, this.#name(uid, naming, asking), uid);
   }
 
-  /** What to say when `respond` has failed. */
+  /** The answer when `respond` has failed. */
   apologize(ports: PortPair): IdentResponse {
     return this.#say(ports, { kind: "error", token: "UNKNOWN-ERROR" });
   }
@@ -118,12 +119,12 @@ export class IdentResponder {
   }
 
   #accountName(uid: Uid): string {
-    const name = this.#posix.account(uid)?.name ?? "";
+    const name = rememberedNames(this.#posix).account(uid)?.name ?? "";
     return isIdentUser(name) ? name : String(uid);
   }
 
   #wishesToHide(uid: Uid): boolean {
-    const home = this.#posix.account(uid)?.home ?? "";
+    const home = rememberedNames(this.#posix).account(uid)?.home ?? "";
     return home !== "" && !ABSENT.has(this.#posix.fileVersion(`${home}/.noident`));
   }
 }

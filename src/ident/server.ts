@@ -12,10 +12,10 @@ import type { Fd, Posix } from "../posix/index.ts";
 import type { IdentQuery } from "./query.ts";
 import type { IdentAsking, IdentResponder, IdentResponse } from "./responder.ts";
 
-/** How many queries of one connection are answered. */
+/** The most queries of one connection that are answered. */
 export const IDENT_QUERIES_MAX = 16;
 
-/** How long a client may take for a query unless told otherwise (RFC 1413 section 3: 60 to 180 s). */
+/** The time that a client may take for a query unless another is given (RFC 1413 section 3: 60 to 180 s). */
 export const IDENT_IDLE_MS = 60_000;
 
 /** A client, where it is read from and written to, and what is to be told about it. */
@@ -23,15 +23,15 @@ export interface IdentConversation {
   readonly input: Fd;
   readonly output: Fd;
   readonly asking: IdentAsking;
-  /** How long one query, and one answer, may take; undefined is as long as they like. */
+  /** The time that one query, and one answer, may take; undefined is without limit. */
   readonly idleMs: number | undefined;
-  /** Hears of each answer that was given. */
+  /** Called for each answer that was given. */
   onAnswer?(query: IdentQuery, response: IdentResponse): void;
-  /** Hears why a query could only be answered UNKNOWN-ERROR. */
+  /** Called with the reason why a query could only be answered UNKNOWN-ERROR. */
   onFailure?(error: SystemError): void;
 }
 
-/** How a conversation ended: `ended` by either side as it should be. */
+/** The end of a conversation: `ended` where either side closed it in order. */
 export type IdentEnd =
   | { readonly kind: "ended" }
   | { readonly kind: "timedOut" }
@@ -88,7 +88,7 @@ class Conversation {
       const response = await this.#respond(query);
       this.#facts.onAnswer?.(query, response);
       if (!(await this.#write(response.bytes, this.#deadline()))) return TIMED_OUT;
-      // Whoever sends that speaks another protocol.
+      // A client that sends that uses another protocol.
       if (query.kind === "invalid") return ENDED;
     }
     return ENDED;
@@ -110,7 +110,7 @@ class Conversation {
     }
   }
 
-  /** How many bytes have come; 0 at the end, undefined once the deadline has passed. */
+  /** The number of bytes received; 0 at the end, undefined once the deadline has passed. */
   async #read(deadline: Deadline | undefined): Promise<number | undefined> {
     const { input } = this.#facts;
     while (await waitReady(this.#posix, input, { readable: true }, deadline)) {

@@ -1,4 +1,4 @@
-/** What arguments of options may be, from text to value and back (networking.md, section 2). */
+/** The kinds of arguments that options take, from text to value and back (networking.md, section 2). */
 
 /** A kind of argument. `format` is the way back: what it writes is parsed to the value again. */
 export interface ArgumentKind<T> {
@@ -110,14 +110,12 @@ export const descriptorAbove2: ArgumentKind<number> = {
   format: String,
 };
 
-/** A file mode in octal, permission bits only. */
-export const octalMode: ArgumentKind<number> = {
-  parse(argument) {
-    if (!/^[0-7]{1,7}$/.test(argument)) throw new InvalidArgument("an octal file mode");
-    return Number.parseInt(argument, 8) & 0o7777;
-  },
-  format: (mode) => mode.toString(8),
-};
+/** Permissions of a file in octal, up to 7777. */
+export const octalMode: ArgumentKind<number> = parsedBy(
+  (argument) => (/^0*[0-7]{1,4}$/.test(argument) ? Number.parseInt(argument, 8) : undefined),
+  "an octal file mode",
+  (mode) => mode.toString(8),
+);
 
 /** One of a few words. */
 export function oneOf<const Word extends string>(...words: readonly Word[]): ArgumentKind<Word> {

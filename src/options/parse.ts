@@ -13,7 +13,7 @@ import { InvalidArgument } from "./argument.ts";
 import { defaultsOf } from "./table.ts";
 import type { OptionForm, OptionsOf, OptionTable } from "./table.ts";
 
-/** Which parser of the C suite a command has; "none" is a command that takes operands only. */
+/** The parser of the C suite that a command has; "none" is a command that takes operands only. */
 export type OptionFamily = "short" | "long" | "none";
 
 /** The words every command understands besides its own options. */
@@ -39,7 +39,7 @@ export class UsageError extends Error {
   }
 }
 
-/** What parsing needs to know of a command. */
+/** The part of a command's declaration that parsing needs. */
 export interface OptionGrammar<Table extends OptionTable> {
   readonly family: OptionFamily;
   readonly options: Table;

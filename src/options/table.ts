@@ -9,11 +9,11 @@
 
 import type { ArgumentKind } from "./argument.ts";
 
-/** How a form is spelled, by a letter, a long name or both, and what it is for. */
+/** The spelling of a form, by a letter, a long name or both, and its purpose. */
 interface Spelling {
   readonly short?: string;
   readonly long?: string;
-  /** What the form does, as a phrase for `--help`; the man page ends it with a full stop. */
+  /** A phrase for `--help` on what the form does; the man page ends it with a full stop. */
   readonly help: string;
   /** Not in the C suite: shown as such in the manual. */
   readonly ours?: boolean;
@@ -152,7 +152,7 @@ export function withLongNames<Table extends OptionTable>(
   return Object.fromEntries(options) as OptionTable as Table;
 }
 
-/** The same option with one more form, which takes back what others have said. */
+/** The same option with one more form, which gives it its initial value again. */
 export function undoneBy<T>(option: OptionSpec<T>, spelling: Spelling): OptionSpec<T> {
   return { ...option, forms: [...option.forms, { ...spelling, next: () => option.initial }] };
 }

@@ -57,6 +57,7 @@ export interface Descriptors {
   /** Is this number an open descriptor? The only way to make an Fd of a number that came from outside. */
   isOpen(fd: number): fd is Fd;
   setCloseOnExec(fd: Fd, on: boolean): void;
+  isCloseOnExec(fd: Fd): boolean;
   /**
    * unshare(2) CLONE_FILES: from now on this thread has descriptors of its own, so that giving them
    * the numbers a program wants changes nothing for the threads of Node. Just before execve only. The
@@ -94,6 +95,7 @@ export interface DescriptorsAddon {
   dup(fd: number, minimum: number): number;
   isOpen(fd: number): boolean;
   setCloseOnExec(fd: number, on: boolean): void;
+  isCloseOnExec(fd: number): boolean;
   statusFlags(fd: number): number;
   setNonblocking(fd: number, on: boolean): boolean;
   isSocket(fd: number): boolean;
@@ -193,6 +195,10 @@ export function nativeDescriptors(addon: DescriptorsAddon, closing: (fd: Fd) => 
 
     setCloseOnExec(fd: Fd, on: boolean): void {
       addon.setCloseOnExec(fd, on);
+    },
+
+    isCloseOnExec(fd: Fd): boolean {
+      return addon.isCloseOnExec(fd);
     },
 
     setNonblocking(fd: Fd, on: boolean): boolean {

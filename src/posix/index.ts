@@ -4,6 +4,7 @@ export type {
   Accepted,
   Account,
   Child,
+  DescriptorKind,
   DirectoryEntry,
   EntryKind,
   Fd,
@@ -37,6 +38,8 @@ export { listNames, namesIn, readFile, readHead, UnfitFile } from "./read-file.t
 export type { ListingPosix, ReadingPosix, ReadOptions, Unfitness } from "./read-file.ts";
 export { replaceFile, TemporaryFileError } from "./replace-file.ts";
 export type { ReplaceOptions, ReplacementSink, ReplacingPosix } from "./replace-file.ts";
+export { NAMES_REMEMBERED_MAX, rememberedNames } from "./remembered-names.ts";
+export type { AccountNames, AccountPosix } from "./remembered-names.ts";
 export { removeTree } from "./remove-tree.ts";
 export type { RemovingPosix } from "./remove-tree.ts";
 export { afterBytes, writeFully } from "./write.ts";

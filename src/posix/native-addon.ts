@@ -12,6 +12,7 @@ import type { LocksAddon } from "./locks.ts";
 import type { NamesAddon } from "./names.ts";
 import { packageRoot } from "./package-root.ts";
 import type { PathsAddon } from "./paths.ts";
+import type { OutputAddon } from "./output.ts";
 import type { ProcessesAddon } from "./processes.ts";
 import type { SocketsAddon } from "./sockets.ts";
 import type { SpawnAddon } from "./spawn.ts";
@@ -23,6 +24,7 @@ export interface Addon
     SpawnAddon,
     AttributesAddon,
     DescriptorsAddon,
+    OutputAddon,
     FilesAddon,
     PathsAddon,
     LocksAddon,
@@ -30,8 +32,13 @@ export interface Addon
     EventLoopAddon,
     NamesAddon,
     ClocksAddon {
+  /** Which sources it was made from. */
+  readonly build: string;
   initialize(makeError: (...parts: ConstructorParameters<typeof SystemError>) => SystemError): void;
 }
+
+/** What the addon of this build was made from; set in bundles, which an upgrade may separate from it. */
+declare const ADDON_BUILD: string | undefined;
 
 /**
  * Load the prebuilt addon for this platform. `UCSPI_ADDON` names another file instead, which is for
@@ -42,6 +49,9 @@ export function loadAddon(): Addon {
   const loaded: { exports: Partial<Addon> } = { exports: {} };
   process.dlopen(loaded, path);
   const addon = loaded.exports as Addon;
+  if (typeof ADDON_BUILD === "string" && addon.build !== ADDON_BUILD) {
+    throw new Error(`${path} belongs to another version of ucspi: install or build it again`);
+  }
   addon.initialize((code, errno, syscall, message) => {
     return new SystemError(code, errno, syscall, message);
   });
@@ -75,6 +85,8 @@ function libcOfThisProcess(): "glibc" | "musl" {
 
 function isLinkedToMusl(): boolean {
   const head = Buffer.allocUnsafe(EXECUTABLE_HEAD_BYTES);
+  if (!existsSync("/proc/self/exe"))
+    return !JSON.stringify(process.report.getReport()).includes(GLIBC);
   const fd = openSync("/proc/self/exe", "r");
   try {
     const length = readSync(fd, head, 0, EXECUTABLE_HEAD_BYTES, 0);
@@ -83,3 +95,6 @@ function isLinkedToMusl(): boolean {
     closeSync(fd);
   }
 }
+
+/** What a report of a Node that is linked to glibc has. */
+const GLIBC = '"glibcVersionRuntime"';

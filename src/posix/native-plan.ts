@@ -50,7 +50,7 @@ export class PlanWriter {
     plan[6] = descriptors.length >>> 1;
     plan[7] = typeof request.directory === "number" ? request.directory : ABSENT;
     plan[8] = request.oomScore ?? NO_OOM_SCORE;
-    plan[9] = request.tellsExec === true ? 1 : 0;
+    plan[9] = request.closesOthers === true ? 1 : 0;
     let at = HEADER_LENGTH;
     if (groups !== undefined) for (const gid of groups) plan[at++] = gid;
     for (const [resource, { soft, hard }] of limits) {

@@ -9,6 +9,7 @@ import { loadAddon, type Addon } from "./native-addon.ts";
 import { nativeLocks } from "./locks.ts";
 import { nativeNames } from "./names.ts";
 import { nativePaths } from "./paths.ts";
+import { nativeOutput } from "./output.ts";
 import type { Posix } from "./posix.ts";
 import { nativeProcesses } from "./processes.ts";
 import { nativeSockets } from "./sockets.ts";
@@ -24,11 +25,13 @@ export function loadPosix(): Posix {
 
 function nativePosix(addon: Addon): Posix {
   const watcher = new Watcher(addon);
+  const spawned = new Set<number>();
   return {
-    ...nativeProcesses(addon),
-    ...nativeSpawn(addon),
+    ...nativeProcesses(addon, spawned),
+    ...nativeSpawn(addon, spawned),
     ...nativeAttributes(addon, forgetWorkingDirectory),
     ...nativeDescriptors(addon, (fd) => watcher.forget(fd)),
+    ...nativeOutput(addon),
     ...nativeFiles(addon),
     ...nativePaths(addon),
     ...nativeLocks(addon),

@@ -16,6 +16,7 @@ import type { Attributes } from "./attributes.ts";
 import type { Locks } from "./locks.ts";
 import type { Names } from "./names.ts";
 import type { Paths } from "./paths.ts";
+import type { Output } from "./output.ts";
 import type { Processes } from "./processes.ts";
 import type { Sockets } from "./sockets.ts";
 import type { Spawn } from "./spawn.ts";
@@ -29,6 +30,7 @@ export { errnoOf, SystemError } from "./kernel.ts";
 export type { Fd, Gid, Pid, Uid } from "./kernel.ts";
 export type { LockKind, LockOwner } from "./locks.ts";
 export type { Account, Group } from "./names.ts";
+export type { DescriptorKind } from "./output.ts";
 export type { WaitStatus } from "./processes.ts";
 export type { SocketAddress } from "./socket-address.ts";
 export type { Accepted, ReceivedMessage } from "./sockets.ts";
@@ -41,6 +43,7 @@ export interface Posix
     Spawn,
     Attributes,
     Descriptors,
+    Output,
     Files,
     Paths,
     Locks,

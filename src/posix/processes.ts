@@ -13,7 +13,8 @@ export interface Processes {
   /**
    * execve(2), trying each of `files` as execvp(3) would (going on after ENOENT, EACCES, EPERM,
    * EISDIR and ENOTDIR; the error reported is the last that was not ENOENT, if there was one). Just
-   * before, every signal goes back to its default and the mask is emptied. Returns only by throwing.
+   * before, the signals and the mask become what `adoptSignals` was told, by default nothing ignored
+   * and nothing blocked. Returns only by throwing.
    */
   execve(files: Uint8Array, argv: Uint8Array, environment: Uint8Array): never;
   /** waitpid(2) with WNOHANG for one child; undefined while it runs. ECHILD throws. */
@@ -27,9 +28,21 @@ export interface Processes {
   hasExecuted(pid: Pid): boolean | undefined;
   /** The children of this process, ended ones included; undefined where /proc does not tell. */
   childPids(): readonly Pid[] | undefined;
+  /** Has this process children at all, ended or not? */
+  hasChildren(): boolean;
+  /** Is this process given the orphans among its descendants (PR_SET_CHILD_SUBREAPER)? */
+  isSubreaper(): boolean;
   /** The pid of any child of ours that has ended, left unreaped (waitid with WNOWAIT). */
   peekEndedChild(): Pid | undefined;
   kill(pid: Pid | number, signal: number): void;
+  /**
+   * What programs are to be born with, executed here or in children: bit N - 1 stands for signal N. The
+   * ignored ones are ignored in this process too from now on, but for those of faults and SIGCHLD,
+   * unless somebody handles them later.
+   */
+  adoptSignals(sets: { readonly ignored: bigint; readonly blocked: bigint }): void;
+  /** Have a signal do to this process what it does to one that does not care (SIG_DFL). */
+  defaultSignal(signal: number): void;
   getpid(): Pid;
   setsid(): void;
   setpgid(pid: number, pgid: number): void;
@@ -43,16 +56,20 @@ export interface ProcessesAddon {
   reap(pid: number): number;
   endedStatus(pid: number): number;
   hasExecuted(pid: number): boolean | undefined;
+  hasChildren(): boolean;
+  isSubreaper(): boolean;
   peekEndedChild(): number;
   kill(pid: number, signal: number): void;
+  adoptSignals(ignored: bigint, blocked: bigint): void;
+  defaultSignal(signal: number): void;
   getpid(): number;
   setsid(): void;
   setpgid(pid: number, pgid: number): void;
   tcsetpgrp(fd: number, pgid: number, ignoreTtou: boolean): void;
 }
 
-/** The calls of this kernel on processes. */
-export function nativeProcesses(addon: ProcessesAddon): Processes {
+/** The calls of this kernel on processes. A child that is reaped is taken out of `spawned`. */
+export function nativeProcesses(addon: ProcessesAddon, spawned: Set<number>): Processes {
   return {
     execve(files: Uint8Array, argv: Uint8Array, environment: Uint8Array): never {
       return addon.execve(files, argv, environment);
@@ -60,7 +77,9 @@ export function nativeProcesses(addon: ProcessesAddon): Processes {
 
     reap(pid: Pid): WaitStatus | undefined {
       const status = addon.reap(pid);
-      return status < 0 ? undefined : waitStatus(status);
+      if (status < 0) return undefined;
+      spawned.delete(pid);
+      return waitStatus(status);
     },
 
     endedStatus(pid: Pid): WaitStatus | undefined {
@@ -76,6 +95,14 @@ export function nativeProcesses(addon: ProcessesAddon): Processes {
       return readChildPids(addon.getpid());
     },
 
+    hasChildren(): boolean {
+      return addon.hasChildren();
+    },
+
+    isSubreaper(): boolean {
+      return addon.isSubreaper();
+    },
+
     peekEndedChild(): Pid | undefined {
       const pid = addon.peekEndedChild();
       return pid === 0 ? undefined : (pid as Pid);
@@ -83,6 +110,14 @@ export function nativeProcesses(addon: ProcessesAddon): Processes {
 
     kill(pid: Pid | number, signal: number): void {
       addon.kill(pid, signal);
+    },
+
+    adoptSignals({ ignored, blocked }): void {
+      addon.adoptSignals(BigInt.asIntN(64, ignored), BigInt.asIntN(64, blocked));
+    },
+
+    defaultSignal(signal: number): void {
+      addon.defaultSignal(signal);
     },
 
     getpid(): Pid {

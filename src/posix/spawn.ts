@@ -28,6 +28,8 @@ export interface SpawnRequest {
    * they are close-on-exec.
    */
   readonly descriptors: readonly number[];
+  /** Descriptors above 2 that are not named are closed, whether they are close-on-exec or not. */
+  readonly closesOthers?: boolean | undefined;
   /**
    * Applied in this order, which ends with what gives up rights: session, directory, umask, oomScore,
    * descriptors, limits, groups, gid, uid. So the directory is entered with the rights of this process.
@@ -43,22 +45,15 @@ export interface SpawnRequest {
    * gets a copy of our memory, which takes longer: processes that share memory share the score.
    */
   readonly oomScore?: number | undefined;
-  /** Whoever asked is to be told at once when the program was executed: `teller` of the child. */
-  readonly tellsExec?: boolean | undefined;
 }
 
-/** A child on its way to its program. Whoever made it closes its descriptors. */
+/** A child on its way to its program. */
 export interface Child {
   readonly pid: Pid;
   /** Becomes readable when the child has ended; -1 where the system has none. */
   readonly pidfd: Fd;
   /** The number of its birth, for `birthFailure`: unlike a pid it is never used again. */
   readonly birth: number;
-  /**
-   * Becomes readable (end of file) when the program was executed, or is not going to be; nonblocking.
-   * Undefined where `tellsExec` was not asked for.
-   */
-  readonly teller: Fd | undefined;
 }
 
 /** Calls that create processes. */
@@ -72,11 +67,16 @@ export interface Spawn {
   spawn(request: SpawnRequest): Child;
   /**
    * What kept a child from executing its program: the step that failed and its errno; undefined when
-   * none did. To be asked once, when `teller` or `pidfd` has told that the birth is over.
+   * none did. To be asked once, when the birth is not in flight any more or the child has ended.
    */
   birthFailure(birth: number): SystemError | undefined;
-  /** The births whose children have neither executed their program nor ended. */
+  /**
+   * The births whose children have neither executed their program nor ended. Costs no system call: the
+   * kernel clears a word of our memory.
+   */
   birthsInFlight(): readonly number[];
+  /** Is this a child that `spawn` has made here, and `reap` has not reaped? */
+  isSpawned(pid: Pid): boolean;
 }
 
 /** What C exports for this family (`native/`). */
@@ -94,12 +94,12 @@ export interface SpawnAddon {
   birthsInFlight(into: Float64Array): number;
 }
 
-/** pid, pidfd and teller. */
-const RESULT_LENGTH = 3;
+/** pid and pidfd. */
+const RESULT_LENGTH = 2;
 const BIRTHS_FIRST = 64;
 
-/** The calls of this kernel that create processes. */
-export function nativeSpawn(addon: SpawnAddon): Spawn {
+/** The calls of this kernel that create processes; `spawned` is where `reap` finds who they were. */
+export function nativeSpawn(addon: SpawnAddon, spawned: Set<number>): Spawn {
   const plan = new PlanWriter();
   const result = new Int32Array(RESULT_LENGTH);
   let births = new Float64Array(BIRTHS_FIRST);
@@ -117,13 +117,9 @@ export function nativeSpawn(addon: SpawnAddon): Spawn {
         path,
         result,
       );
-      const [pid = -1, pidfd = -1, teller = -1] = result;
-      return {
-        pid: pid as Pid,
-        pidfd: pidfd as Fd,
-        birth,
-        teller: teller < 0 ? undefined : (teller as Fd),
-      };
+      const [pid = -1, pidfd = -1] = result;
+      spawned.add(pid);
+      return { pid: pid as Pid, pidfd: pidfd as Fd, birth };
     },
 
     birthFailure(birth: number): SystemError | undefined {
@@ -144,5 +140,7 @@ export function nativeSpawn(addon: SpawnAddon): Spawn {
       }
       return Array.from(births.subarray(0, count));
     },
+
+    isSpawned: (pid: Pid) => spawned.has(pid),
   };
 }

@@ -1,6 +1,6 @@
 /**
  * The header that proxy-client sends, from the variables of UCSPI and SSL_*: about the connection it sends
- * it over, or about the one that is being served. Of that one the variables have to be laid by before
+ * it over, or about the one that is being served. Of that one the variables have to be set aside before
  * s6-tcpclient replaces them with its own.
  */
 
@@ -10,7 +10,7 @@ import type { ProxyExtensions, ProxyTls } from "./extensions.ts";
 import type { ProxyHeader } from "./header.ts";
 import type { Tlvs } from "./tlv.ts";
 
-/** What stands in front of a variable that has been laid by. */
+/** The prefix of a variable that has been set aside. */
 const BACKUP = "proxybak_";
 
 /** A connection between Unix sockets has paths, any other addresses and ports. */
@@ -18,20 +18,20 @@ const UNIX_PROTOCOL = "IPC";
 const PATHS = ["REMOTEPATH", "LOCALPATH"];
 const ADDRESSES = ["REMOTEIP", "REMOTEPORT", "LOCALIP", "LOCALPORT"];
 
-/** Lay the variables of the connection by. Throws VariableError if PROTO is not set. */
-export function layByEdits(variables: Variables): EnvironmentEdit[] {
+/** Set the variables of the connection aside. Throws VariableError if PROTO is not set. */
+export function setAsideEdits(variables: Variables): EnvironmentEdit[] {
   return namesOf(requireVariable(variables, PROTO)).map((name) => {
     return { name: BACKUP + name, value: variables(name) };
   });
 }
 
-/** The variables as they were laid by. */
-export function laidBy(variables: Variables): Variables {
+/** The variables as they were set aside. */
+export function variablesSetAside(variables: Variables): Variables {
   return (name) => variables(BACKUP + name);
 }
 
-/** Remove what was laid by. Throws VariableError if nothing was. */
-export function forgetEdits(variables: Variables): EnvironmentEdit[] {
+/** Remove the variables that were set aside. Throws VariableError if none were. */
+export function removalEdits(variables: Variables): EnvironmentEdit[] {
   return namesOf(requireVariable(variables, BACKUP + PROTO)).map((name) => {
     return { name: BACKUP + name, value: undefined };
   });
@@ -71,7 +71,7 @@ function mapped({ address, port }: Endpoint): Endpoint {
   return { address: ip, port };
 }
 
-/** What SSL_* variables say about the client. */
+/** The extensions that SSL_* variables stand for. */
 export function tlsExtensions(variables: Variables): ProxyExtensions {
   const alpn = variables("SSL_TLS_ALPN_PROTOCOL");
   const authority = variables("SSL_TLS_SNI_SERVERNAME");

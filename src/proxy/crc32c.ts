@@ -4,7 +4,7 @@
 const POLYNOMIAL = 0x82f6_3b78;
 
 /**
- * What each byte does to the register, on its own and with one, two or three bytes behind it: with four
+ * Changes that a byte makes to the register, on its own and with one, two or three bytes behind it: with four
  * tables the register advances by four bytes at a time.
  */
 const [ALONE, BEFORE_1, BEFORE_2, BEFORE_3] = makeTables();

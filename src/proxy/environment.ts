@@ -1,7 +1,7 @@
 /**
- * What a header does to the environment of a program (networking.md, 12.1 to 12.3): the variables of the
+ * Edits of a program's environment for a header (networking.md, 12.1 to 12.3): the variables of the
  * super-server become those of the announced connection, and what the proxy knows of TLS goes into SSL_*,
- * or is laid by until the TLS stage behind has written its own.
+ * or is set aside until the TLS stage behind has written its own.
  */
 
 import { TCP_NAMES, tcpClientEdits } from "../net/index.ts";
@@ -20,11 +20,11 @@ const VARIABLE = {
   cipher: "SSL_CIPHER",
 } as const;
 
-/** What stands in front of a variable that has been laid by. */
+/** The prefix of a variable that has been set aside. */
 const BACKUP = "tlsbak_";
 
 export interface ProxyEditsOptions {
-  /** Lay the variables of TLS by, for `restoreEdits` behind the TLS stage. */
+  /** Set the variables of TLS aside, for `restoreEdits` behind the TLS stage. */
   readonly backsUp: boolean;
   /** Tell a common name only if the proxy has verified the certificate that says so. */
   readonly verifiedNamesOnly: boolean;
@@ -37,7 +37,7 @@ export function proxyEdits(header: ProxyHeader, options: ProxyEditsOptions): Env
 }
 
 /**
- * Behind the TLS stage: each variable that was laid by gets its own name back. The others are removed, so
+ * Behind the TLS stage: each variable that was set aside gets its own name back. The others are removed, so
  * that the TLS between proxy and server does not pass for the client's; with `keeps` they stay.
  */
 export function restoreEdits(variables: Variables, keeps: boolean): EnvironmentEdit[] {

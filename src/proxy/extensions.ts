@@ -1,5 +1,5 @@
 /**
- * What the TLVs of a header mean: application protocol, server name, identifiers and the TLS of the
+ * The meaning of the TLVs of a header: application protocol, server name, identifiers and the TLS of the
  * client (sections 2.2.1 to 2.2.8). Text is bytes that the sender chose: see `decodeBytes`.
  */
 
@@ -14,10 +14,10 @@ export interface ProxyTls {
   readonly cipher?: string;
   /** The common name of the client's certificate. Believe it only if `isVerified`. */
   readonly commonName?: string;
-  /** How the certificate was signed, and its key: `SHA256`, `RSA2048`. */
+  /** The algorithms of the certificate's signature and of its key: `SHA256`, `RSA2048`. */
   readonly signatureAlgorithm?: string;
   readonly keyAlgorithm?: string;
-  /** Which the client showed a certificate on: this connection, or at least one of its session. */
+  /** The place where the client showed a certificate: this connection, or at least one of its session. */
   readonly certificate: "none" | "connection" | "session";
   /** The sender's verification of the certificate succeeded; of no worth without one. */
   readonly isVerified: boolean;
@@ -65,7 +65,7 @@ export function formatExtensions(extensions: ProxyExtensions): Tlvs {
   ]);
 }
 
-/** The types that have a name in ProxyExtensions, or no meaning to anybody but the parser. */
+/** The types that have a name in ProxyExtensions, or that only the parser needs. */
 const NAMED: ReadonlySet<number> = new Set([
   TLV.alpn,
   TLV.authority,

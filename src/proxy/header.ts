@@ -1,5 +1,5 @@
 /**
- * What a PROXY header says, whichever version carried it, and the constants of both versions. Clauses
+ * The content of a PROXY header, whichever version carried it, and the constants of both versions. Clauses
  * are those of "The PROXY protocol, versions 1 & 2" (doc/proxy-protocol.txt of HAProxy).
  */
 
@@ -24,7 +24,7 @@ export type UnixTransport = "unixStream" | "unixDatagram";
 export interface ProxiedIp {
   readonly command: "proxy";
   readonly family: IpTransport;
-  /** Who connected, and where to. Both of the family that `family` names. */
+  /** The client's end, and the end that it connected to. Both of the family that `family` names. */
   readonly source: Endpoint;
   readonly destination: Endpoint;
   readonly tlvs: Tlvs;
@@ -39,7 +39,7 @@ export interface ProxiedUnix {
   readonly tlvs: Tlvs;
 }
 
-/** What a PROXY header says about a connection. Only v2 can say all of it. */
+/** The content of a PROXY header. Only v2 can carry all of it. */
 export type ProxyHeader =
   | ProxiedIp
   | ProxiedUnix
@@ -48,10 +48,10 @@ export type ProxyHeader =
   /** The sender's own connection, a health check for instance: the real addresses count. */
   | { readonly command: "local" };
 
-/** Which form a header has: text or binary. */
+/** The form of a header: 1 is text, 2 is binary. */
 export type ProxyVersion = 1 | 2;
 
-/** How far a header has come. */
+/** The state of reading a header. */
 export type Progress =
   /**
    * All bytes so far belong to a header, and so will the next `bytesWanted`: who reads no more than

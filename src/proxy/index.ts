@@ -1,4 +1,10 @@
-export { announcement, forgetEdits, laidBy, layByEdits, tlsExtensions } from "./announce.ts";
+export {
+  announcement,
+  removalEdits,
+  variablesSetAside,
+  setAsideEdits,
+  tlsExtensions,
+} from "./announce.ts";
 export { crc32c } from "./crc32c.ts";
 export { proxyEdits, restoreEdits } from "./environment.ts";
 export type { ProxyEditsOptions } from "./environment.ts";

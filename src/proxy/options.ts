@@ -54,15 +54,15 @@ export const PROXY_SERVER_OPTIONS = {
   ),
   beforeTls: flag({
     long: "before-tlsd",
-    help: "lay what the header says about TLS by, while s6-tlsd sets its own variables",
+    help: "set aside what the header says about TLS, while s6-tlsd sets its own variables",
   }),
   afterTls: flag({
     long: "after-tlsd",
-    help: "read nothing; restore what --before-tlsd has laid by",
+    help: "read nothing; restore what --before-tlsd has set aside",
   }),
   keepsTls: flag({
     long: "keep-tls",
-    help: "with --after-tlsd: keep variables of s6-tlsd that nothing laid by replaces",
+    help: "with --after-tlsd: keep variables of s6-tlsd that nothing set aside replaces",
     ours: true,
   }),
   verifiedNamesOnly: flag({
@@ -100,7 +100,7 @@ export type ProxyServerOptions = OptionsOf<typeof PROXY_SERVER_OPTIONS>;
 /** The longest header that proxy-client sends: shorter than the buffer of any socket. */
 export const PROXY_CLIENT_BYTES_MAX = 4096;
 
-/** Which connection proxy-client announces, or that it lays one by for later. */
+/** The connection that proxy-client announces, or `later`: it sets one aside. */
 type Announced = "own" | "served" | "later";
 
 const TLV = parsedBy(
@@ -118,12 +118,12 @@ export const PROXY_CLIENT_OPTIONS = {
     {
       long: "before-tcpclient",
       value: "later",
-      help: "send nothing; lay the variables of the connection that is being served by",
+      help: "send nothing; set aside the variables of the connection that is being served",
     },
     {
       long: "after-tcpclient",
       value: "served",
-      help: "announce the connection that --before-tcpclient has laid by",
+      help: "announce the connection that --before-tcpclient has set aside",
     },
   ]),
   fd: value(

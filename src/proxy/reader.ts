@@ -13,7 +13,7 @@ import { PROXY_V1_BYTES_MIN } from "./header.ts";
 import type { Progress, ProxyHeader, ProxyVersion } from "./header.ts";
 import { parseProxy } from "./parse.ts";
 
-/** What came of waiting for a header. */
+/** The result of waiting for a header. */
 export type Arrived =
   | { readonly kind: "header"; readonly header: ProxyHeader }
   /** Something else came. What of it was taken before that was known was the start of a header. */
@@ -23,7 +23,7 @@ export type Arrived =
 
 export interface ProxyReadOptions {
   readonly clock: Clock;
-  /** How long the whole header may take; undefined: as long as it likes. */
+  /** The time that the whole header may take; undefined is without limit. */
   readonly timeoutMs: number | undefined;
   /** Accept this version only. */
   readonly only: ProxyVersion | undefined;
@@ -54,7 +54,7 @@ class Arrival {
   readonly #fd: Fd;
   readonly #options: ProxyReadOptions;
   #bytes: Uint8Array = Buffer.allocUnsafe(ROOM_BYTES);
-  /** How many bytes have been taken off the connection, all of them the header's. */
+  /** The number of bytes taken off the connection, all of them the header's. */
   #taken = 0;
   /** For what is no socket: how many of the bytes to come are certainly the header's. */
   #wanted: number | undefined;

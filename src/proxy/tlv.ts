@@ -84,8 +84,8 @@ export class Tlvs implements Iterable<Tlv> {
 }
 
 /**
- * What is wrong with the vectors of a header, those inside an SSL vector included: one that overruns the
- * rest, or one in a place where its type makes no sense. Undefined if nothing is. Allocates nothing.
+ * The fault in the vectors of a header, those inside an SSL vector included: one that overruns the
+ * rest, or one in a place where its type makes no sense. Undefined if there is none. Allocates nothing.
  */
 export function findTlvProblem(bytes: Uint8Array, from: number, to: number): string | undefined {
   for (let at = from; at < to; at = tlvEnd(bytes, at)) {
@@ -103,7 +103,7 @@ export function findTlvProblem(bytes: Uint8Array, from: number, to: number): str
   return undefined;
 }
 
-/** Where the value of the first checksum among well-formed vectors begins; undefined without one. */
+/** The offset of the value of the first checksum among well-formed vectors; undefined without one. */
 export function findChecksum(bytes: Uint8Array, from: number, to: number): number | undefined {
   for (let at = from; at < to; at = tlvEnd(bytes, at)) {
     if (bytes[at] === TLV.crc32c) return at + TLV_HEAD_BYTES;

@@ -1,4 +1,4 @@
-/** Who may send a header: the networks of one's own proxies. */
+/** The networks that may send a header: those of one's own proxies. */
 
 import { isExactPrefix, isInPrefix, parsePrefix, unmapIp } from "../net/index.ts";
 import type { IpAddress, IpPrefix } from "../net/index.ts";

@@ -20,7 +20,7 @@ import { Tlvs } from "./tlv.ts";
 const LF = 0x0a;
 const CR = 0x0d;
 
-/** What the bytes that have come amount to. */
+/** The result of the bytes received so far. */
 export function readProxyV1(buffered: Uint8Array): Progress {
   if (!isPrefixOf(PROXY_V1_PREFIX, buffered)) return invalid("invalid magic");
   const newline = indexOfNewline(buffered);
@@ -33,7 +33,7 @@ export function readProxyV1(buffered: Uint8Array): Progress {
   return { kind: "more", bytesWanted: Math.max(PROXY_V1_BYTES_MIN - buffered.length, 1) };
 }
 
-/** Where the first line ends, as far as a header may be long; -1 if it does not. */
+/** The end of the first line, as far as a header may be long; -1 if there is none. */
 function indexOfNewline(buffered: Uint8Array): number {
   const length = Math.min(buffered.length, PROXY_V1_BYTES_MAX);
   for (let at = PROXY_V1_PREFIX.length; at < length; at += 1) if (buffered[at] === LF) return at;
@@ -45,19 +45,19 @@ function latin1(bytes: Uint8Array, end: number): string {
   return buffer.toString("latin1", 0, end);
 }
 
-/** Where the second word of a line begins. */
+/** The offset of the second word of a line. */
 const PROTOCOL_AT = PROXY_V1_PREFIX.length;
 
 /** The header that a line without its CRLF is, or what is wrong with it. */
 function parseLine(line: string): ProxyHeader | string {
   if (line.startsWith("TCP4 ", PROTOCOL_AT)) return parseEnds("tcp4", line, parseIp4);
   if (line.startsWith("TCP6 ", PROTOCOL_AT)) return parseEnds("tcp6", line, parseIp6);
-  // What follows UNKNOWN is to be ignored, whatever it is.
+  // The rest of a line behind UNKNOWN is to be ignored, whatever it is.
   if (`${line} `.startsWith("UNKNOWN ", PROTOCOL_AT)) return UNSPECIFIED_HEADER;
   return "invalid protocol in PROXY line";
 }
 
-/** Where both addresses and both ports begin. */
+/** The offsets of both addresses and both ports. */
 const ENDS_AT = PROTOCOL_AT + "TCP4 ".length;
 
 /** Both addresses and both ports. This is called for each connection: it walks, and makes no list. */

@@ -24,12 +24,12 @@ import {
 import type { IpTransport, Progress, ProxyHeader, UnixTransport } from "./header.ts";
 import { findChecksum, findTlvProblem, Tlvs } from "./tlv.ts";
 
-/** Where the fields of the prefix are. */
+/** The offsets of the fields of the prefix. */
 const COMMAND_AT = 12;
 const FAMILY_AT = 13;
 const LENGTH_AT = 14;
 
-/** What the bytes that have come amount to. */
+/** The result of the bytes received so far. */
 export function readProxyV2(buffered: Uint8Array): Progress {
   const problem = findPrefixProblem(buffered);
   if (problem !== undefined) return invalid(problem);

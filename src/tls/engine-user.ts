@@ -2,6 +2,7 @@
 
 import type { EnvironmentEdit } from "../net/index.ts";
 import { text, UsageError, value } from "../options/index.ts";
+import { rememberedNames } from "../posix/index.ts";
 import type { Posix } from "../posix/index.ts";
 
 export const ENGINE_USER = value(
@@ -19,7 +20,7 @@ export const ENGINE_USER = value(
  * that does not exist, and for root: 0 in these variables would mean to stay who one is.
  */
 export function engineUserEdits(posix: Posix, account: string): readonly EnvironmentEdit[] {
-  const found = posix.account(account);
+  const found = rememberedNames(posix).account(account);
   if (found === undefined) throw new UsageError(`unknown user: ${account}`, false);
   if (found.uid === 0) throw new UsageError(`tls-user must not be root: ${account}`, false);
   return [

@@ -47,7 +47,7 @@ export function takeExtraListeners(
     const fd = listenerOf(part, isUsable, posix);
     if (fd === undefined) unusable.push(part);
     else if (!isKnown(fd, [first, ...fds], posix)) fds.push(fd);
-    // Nobody listens to it twice, and the programs of connections are not to have it.
+    // It is listened to once, and is not for the programs of connections.
     else posix.setCloseOnExec(fd, true);
   }
   return {

@@ -11,8 +11,9 @@ export { CLIENT_OPTIONS } from "./client/options.ts";
 export type { ClientOptions, ConnectTimes } from "./client/options.ts";
 export { ENDPOINT, formatEndpoint, parseListenOperands } from "./endpoint.ts";
 export { extraListenersEdit } from "./extra-listeners.ts";
-export { serveTcp, tcpPreview } from "./serve.ts";
-export type { ServeOptions } from "./serve.ts";
+export { serveTcp } from "./serve.ts";
+export { tcpPreview, TcpServerd } from "./tcp-serverd.ts";
+export type { ServeOptions } from "./tcp-serverd.ts";
 export { TcpServer } from "./tcp-server.ts";
 export type {
   CertificateRulesOption,

@@ -1,5 +1,5 @@
 /**
- * What a super-server says: the lines of the C suite by verbosity (networking.md, section 5), and, when
+ * The log of a super-server: the lines of the C suite by verbosity (networking.md, section 5), and, when
  * asked for, a record of each refused connection as a line of text or of JSON.
  */
 
@@ -10,13 +10,13 @@ import type { WaitStatus } from "../posix/index.ts";
 /** How refusals are recorded, if they are. */
 export type RefusalFormat = "text" | "json" | undefined;
 
-/** Why a connection was refused: what a rule said, or which limit was reached. */
+/** Why a connection was refused: by which rule, or by which limit. */
 export interface Refusal {
   readonly remote: Endpoint;
   readonly local: Endpoint;
-  /** What decided: `rule`, `limit`, `error` (rules that cannot be read), `name` or `ident`. */
+  /** The kind of decision: `rule`, `limit`, `error` (rules that cannot be read), `name` or `ident`. */
   readonly by: "rule" | "limit" | "error" | "name" | "ident";
-  /** The rule's key, the limit's option with its value, or what went wrong. */
+  /** The rule's key, the limit's option with its value, or the error. */
   readonly reason: string;
 }
 

@@ -1,23 +1,13 @@
-/** Where the record of a refusal goes: stderr, JSON as it is, text behind a program's name. */
+/** Where the record of a refusal goes: the log, JSON as it is, text behind a program's name. */
 
 import type { LinkContext } from "../chain/index.ts";
-import { encodeBytes, SystemError, writeFully } from "../posix/index.ts";
-import type { Fd } from "../posix/index.ts";
 
 export function recordRefusal(
   record: string,
   format: "text" | "json",
-  speaker: string,
-  { posix, report }: LinkContext,
+  program: string,
+  { host, report }: LinkContext,
 ): void {
-  if (format === "text") {
-    report(speaker, "info", record);
-    return;
-  }
-  try {
-    writeFully(posix, 2 as Fd, encodeBytes(`${record}\n`));
-  } catch (error) {
-    // Nobody reads our stderr any more; there is no other place to say so.
-    if (!(error instanceof SystemError)) throw error;
-  }
+  if (format === "text") report(program, "info", record);
+  else host.log.line(program, "info", record);
 }

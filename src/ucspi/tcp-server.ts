@@ -6,8 +6,9 @@
 import { decide, openRules } from "../access/index.ts";
 import type { CertificateRules, Rules, RulesSource } from "../access/index.ts";
 import { Environment } from "../chain/index.ts";
-import type { Chains, Launch, LinkContext, Report, Signals } from "../chain/index.ts";
+import type { Chains, Launch, LinkContext } from "../chain/index.ts";
 import type { Clock } from "../clock/index.ts";
+import type { Host, Report, Resident, Signals, Stop } from "../host/index.ts";
 import { fromSocketAddress, parseIp, toSocketAddress } from "../net/index.ts";
 import type { Endpoint } from "../net/index.ts";
 import type { Fd, Posix, SystemError, WaitStatus } from "../posix/index.ts";
@@ -73,18 +74,23 @@ export interface TcpServerSystem {
   readonly clock: Clock;
   readonly chains: Chains;
   readonly signals: Signals;
+  readonly host: Host;
   readonly report: Report;
   readonly variables: Readonly<Record<string, string | undefined>>;
 }
 
 const BACKLOG_DEFAULT = 4096;
 const CHAIN_CONNECTIONS_DEFAULT = 40;
+const SIGKILL = 9;
 const SIGTERM = 15;
 const SIGCONT = 18;
 
 type State = "new" | "serving" | "stopped";
 
-export class TcpServer {
+export class TcpServer implements Resident {
+  readonly name = "ucspi";
+  /** Resolves, with 0, once it was stopped and needs the process no more. */
+  readonly done: Promise<number>;
   readonly #options: TcpServerOptions;
   readonly #system: TcpServerSystem;
   #state: State = "new";
@@ -93,11 +99,13 @@ export class TcpServer {
   #chain: Launch | undefined;
   #opened: Fd[] = [];
   #addresses: readonly Endpoint[] = [];
+  #finish: (exitCode: number) => void = () => undefined;
   readonly #aborted = (): void => void this.close();
 
   constructor(options: TcpServerOptions, system: TcpServerSystem) {
     this.#options = options;
     this.#system = system;
+    this.done = new Promise((resolve) => (this.#finish = resolve));
   }
 
   /** Where the server listens, once it has started. */
@@ -132,7 +140,7 @@ export class TcpServer {
       if (this.#isStopped()) throw new TypeError("The TcpServer was closed while it was starting");
       this.#server = this.#createServer(listeners);
     } catch (error) {
-      await this.close();
+      await this.#end();
       throw error;
     }
     this.#server.start();
@@ -152,6 +160,31 @@ export class TcpServer {
 
   /** Stop accepting, end all connections and wait until they are over. */
   async close(): Promise<void> {
+    await this.#end();
+    this.#finish(0);
+  }
+
+  /** As a resident: `leave` is done at once, the others when no connection is left. */
+  stop(how: Stop): void {
+    switch (how) {
+      case "leave":
+        this.#stopListening();
+        this.#finish(0);
+        break;
+      case "drain":
+        void this.drain();
+        break;
+      case "terminate":
+        void this.close();
+        break;
+      case "kill":
+        this.#stopListening()?.signal(SIGKILL);
+        void this.close();
+        break;
+    }
+  }
+
+  async #end(): Promise<void> {
     const server = this.#stopListening();
     this.#options.signal?.removeEventListener("abort", this.#aborted);
     server?.signal(SIGTERM);

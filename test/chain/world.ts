@@ -2,7 +2,10 @@
 
 import { Chains, Environment, parseLink } from "../../src/chain/index.ts";
 import type { Launch, Link, LinkContext, LinkFinder, Outcome } from "../../src/chain/index.ts";
+import { ProcessHost } from "../../src/host/index.ts";
+import type { Signals } from "../../src/host/index.ts";
 import { FakeClock } from "../support/fake-clock.ts";
+import { fakeLog } from "../support/fake-log.ts";
 import { FakePosix } from "../support/posix/fake-posix.ts";
 
 export interface World {
@@ -26,17 +29,20 @@ export function newWorld({ links = [], isBecoming = true }: WorldOptions = {}): 
   const clock = new FakeClock();
   const said: string[] = [];
   const handlers = new Map<string, (name: NodeJS.Signals) => void>();
+  const log = fakeLog(said);
+  const signals: Signals = {
+    on(names, handler) {
+      for (const name of names) handlers.set(name, handler);
+      return () => names.forEach((name) => handlers.delete(name));
+    },
+  };
   const context: LinkContext = {
     posix,
     clock,
     isBecoming,
-    report: (program, kind, text) => said.push(`${program}: ${kind}: ${text}`),
-    signals: {
-      on(names, handler) {
-        for (const name of names) handlers.set(name, handler);
-        return () => names.forEach((name) => handlers.delete(name));
-      },
-    },
+    host: new ProcessHost({ posix, clock, signals, log }),
+    report: log.report,
+    signals,
     chains: new Chains({ finder: finderOf(links), fuses: true }),
   };
   return { posix, clock, said, context, raise: (name) => handlers.get(name)?.(name) };

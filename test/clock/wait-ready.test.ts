@@ -21,7 +21,7 @@ test("a descriptor is ready until the deadline, and not behind it", async () => 
   posix.close(write);
 });
 
-test("nobody waits longer than the deadline", async () => {
+test("no wait is longer than the deadline", async () => {
   const clock = new FakeClock();
   const [read, write] = posix.pipe();
   const waiting = waitReady(posix, read, { readable: true }, deadlineAfter(clock, 1000));

@@ -12,15 +12,18 @@ bothWays("s6-fghack exits as the program does, approximately", async (scenes) =>
   (await scene.run("s6-fghack", ["sh", "-c", "kill -KILL $$"])).exits(137);
 });
 
-bothWays("s6-fghack outlasts the program while somebody holds its pipe", async (scenes) => {
-  await using scene = await scenes();
-  const script = "(echo background; cat <&8; echo end >&2) & exit 3";
-  const words = ["-c", `exec 8<&0; exec s6-fghack sh -c '${script}'`];
-  const hacked = scene.execute("/bin/sh", words, { input: HELD_OPEN });
-  await hacked.line(/^background$/);
-  hacked.endInput();
-  (await hacked.finished()).exits(3).stderrIs(`${OBSOLESCENT}end\n`);
-});
+bothWays(
+  "s6-fghack waits after the program has ended while a process holds its pipe",
+  async (scenes) => {
+    await using scene = await scenes();
+    const script = "(echo background; cat <&8; echo end >&2) & exit 3";
+    const words = ["-c", `exec 8<&0; exec s6-fghack sh -c '${script}'`];
+    const hacked = scene.execute("/bin/sh", words, { input: HELD_OPEN });
+    await hacked.line(/^background$/);
+    hacked.endInput();
+    (await hacked.finished()).exits(3).stderrIs(`${OBSOLESCENT}end\n`);
+  },
+);
 
 bothWays("the program gets 31 descriptors of the pipe", async (scenes) => {
   await using scene = await scenes();

@@ -40,6 +40,14 @@ const SETUPS: readonly (readonly [string, string])[] = [
   ["/dev/null above 2", "RUN 4</dev/null 8<>/dev/null"],
   ["a pipe above 2", "{ echo | { RUN; } 8<&0 </dev/zero; }"],
   ["a variable that is none for a shell", "exec env 'A-B=c' 'X=' RUN"],
+  [
+    "variables that Node acts on",
+    "exec env NODE_OPTIONS=--bogus NODE_CHANNEL_FD=9 NODE_UNIQUE_ID=3 OPENSSL_CONF=/nowhere RUN",
+  ],
+  ["variables like those of a launcher", "exec env UCSPI_ASIDE_A=b UV_THREADPOOL_SIZE=x RUN"],
+  ["ignored signals", "trap '' HUP INT QUIT TERM USR1 CHLD; RUN"],
+  ["a soft limit that is followed by an exec", "ulimit -Sn 250; exec RUN"],
+  ["a closed descriptor under something that is no shell", "exec <&-; exec env RUN"],
 ];
 
 describe.skipIf(perl.isMissing)(`the footprints of a chain${perl.why}`, () => {
@@ -50,6 +58,13 @@ describe.skipIf(perl.isMissing)(`the footprints of a chain${perl.why}`, () => {
       expect(chained).toBe(plain);
     });
   }
+
+  bothWays("none are left with blocked signals and an ignored SIGPIPE", async (scenes) => {
+    await using scene = await scenes({ files: { "empty/": "" } });
+    const mask = "exec env --block-signal=TERM,USR2,RTMIN --ignore-signal=PIPE,WINCH RUN";
+    const [plain, chained] = await compare(scene, mask, FUSIBLE);
+    expect(chained).toBe(plain);
+  });
 
   bothWays("none are left where a child is made", async (scenes) => {
     await using scene = await scenes({ files: { "empty/": "" } });

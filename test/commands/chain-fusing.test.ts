@@ -72,7 +72,7 @@ bothWays("words and variables that are not UTF-8 pass through byte for byte", as
   (await scene.shell(script)).exits(0).stdoutIs(expected);
 });
 
-bothWays("the exit code is the program's, and so is the signal it dies of", async (scenes) => {
+bothWays("the exit code is the program's, and so is the signal that kills it", async (scenes) => {
   await using scene = await scenes({ files: { "empty/": "" } });
   (await scene.run("s6-envdir", ["empty", "sh", "-c", "exit 42"])).exits(42);
   const run = await scene.run("s6-envdir", [
@@ -109,7 +109,7 @@ bothWays("a chain may be long", async (scenes) => {
 });
 
 describe("--explain", () => {
-  test("prints the chain and what the program is born with", async () => {
+  test("prints the chain and the environment that the program starts with", async () => {
     await using scene = await newScene({ files: { "env/NAME": "value\n" } });
     const words = ["--explain", "-o", "50", "s6-envdir", "env", "echo", "a b"];
     const run = await scene.run("s6-softlimit", words);

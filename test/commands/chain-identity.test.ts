@@ -7,7 +7,7 @@ import type { SceneMaker } from "../support/scene.ts";
 
 const NUMBERS = 'printf "%s %s %s\\n" "${UID-none}" "${GID-none}" "${GIDLIST-none}"';
 
-/** What UID, GID and GIDLIST are behind `s6-envuidgid WORDS`. */
+/** The values of UID, GID and GIDLIST behind `s6-envuidgid WORDS`. */
 async function numbers(scenes: SceneMaker, ...words: string[]): Promise<string> {
   await using scene = await scenes();
   const run = await scene.run("s6-envuidgid", [...words, "env"]);
@@ -46,7 +46,7 @@ bothWays("s6-envuidgid -n takes numbers", async (scenes) => {
   expect(await numbers(scenes, "-nB", "daemon:66")).toBe("1 66 none");
 });
 
-bothWays("s6-envuidgid -D has numbers for those who are unknown", async (scenes) => {
+bothWays("s6-envuidgid -D gives the numbers of an unknown account", async (scenes) => {
   expect(await numbers(scenes, "-D", "1:2:3,4", "no-such-account")).toBe("1 2 3,4");
   expect(await numbers(scenes, "-D", "1:2:3:4", "no-such-account")).toBe("1 2 3,4");
   expect(await numbers(scenes, "-D", "::", "no-such-account")).toBe("0 0 ");
@@ -76,6 +76,7 @@ bothWays("s6-applyuidgid -U wants all three variables", async (scenes) => {
     [{ UID: "x", GID: "1", GIDLIST: "" }, "invalid $UID"],
     [{ UID: "1", GID: "-1", GIDLIST: "" }, "invalid $GID"],
     [{ UID: "1", GID: "1", GIDLIST: "x" }, "invalid $GIDLIST"],
+    [{ UID: "1", GID: "1", GIDLIST: "5,,6" }, "invalid $GIDLIST"],
   ];
   for (const [env, problem] of cases) {
     const run = await scene.run("s6-applyuidgid", ["-U", "true"], { env });
@@ -108,6 +109,11 @@ bothWays("an account that is unknown or nonsense runs nothing", async (scenes) =
     ["-u", "x"],
     ["-g", "4294967296"],
     ["-G", "x"],
+    ["-G", ","],
+    ["-G", " "],
+    ["-G", "5,"],
+    ["-G", "5,,6"],
+    ["-G", "5,4294967296"],
   ]) {
     (await scene.run("s6-applyuidgid", [...words, "echo", "ran"])).exits(100).stdoutIs("");
   }
@@ -117,6 +123,7 @@ describe.skipIf(withoutOthers !== "")(`as root${withoutOthers}`, () => {
   bothWays("s6-applyuidgid changes what it is told to", async (scenes) => {
     expect(await identity(scenes, "s6-applyuidgid -u 5 -g 6 -G 8,7")).toBe("5 6 6 7 8");
     expect(await identity(scenes, "s6-applyuidgid -G 7,9")).toBe("0 0 0 7 9");
+    expect(await identity(scenes, "s6-applyuidgid -G 7,9 s6-applyuidgid -G ''")).toBe("0 0 0");
     expect(await identity(scenes, "UID=3 GID=4 GIDLIST=9 s6-applyuidgid -U -u 11")).toBe(
       "11 4 4 9",
     );

@@ -123,7 +123,7 @@ bothWays("s6-ioconnect takes one descriptor for both ways", async (scenes) => {
   (await process.finished()).exits(0).stdoutIs("back");
 });
 
-bothWays("s6-ioconnect ends its part when nobody reads its output", async (scenes) => {
+bothWays("s6-ioconnect stops copying to an output that has no reader", async (scenes) => {
   await using connection = await connect(scenes, "| :; echo over >&2");
   const { process, peer } = connection;
   process.endInput();

@@ -25,7 +25,7 @@ bothWays("s6-softlimit -H sets both, -h the hard limit and what is above it", as
   expect(await limits(scenes, "n", "-o50", "-ho", "60")).toBe("50 60");
 });
 
-bothWays("s6-softlimit works its options off in order", async (scenes) => {
+bothWays("s6-softlimit applies its options in order", async (scenes) => {
   expect(await limits(scenes, "n", "-o", "100", "-o", "200")).toBe("200 900");
   expect(await limits(scenes, "n", "-H", "-o", "100", "-h", "-o", "80")).toBe("80 80");
 });
@@ -39,11 +39,14 @@ bothWays("s6-softlimit -m limits memory of every kind", async (scenes) => {
   }
 });
 
-bothWays("links add up, and the last word on a resource counts", async (scenes) => {
-  await using scene = await scenes();
-  const script = `s6-softlimit -o 90 -c 0 s6-softlimit -o 80 sh -c 'ulimit -Sn; ulimit -Sc'`;
-  (await scene.shell(script)).exits(0).stdoutIs("80\n0\n");
-});
+bothWays(
+  "the limits of several links add up, and the last one for a resource counts",
+  async (scenes) => {
+    await using scene = await scenes();
+    const script = `s6-softlimit -o 90 -c 0 s6-softlimit -o 80 sh -c 'ulimit -Sn; ulimit -Sc'`;
+    (await scene.shell(script)).exits(0).stdoutIs("80\n0\n");
+  },
+);
 
 bothWays("s6-softlimit refuses what makes no sense", async (scenes) => {
   await using scene = await scenes();

@@ -51,7 +51,7 @@ describe.skipIf(!isRoot)(`${NAME} against a server on port 113 (skipped unless r
   });
 });
 
-test("s6-ident-client says that nobody listens", async () => {
+test("s6-ident-client reports a port where no server listens", async () => {
   await using scene = await newScene();
   const run = await scene.run(NAME, words(identAddress()));
   run.exits(EXIT.system).stdoutIs("");

@@ -13,7 +13,7 @@ import { startServer } from "../ucspi/servers.ts";
 const NAME = "s6-ident-server";
 const SECRET = "0123456789abcdef";
 
-/** Somebody to connect to. */
+/** A server to connect to. */
 async function target(host = "127.0.0.1"): Promise<AsyncDisposable & { readonly port: number }> {
   const server = createServer((socket) => void socket.on("error", () => {})).listen(0, host);
   await once(server, "listening");
@@ -98,7 +98,7 @@ describe("a client that asks about a connection of its own", () => {
 });
 
 describe("a client that asks about something else", () => {
-  test("learns nothing about the connections of others", async () => {
+  test("gets no answer about the connections of other machines", async () => {
     await using scene = await newScene();
     await using other = await target();
     await using connection = await dial(other.port);
@@ -128,7 +128,7 @@ describe("a client that asks about something else", () => {
     await process.line(/ end pid \d+ exitcode 99 /);
   });
 
-  test("stands in nobody's way while it is silent, and goes with the server", async () => {
+  test("does not delay other clients while it is silent, and ends with the server", async () => {
     await using scene = await newScene();
     const { port, process } = await startServer(scene, "", [NAME, "-t", "0"]);
     await using silent = await dial(port);

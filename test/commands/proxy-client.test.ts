@@ -18,7 +18,7 @@ const OWN = {
   TCPLOCALPORT: "49152",
 };
 
-/** What is written to descriptor 1, in place of a connection. */
+/** The bytes written to descriptor 1, in place of a connection. */
 function send(
   scene: Scene,
   options: readonly string[],
@@ -46,7 +46,7 @@ describe("proxy-client", () => {
     });
   });
 
-  bothWays("announces nobody with --local", async (newScene) => {
+  bothWays("announces no connection with --local", async (newScene) => {
     await using scene = await newScene();
     const none = { PROTO: undefined };
     (await send(scene, ["-1", "--local"], none)).exits(0).stdoutIs("PROXY UNKNOWN\r\nHELO\n");
@@ -141,7 +141,7 @@ describe("proxy-client and proxy-server", () => {
     });
   }
 
-  bothWays("hand a client on that was announced already", async (newScene) => {
+  bothWays("pass on a client that was announced to them", async (newScene) => {
     await using scene = await newScene();
     const backend = await startServer(scene, "", ["proxy-server", ...ECHO]);
     const relay = await startServer(scene, "", [

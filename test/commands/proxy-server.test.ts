@@ -68,7 +68,7 @@ describe("a header on standard input", () => {
     }
   });
 
-  test("has to come in time", async () => {
+  test("has to arrive before the deadline", async () => {
     await using scene = await newScene();
     const waiting = scene.start(NAME, ["-t", "50", "touch", "ran"], { input: HELD_OPEN });
     waiting.write("PROXY TCP4");
@@ -98,7 +98,7 @@ describe("around s6-tlsd", () => {
   );
   const tunnel = { SSL_PROTOCOL: "TLSv1.2", SSL_CIPHER: "the tunnel's" };
 
-  bothWays("variables are laid by and restored", async (newScene) => {
+  bothWays("variables are set aside and restored", async (newScene) => {
     await using scene = await newScene();
     const before = await receive(scene, "--before-tlsd", header, tunnel);
     before.exits(0).stdoutMatches(/^SSL_PROTOCOL=TLSv1\.2$/m);
@@ -113,13 +113,16 @@ describe("around s6-tlsd", () => {
     expect(both.stdout).not.toMatch(/tlsbak_|SSL_CIPHER/);
   });
 
-  bothWays("what was not laid by goes, or stays with --keep-tls", async (newScene) => {
-    await using scene = await newScene();
-    (await receive(scene, "--after-tlsd", "HELO\n", tunnel)).exits(0).stdoutIs("--\nHELO\n");
-    (await receive(scene, "--after-tlsd --keep-tls", "HELO\n", tunnel))
-      .exits(0)
-      .stdoutIs("SSL_CIPHER=the tunnel's\nSSL_PROTOCOL=TLSv1.2\n--\nHELO\n");
-  });
+  bothWays(
+    "variables that were not set aside are removed, or kept with --keep-tls",
+    async (newScene) => {
+      await using scene = await newScene();
+      (await receive(scene, "--after-tlsd", "HELO\n", tunnel)).exits(0).stdoutIs("--\nHELO\n");
+      (await receive(scene, "--after-tlsd --keep-tls", "HELO\n", tunnel))
+        .exits(0)
+        .stdoutIs("SSL_CIPHER=the tunnel's\nSSL_PROTOCOL=TLSv1.2\n--\nHELO\n");
+    },
+  );
 
   test("a name that was not verified can be left out", async () => {
     await using scene = await newScene();
@@ -159,7 +162,7 @@ describe("in a super-server", () => {
     expect(Number.parseInt(octal, 8) & 0o4000).toBe(0);
   });
 
-  bothWays("a silent client is turned away in the end", async (newScene) => {
+  bothWays("a silent client is refused at the deadline", async (newScene) => {
     await using scene = await newScene();
     const { port, process } = await startServer(scene, "-c 1", [NAME, "-t", "100", ...ECHO]);
     await using silent = await dial(port);
@@ -203,7 +206,7 @@ describe("in a super-server", () => {
 describe("--trust", () => {
   const ECHO = ["sh", "-c", "echo $TCPREMOTEIP; cat"];
 
-  bothWays("lets nobody else announce anything", async (newScene) => {
+  bothWays("refuses a header from an address that is not trusted", async (newScene) => {
     await using scene = await newScene();
     const trust = ["--trust=127.0.0.1,2001:db8::/32", "--trust", "127.0.0.4"];
     const { port, process } = await startServer(scene, "", [NAME, ...trust, ...ECHO]);

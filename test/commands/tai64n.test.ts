@@ -45,7 +45,7 @@ test.each([
   expect(run.stderr).toContain(message);
 });
 
-test("s6-tai64n ends in silence when nobody reads it any more", async () => {
+test("s6-tai64n ends without a message when its output has no reader", async () => {
   await using scene = await newScene();
   const run = await scene.shell(
     "{ yes | s6-tai64n; echo $? >status; } | head -n 1 >/dev/null; cat status",

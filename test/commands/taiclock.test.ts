@@ -22,7 +22,7 @@ test("s6-taiclock | s6-clockview, as the manual has it", async () => {
   run.exits(EXIT.ok).stdoutMatches(/^before: .*\nafter: {2}.*\n$/);
 });
 
-test("s6-taiclock says why nobody answers", async () => {
+test("s6-taiclock reports why it gets no answer", async () => {
   await using scene = await newScene();
   const port = String(await scene.freePort());
   const run = await scene.run("s6-taiclock", ["-v2", "-r2", "-p", port, "127.0.0.1"]);

@@ -162,6 +162,7 @@ bothWays("level 0 tells nothing, 1 what was refused, 2 everything", async (newSc
     const { port, process } = await startDaemon(scene, `-v ${level} -C 1`, ECHO);
     await using client = await dial(port);
     await client.line();
+    if (level === 2) await process.line(/ accept /);
     expect(await ask(port)).toBe("");
     client.end();
     await client.rest();

@@ -3,7 +3,7 @@
  * right but to use the descriptors it is sent, and whose end costs its connections and nothing more.
  */
 
-import { chmodSync } from "node:fs";
+import { chmodSync, readFileSync } from "node:fs";
 import { describe, expect, test } from "vitest";
 import { makeCertificates } from "../support/certificates.ts";
 import { findProgram, isAlive, isRoot, newScene } from "../support/scene.ts";
@@ -25,6 +25,8 @@ import {
 import { dial } from "../ucspi/dial.ts";
 import { startServer } from "../ucspi/servers.ts";
 
+const setpriv = findProgram("setpriv");
+const WITH_GROUPS = ["setpriv", "--groups", "31339,31340"];
 const UID = "31337";
 const GID = "31338";
 
@@ -41,6 +43,16 @@ describe.skipIf(!isRoot)("an engine with TLS_UID and TLS_GID (needs root)", () =
       for (const bits of statusOf(engine, set)) expect(bits).toMatch(/^0+$/);
     }
   });
+
+  test.skipIf(setpriv === undefined)(
+    "has no groups where the server has some (needs setpriv)",
+    async () => {
+      await using scene = await newScene();
+      const { process, engine } = await startTls(scene, ECHO, { variables, through: WITH_GROUPS });
+      expect(statusOf(process.pid, "Groups")[0]).toBe("31339 31340");
+      expect(new Set(statusOf(engine, "Groups"))).toEqual(new Set([""]));
+    },
+  );
 
   test("has no groups and no capabilities where only TLS_UID is set either", async () => {
     await using scene = await newScene();
@@ -96,7 +108,8 @@ describe.skipIf(!isRoot)("s6-tlsd-io for a single connection (needs root)", () =
     const look = "grep -hE '^(Uid|Gid|Groups|CapEff):' /proc/$engine/task/*/status | sort -u";
     const program = ["s6-tlsd", "sh", "-c", `${engine}; ${look}`];
     const env = { ...serverEnvironment, ...variables };
-    const { port } = await startServer(scene, "", program, { env });
+    const through = setpriv === undefined ? [] : WITH_GROUPS;
+    const { port } = await startServer(scene, "", program, { env, through });
     const said = await restOf(await visit(port));
     expect(said.replaceAll(/[\t ]+/g, " ").split("\n")).toEqual([
       expect.stringMatching(/^CapEff: 0+$/),
@@ -105,6 +118,26 @@ describe.skipIf(!isRoot)("s6-tlsd-io for a single connection (needs root)", () =
       ["Uid:", UID, UID, UID, UID].join(" "),
       "",
     ]);
+  });
+});
+
+describe("an engine", () => {
+  test("has none of the descriptors that its server has inherited", async () => {
+    const files = { "a file": "", "another file": "" };
+    await using scene = await newScene({ files });
+    const inherit = 'exec "$@" 7<"a file" 8<"a file" 9>"another file"';
+    const through = ["sh", "-c", inherit, "sh"];
+    const { process, engine } = await startTls(scene, ECHO, { through });
+    const inherited = [...descriptorsOf(process.pid).values()].filter((to) => to.endsWith(" file"));
+    expect(inherited).toHaveLength(3);
+    expect([...descriptorsOf(engine).values()].filter((to) => to.endsWith(" file"))).toEqual([]);
+  });
+
+  test("has the path that Node is found by for an environment, and nothing else", async () => {
+    await using scene = await newScene();
+    const { engine } = await startTls(scene, ECHO, { variables: { SECRET: "of the programs" } });
+    const environment = readFileSync(`/proc/${engine}/environ`, "latin1").split("\0");
+    expect(environment.map((variable) => variable.replace(/=.*/s, ""))).toEqual(["PATH", ""]);
   });
 });
 

@@ -36,14 +36,14 @@ describe("the package", () => {
     const [packed] = JSON.parse(output) as Packed;
     ({ files } = packed);
     paths = files.map(({ path }) => path);
-  });
+  }, 60_000);
 
   test("ships every launcher, executable", () => {
-    const launchers = files.filter(({ path }) => /^bin\/(?!package\.json$)/.test(path));
-    const names = launchers.map(({ path }) => path.slice(4));
+    const launchers = files.filter(({ path }) => /^dist\/bin\/(?!package\.json$)/.test(path));
+    const names = launchers.map(({ path }) => path.slice("dist/bin/".length));
     expect(names.toSorted()).toEqual([...COMMAND_NAMES, "ucspi"].toSorted());
     expect(launchers.every(({ mode }) => (mode & 0o111) === 0o111)).toBe(true);
-    expect(paths).toContain("bin/package.json");
+    expect(paths).toContain("dist/bin/package.json");
   });
 
   test("ships a manual page for every command, and completions for three shells", () => {
@@ -59,15 +59,17 @@ describe("the package", () => {
     expect(paths.filter((path) => /(^|\/)fake/.test(path))).toEqual([]);
   });
 
-  test("ships the addon, the licence and what to read first", () => {
+  test("ships the addon, the native launcher, the licence and what to read first", () => {
     expect(paths.some((path) => /^prebuilds\/[\w-]+\/posix\.node$/.test(path))).toBe(true);
+    expect(paths.some((path) => /^prebuilds\/linux-\w+\/launcher$/.test(path))).toBe(true);
     expect(paths).toEqual(expect.arrayContaining(["LICENSE", "README.md", "CHANGELOG.md"]));
   });
 
   test("ships no sources, tests or maps, and nothing nobody asked for", () => {
     const known =
-      /^(?:(?:bin|completions|man|prebuilds|dist\/cjs|dist\/lib)\/.*|package\.json|LICENSE|README\.md|CHANGELOG\.md)$/;
+      /^(?:(?:completions|man|prebuilds|dist\/bin|dist\/cjs|dist\/lib)\/.*|package\.json|LICENSE|README\.md|CHANGELOG\.md)$/;
     expect(paths.filter((path) => !known.test(path))).toEqual([]);
+    expect(paths.filter((path) => path.startsWith("dist/cjs/compiled/"))).toEqual([]);
     const stray = paths.filter((path) => /(?<!\.d)\.ts$|\.map$|\.test\.|tsbuildinfo/.test(path));
     expect(stray).toEqual([]);
   });

@@ -17,6 +17,7 @@ const LAYERS: Readonly<Record<string, number>> = {
   "clock/stamps": 1.5,
   "clock/sync": 2,
   options: 1,
+  host: 1.5,
   chain: 1.75,
   access: 2,
   proxy: 2,

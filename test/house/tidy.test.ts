@@ -139,13 +139,15 @@ describe("commands", () => {
 
   test("are in package.json, each with its launcher", () => {
     const names = [...COMMAND_NAMES, "ucspi"];
-    expect(manifest.bin).toEqual(Object.fromEntries(names.map((name) => [name, `bin/${name}`])));
+    expect(manifest.bin).toEqual(
+      Object.fromEntries(names.map((name) => [name, `dist/bin/${name}`])),
+    );
   });
 
-  test("have a launcher in bin", () => {
-    const launchers = readdirSync(join(ROOT, "bin")).filter((name) => name !== "package.json");
+  test.each(["bin", "dist/bin"])("have a launcher in %s", (folder) => {
+    const launchers = readdirSync(join(ROOT, folder)).filter((name) => name !== "package.json");
     expect(launchers.toSorted()).toEqual([...COMMAND_NAMES, "ucspi"].toSorted());
-    const modes = launchers.map((name) => statSync(join(ROOT, "bin", name)).mode & 0o111);
+    const modes = launchers.map((name) => statSync(join(ROOT, folder, name)).mode & 0o111);
     expect(modes.every((mode) => mode === 0o111)).toBe(true);
   });
 

@@ -60,7 +60,7 @@ describe("a row", () => {
     expect(parseTableRow(row(name, 4_294_967_295))).toEqual({ name, uid: 4_294_967_295 });
   });
 
-  test("without an inode belongs to nobody, and not to root", () => {
+  test("without an inode has no owner, and is not root's", () => {
     expect(parseTableRow(row(name, 0, 0))).toBeUndefined();
   });
 

@@ -7,12 +7,12 @@ import { parseIp } from "../../src/net/index.ts";
 import { FakePosix } from "../support/posix/fake-posix.ts";
 import { HEADING, row } from "./tables.ts";
 
-import type { TcpConnection } from "../../src/ident/index.ts";
+import type { ConnectionEntry } from "../../src/ident/index.ts";
 
 const FAMILY_4 = connection("192.0.2.1", "192.0.2.7");
 const FAMILY_6 = connection("2001:db8::1", "2001:db8::7");
 
-function connection(local: string, remote: string, port = 23): TcpConnection {
+function connection(local: string, remote: string, port = 23): ConnectionEntry {
   const [from, to] = [parseIp(local), parseIp(remote)];
   if (from === undefined || to === undefined) throw new TypeError("Not an IP address");
   return { local: { address: from, port: 8080 }, remote: { address: to, port } };
@@ -32,7 +32,7 @@ function world(ip4 = HEADING, ip6 = HEADING): World {
   return { posix, clock, owners: new ConnectionOwners(posix, clock) };
 }
 
-function rowOf(what: TcpConnection, uid: number, table: 0 | 1 = 0): string {
+function rowOf(what: ConnectionEntry, uid: number, table: 0 | 1 = 0): string {
   return row(connectionNames(what)[table] ?? "", uid);
 }
 

@@ -109,7 +109,7 @@ describe("the reader", () => {
     expect(readIdentReply(bytes(`${filler}\n`), PORTS)).toEqual(BREACH);
   });
 
-  test("takes silence and half a line for an unknown error", () => {
+  test("takes no reply and half a line for an unknown error", () => {
     expect(readIdentReply(bytes(""), PORTS, true)).toMatchObject({ kind: "error", code: "EIO" });
     const half = bytes("6191,23:USERID:UNIX:ro");
     expect(readIdentReply(half, PORTS, true)).toMatchObject({ kind: "error", code: "EIO" });

@@ -22,7 +22,7 @@ function ip(text: string): IpAddress {
   return address;
 }
 
-/** A machine on which joe, 1000, and somebody without an account, 1001, have connections. */
+/** A machine on which joe, 1000, and a user without an account, 1001, have connections. */
 function machine(): FakePosix {
   const posix = new FakePosix();
   const table = [
@@ -70,7 +70,7 @@ describe("the answer", () => {
     expect(await say({}, ports(6196))).toBe("6196 , 23 : ERROR : NO-USER\r\n");
   });
 
-  test("is NO-USER for a connection with another machine than the asker", async () => {
+  test("is NO-USER for a connection with another machine than the client", async () => {
     expect(await say({}, QUERY, { remote: ip("192.0.2.8") })).toBe(
       "6193 , 23 : ERROR : NO-USER\r\n",
     );
@@ -129,7 +129,8 @@ describe("a file .noident", () => {
 
   test("that may be there hides too", async () => {
     const posix = machine();
-    posix.failNext("fileVersion", "EACCES");
+    const filesOfNames = ["ENOENT", "ENOENT", "ENOENT"];
+    for (const code of [...filesOfNames, "EACCES"]) posix.failNext("fileVersion", code);
     expect(await say({ respectsNoident: true }, QUERY, { posix })).toBe(hidden);
   });
 

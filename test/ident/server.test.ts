@@ -46,7 +46,7 @@ class Talk implements Disposable {
     posix.write(this.client, Buffer.from(text));
   }
 
-  /** What has come so far. */
+  /** The bytes received so far. */
   received(): string {
     const bytes = new Uint8Array(65_536);
     return Buffer.from(bytes.subarray(0, posix.read(this.client, bytes) ?? 0)).toString();

@@ -1,4 +1,4 @@
-/** What a super-server has to live through: shortages, broken rules, rude clients, storms. */
+/** A super-server under shortages, damaged rules, clients that reset, and load. */
 
 import { readdirSync, renameSync, rmSync, writeFileSync } from "node:fs";
 import { describe, expect, test } from "vitest";
@@ -32,23 +32,23 @@ function lowestFree(pid: number): number {
   for (let fd = 0; ; fd += 1) if (!used.has(fd)) return fd;
 }
 
-/** Serve one client, so that all that a server opens is open, and wait until it has been forgotten. */
+/** Serve one client, so that the server has opened all that it will, and wait for its end. */
 async function warmUp({ port, process }: StartedServer): Promise<void> {
   expect(await ask(port, "before")).toBe("before");
   await process.line(/ end pid /);
 }
 
-/** A connection that is answered by nothing but its end, or not even that. */
+/** The answer of the server; "" if the connection is refused or reset. */
 async function attempt(port: number, text = "", from = "127.0.0.1"): Promise<string> {
   try {
     return await ask(port, text, { from });
   } catch {
-    return ""; // refused or reset before it was there: no answer is what the test is about
+    return ""; // the absence of an answer is the result
   }
 }
 
 describe.skipIf(prlimit.isMissing)(`shortages${prlimit.why}`, () => {
-  test("out of descriptors: told once, nobody is lost", async () => {
+  test("a shortage of descriptors is told once, and every client is served after it", async () => {
     await using scene = await newScene();
     const server = await startServer(scene, "-v", ["cat"]);
     await warmUp(server);
@@ -66,7 +66,7 @@ describe.skipIf(prlimit.isMissing)(`shortages${prlimit.why}`, () => {
     );
   });
 
-  test("one descriptor left: the connection waits for its process", async () => {
+  test("with one descriptor left the connection waits for its process", async () => {
     await using scene = await newScene();
     const server = await startServer(scene, "-v", ["cat"]);
     await warmUp(server);
@@ -80,8 +80,27 @@ describe.skipIf(prlimit.isMissing)(`shortages${prlimit.why}`, () => {
     expect(await waiting).toBe("one");
   });
 
+  test.each([0, 1, 2, 3, 4, 5])(
+    "with %i descriptors left a client is served when there are more again, and no descriptor is lost",
+    async (left) => {
+      await using scene = await newScene();
+      const server = await startServer(scene, "-v", ["cat"]);
+      await warmUp(server);
+      const { port, process } = server;
+      const before = openFiles(process.pid).length;
+      await limit(scene, process.pid, `nofile=${lowestFree(process.pid) + left}`);
+      const waiting = ask(port, "one");
+      await Promise.race([waiting, process.line(/: Too many open files(?:, retrying)?$/)]);
+      await limit(scene, process.pid, "nofile=1000");
+      expect(await waiting).toBe("one");
+      await process.line(/ end pid /);
+      await process.line(/ status: 0\//);
+      expect(openFiles(process.pid)).toHaveLength(before);
+    },
+  );
+
   test.skipIf(!isRoot)(
-    `out of processes: told once, nobody is lost${isRoot ? "" : " (skipped: not root)"}`,
+    `a shortage of processes is told once, and every client is served after it${isRoot ? "" : " (skipped: not root)"}`,
     async () => {
       await using scene = await newScene();
       const server = await startServer(scene, "-v -u 54321 -g 54321", ["cat"]);
@@ -147,9 +166,9 @@ test("rules that are truncated, replaced and deleted under load let no refused c
     replace(good);
     expect(await attempt(port)).toBe("in\n");
   }
-  const visitors = scene.read("ran").trim().split("\n");
-  expect(visitors.filter((ip) => ip !== "127.0.0.1")).toEqual([]);
-  expect(visitors.length).toBeGreaterThanOrEqual(damages.length);
+  const served = scene.read("ran").trim().split("\n");
+  expect(served.filter((ip) => ip !== "127.0.0.1")).toEqual([]);
+  expect(served.length).toBeGreaterThanOrEqual(damages.length);
 });
 
 test("clients that reset their connections at any point leave nothing behind", async () => {
@@ -175,21 +194,21 @@ test("clients that reset their connections at any point leave nothing behind", a
   expect(before).toBeLessThan(60);
 });
 
-test("signals during a storm: SIGHUP costs connections, SIGTERM ends the server at once", async () => {
+test("under load SIGHUP costs connections, and SIGTERM ends the server at once", async () => {
   await using scene = await newScene();
   const { port, process } = await startServer(scene, "-q -c 60 -C 60", ["cat"]);
   const answers: string[] = [];
-  const storm = Array.from({ length: 20 }, async () => {
+  const load = Array.from({ length: 20 }, async () => {
     for (let turn = 0; turn < 15; turn += 1) {
       answers.push(await attempt(port, "x"));
-      const isEarly = answers.length <= 180; // so that none is heard after the storm
+      const isEarly = answers.length <= 180; // so that none arrives after the load
       if (isEarly && answers.length % 60 === 0) process.signal("SIGHUP");
     }
   });
-  await Promise.all(storm);
+  await Promise.all(load);
   expect(answers).toHaveLength(300);
   expect(new Set(answers)).toEqual(new Set(answers.includes("") ? ["x", ""] : ["x"]));
-  expect(await ask(port, "calm")).toBe("calm");
+  expect(await ask(port, "after")).toBe("after");
   const last = Array.from({ length: 30 }, (_, at) => {
     const answer = attempt(port, "x");
     if (at === 15) process.signal("SIGTERM");

@@ -15,6 +15,7 @@ import {
   unsigned,
 } from "../../src/options/index.ts";
 import type { ArgumentKind } from "../../src/options/index.ts";
+import { NO_NUMBERS } from "./sample-words.ts";
 
 const KINDS: Readonly<Record<string, ArgumentKind<unknown>>> = {
   unsigned,
@@ -27,27 +28,6 @@ const KINDS: Readonly<Record<string, ArgumentKind<unknown>>> = {
   descriptorAbove2,
   octalMode,
 };
-
-/** What is no number anywhere, whatever a number may mean. */
-const NO_NUMBERS = [
-  "",
-  " ",
-  " 3",
-  "3 ",
-  "3\n",
-  "+3",
-  "-3",
-  "-0",
-  "0x3",
-  "3e1",
-  "3.0",
-  "3,",
-  "x",
-  "NaN",
-  "Infinity",
-  "٣",
-  "99999999999999999999",
-];
 
 describe("a number", () => {
   for (const [name, kind] of Object.entries(KINDS)) {
@@ -85,7 +65,7 @@ describe("a number", () => {
     [seconds, "0", undefined, "0"],
     [seconds, "9", 9000, "9"],
     [octalMode, "0644", 0o644, "644"],
-    [octalMode, "107777", 0o7777, "7777"],
+    [octalMode, "0007777", 0o7777, "7777"],
   ])("means what its kind says, and is written so that it means the same (%#)", (...row) => {
     const [kind, text, parsed, formatted] = row;
     expect(kind.parse(text)).toBe(parsed);
@@ -97,8 +77,10 @@ describe("a number", () => {
     expect(descriptorAbove2.parse("3")).toBe(3);
   });
 
-  test("of a mode has octal digits", () => {
+  test("of a mode has octal digits, and no more bits than permissions have", () => {
     expect(() => octalMode.parse("8")).toThrow(InvalidArgument);
+    expect(() => octalMode.parse("10000")).toThrow(InvalidArgument);
+    expect(() => octalMode.parse("100644")).toThrow(InvalidArgument);
   });
 });
 

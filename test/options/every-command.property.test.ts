@@ -5,7 +5,13 @@ import { describe, expect, test } from "vitest";
 import { COMMAND_NAMES, isLink, loadDefinition } from "../../src/command/index.ts";
 import type { Definition } from "../../src/command/index.ts";
 import { parseOptions, UsageError, wordsOf } from "../../src/options/index.ts";
-import { wordsFor } from "./sample-words.ts";
+import { LIST_NAMES, NO_NUMBERS, NUMBER_NAMES, wordsFor } from "./sample-words.ts";
+
+async function definitionOf(name: string): Promise<Definition> {
+  const definition = await loadDefinition(name);
+  if (definition === undefined) throw new Error(`${name} has no definition`);
+  return definition;
+}
 
 function parse(definition: Definition, words: readonly string[]) {
   return parseOptions({ ...definition, explains: isLink(definition) }, words);
@@ -23,8 +29,7 @@ function understood(definition: Definition, words: readonly string[]) {
 
 describe("the words made of options are understood as these options again", () => {
   test.each(COMMAND_NAMES)("by %s", async (name) => {
-    const definition = await loadDefinition(name);
-    if (definition === undefined) throw new Error(`${name} has no definition`);
+    const definition = await definitionOf(name);
     const { options: table } = definition;
     fc.assert(
       fc.property(wordsFor(table), (words) => {
@@ -38,5 +43,47 @@ describe("the words made of options are understood as these options again", () =
         });
       }),
     );
+  });
+});
+
+/** The options with an argument of one of these names. */
+function optionsWith({ options }: Definition, names: ReadonlySet<string>): readonly string[] {
+  const forms = Object.values(options).flatMap((option) => option.forms);
+  const chosen = forms.filter(({ argument }) => argument !== undefined && names.has(argument));
+  return chosen.map(({ short, long }) => (short === undefined ? `--${long}` : `-${short}`));
+}
+
+const DEFINITIONS = await Promise.all(COMMAND_NAMES.map(definitionOf));
+
+/** The commands that have such options, and these. */
+function commandsWith(names: ReadonlySet<string>) {
+  return DEFINITIONS.map((definition) => ({
+    name: definition.name,
+    definition,
+    options: optionsWith(definition, names),
+  })).filter(({ options }) => options.length > 0);
+}
+
+describe("a number that is none is refused, and the message ends with it", () => {
+  test.each(commandsWith(NUMBER_NAMES))("by $name", ({ definition, options }) => {
+    for (const option of options) {
+      for (const text of NO_NUMBERS) {
+        const read = () => parse(definition, [option, text]);
+        expect(read, `${option} ${text}`).toThrow(UsageError);
+        expect(read, `${option} ${text}`).toThrow(`: ${text}`);
+      }
+    }
+  });
+});
+
+describe("a list with an empty element is refused, and the message ends with it", () => {
+  test.each(commandsWith(LIST_NAMES))("by $name", ({ definition, options }) => {
+    for (const option of options) {
+      for (const text of [",", ",,", "1,", ",1", "1,,2", "192.0.2.1,,192.0.2.2"]) {
+        const read = () => parse(definition, [option, text]);
+        expect(read, `${option} ${text}`).toThrow(UsageError);
+        expect(read, `${option} ${text}`).toThrow(`: ${text}`);
+      }
+    }
   });
 });

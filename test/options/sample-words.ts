@@ -23,7 +23,7 @@ const NETWORK = fc.oneof(
 );
 const GIDS = fc.array(UNSIGNED, { minLength: 1 }).map((gids) => gids.join(","));
 
-/** What an argument of this name may be, for every name that an argument has. */
+/** Arguments by their name in usage texts, for every such name. */
 const ARGUMENTS: Readonly<Record<string, fc.Arbitrary<string>>> = {
   "1.2|1.3": fc.constantFrom("1.2", "1.3"),
   account: TEXT,
@@ -51,7 +51,7 @@ const ARGUMENTS: Readonly<Record<string, fc.Arbitrary<string>>> = {
   localname: fc.string(),
   localport: numbers(65_535),
   maxconn: UNSIGNED,
-  mode: fc.integer({ min: 0, max: 0o7777777 }).map((mode) => mode.toString(8)),
+  mode: fc.integer({ min: 0, max: 0o7777 }).map((mode) => mode.toString(8)),
   ms: MILLISECONDS,
   n: numbers(0xffff_ffff, 1),
   name: fc.constantFrom("UNIX", "OTHER", "www.example.org"),
@@ -126,3 +126,52 @@ export function wordsFor(table: OptionTable): fc.Arbitrary<readonly string[]> {
   if (forms.length === 0) return fc.constant([]);
   return fc.array(fc.oneof(...forms.map(written)), { maxLength: 12 }).map((words) => words.flat());
 }
+
+/** The names of arguments that are one whole number. */
+export const NUMBER_NAMES: ReadonlySet<string> = new Set([
+  "backlog",
+  "days",
+  "errmax",
+  "fd",
+  "fdr",
+  "fdw",
+  "gid",
+  "localmaxconn",
+  "localport",
+  "maxconn",
+  "ms",
+  "n",
+  "port",
+  "roundtrips",
+  "seconds",
+  "snilevel",
+  "throttle",
+  "totaltimeout",
+  "triptimeout",
+  "uid",
+  "verbosity",
+]);
+
+/** The names of arguments that are a list. */
+export const LIST_NAMES: ReadonlySet<string> = new Set(["gid,gid,...", "networks", "proto,..."]);
+
+/** Texts that are no number, whatever the number may mean. */
+export const NO_NUMBERS: readonly string[] = [
+  "",
+  " ",
+  " 3",
+  "3 ",
+  "3\n",
+  "+3",
+  "-3",
+  "-0",
+  "0x3",
+  "3e1",
+  "3.0",
+  "3,",
+  "x",
+  "NaN",
+  "Infinity",
+  "\u0663",
+  "99999999999999999999",
+];

@@ -16,7 +16,7 @@ async function linkOf(name: string): Promise<Link> {
   return definition;
 }
 
-/** What the wrapper makes of its words; undefined where it refuses them. */
+/** The line that the wrapper makes of its words; undefined where it refuses them. */
 async function rewritten(wrapper: Link, words: readonly string[]) {
   const line = [...words, "--", "127.0.0.1", "0", "cat"];
   const world = newWorld();

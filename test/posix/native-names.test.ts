@@ -1,10 +1,10 @@
 /** Names, clocks and words of the system, compared with what its files and tools say. */
-import { readFileSync } from "node:fs";
+import { readFileSync, writeFileSync } from "node:fs";
 
 import { expect, test } from "vitest";
 
 import { loadPosix } from "../../src/posix/native.ts";
-import { run } from "./program.ts";
+import { fixtureCommand, inheritedEnvironment, IS_ROOT, run, temporaryFolder } from "./program.ts";
 
 const posix = loadPosix();
 
@@ -43,6 +43,39 @@ test("services have ports", () => {
   expect(posix.servicePort(known?.[1] ?? "", "tcp")).toBe(Number(known?.[2]));
   expect(posix.servicePort("no such service", "tcp")).toBeUndefined();
 });
+
+const unshare = ["unshare", "-m", "sh", "-c"];
+const hasMounts =
+  IS_ROOT && run([...unshare, "mount --bind /etc/group /etc/group && echo yes"]).stdout === "yes\n";
+
+test.skipIf(!hasMounts)(
+  `entries longer than any room at first are found${hasMounts ? "" : " (skipped: no mount namespace)"}`,
+  () => {
+    const folder = temporaryFolder();
+    const members = Array.from({ length: 5000 }, (_, index) => `somebody${index}`).join(",");
+    const aliases = Array.from({ length: 1000 }, (_, index) => `alias-number-${index}-of-them`);
+    const files = {
+      group: `first:x:6000:member\nbig:x:6001:${members},member\nlast:x:6002:member\n`,
+      passwd: `root:x:0:0::/:/bin/sh\nlonghome:x:6000:6000::/${"x".repeat(9000)}:/bin/sh\n`,
+      services: `aliased 6003/tcp ${aliases.join(" ")}\n`,
+    };
+    const mounts = Object.entries(files).map(([name, text]) => {
+      writeFileSync(folder.file(name), text);
+      return `mount --bind '${folder.file(name)}' /etc/${name}`;
+    });
+    const words = fixtureCommand("long-entries").map((word) => `'${word}'`);
+    const script = `${mounts.join(" && ")} && exec ${words.join(" ")}`;
+    expect(JSON.parse(run([...unshare, script], { env: inheritedEnvironment() }).stdout)).toEqual({
+      listing: [6000, 6001, 6002],
+      others: [],
+      members: 5001,
+      byNumber: "big",
+      account: 9001,
+      port: 6003,
+      byAlias: 6003,
+    });
+  },
+);
 
 test("the time is that of Node, to the nanosecond", () => {
   const before = BigInt(Date.now()) * 1_000_000n;

@@ -51,7 +51,6 @@ export function run(argv: readonly string[], parts: Parameters<typeof request>[1
     const stdout = readToEnd(output);
     posix.waitReady(child.pidfd, { readable: true }, -1);
     posix.close(child.pidfd);
-    if (child.teller !== undefined) posix.close(child.teller);
     const status = waitFor(child.pid);
     const failure = posix.birthFailure(child.birth);
     if (failure !== undefined) throw failure;

@@ -1,9 +1,9 @@
 import { describe, expect, test } from "vitest";
 import {
   announcement,
-  forgetEdits,
-  laidBy,
-  layByEdits,
+  removalEdits,
+  variablesSetAside,
+  setAsideEdits,
   tlsExtensions,
   Tlvs,
 } from "../../src/proxy/index.ts";
@@ -63,27 +63,27 @@ describe("an announcement", () => {
   });
 });
 
-describe("laying by", () => {
+describe("variables that are set aside", () => {
   test("copies the variables, uses the copies and removes them", () => {
-    const edits = layByEdits(variables(TCP));
+    const edits = setAsideEdits(variables(TCP));
     const copies: Values = Object.fromEntries(edits.map(({ name, value }) => [name, value ?? ""]));
     expect(Object.keys(copies).toSorted()).toEqual(
       Object.keys(TCP)
         .map((name) => `proxybak_${name}`)
         .toSorted(),
     );
-    expect(announcement(laidBy(variables(copies)), true, Tlvs.none)).toMatchObject({
+    expect(announcement(variablesSetAside(variables(copies)), true, Tlvs.none)).toMatchObject({
       source: REMOTE,
       destination: LOCAL,
     });
-    expect(forgetEdits(variables(copies))).toEqual(
+    expect(removalEdits(variables(copies))).toEqual(
       edits.map(({ name }) => ({ name, value: undefined })),
     );
   });
 
-  test("needs something to lay by, and something that was laid by", () => {
-    expect(() => layByEdits(variables({}))).toThrow("PROTO not set");
-    expect(() => forgetEdits(variables(TCP))).toThrow("proxybak_PROTO not set");
+  test("needs variables to set aside, and variables that were set aside", () => {
+    expect(() => setAsideEdits(variables({}))).toThrow("PROTO not set");
+    expect(() => removalEdits(variables(TCP))).toThrow("proxybak_PROTO not set");
   });
 });
 

@@ -11,7 +11,7 @@ function edits(bytes: Uint8Array | string, options: Partial<ProxyEditsOptions> =
   return Object.fromEntries(list.map(({ name, value }) => [name, value]));
 }
 
-/** What is known of the proxy's own end does not pass for the client's. */
+/** The variables of the proxy's own connection do not pass for the client's. */
 const FORGOTTEN = { TCPREMOTEHOST: undefined, TCPREMOTEINFO: undefined };
 
 const TCP4 = {
@@ -48,7 +48,7 @@ describe("a header sets", () => {
     });
   });
 
-  test("nothing where it announces nobody", () => {
+  test("nothing where it announces no connection", () => {
     for (const bytes of ["PROXY UNKNOWN\r\n", v2(0x20, 0x11, Buffer.alloc(12))]) {
       expect(edits(bytes)).toEqual({});
     }
@@ -71,7 +71,7 @@ describe("a header sets", () => {
     });
   });
 
-  test("under other names what is to be laid by", () => {
+  test("under other names the variables that are to be set aside", () => {
     expect(edits(full, { backsUp: true })).toEqual({
       ...TCP4,
       tlsbak_SSL_TLS_ALPN_PROTOCOL: "h2",
@@ -106,7 +106,7 @@ describe("restoring", () => {
     { name: "tlsbak_SSL_PROTOCOL", value: undefined },
   ];
 
-  test("renames what was laid by, and removes the rest", () => {
+  test("renames the variables that were set aside, and removes the rest", () => {
     const list = restoreEdits((name) => variables.get(name), false);
     expect(list).toEqual(expect.arrayContaining(restored));
     const removed = list.filter(({ value }) => value === undefined).map(({ name }) => name);

@@ -62,6 +62,27 @@ describe("extensions", () => {
     expect(extensionsOf(withTlvs(ssl(client, 9))).tls).toMatchObject({ isVerified: false });
   });
 
+  test.each([1, 0x0100, 0x01_0000, 0x0100_0000, 0x8000_0000, 0xffff_ffff])(
+    "with a verify field of %i tell that the certificate is not verified, whichever byte says so",
+    (verify) => {
+      expect(extensionsOf(withTlvs(ssl(3, verify))).tls).toMatchObject({ isVerified: false });
+    },
+  );
+
+  test("whose verify field is 0 tell that the certificate is verified, whatever stands around it", () => {
+    const { tls } = extensionsOf(withTlvs(ssl(0xff, 0, tlv(0xff, "\x01\xff"))));
+    expect(tls).toMatchObject({ isVerified: true });
+  });
+
+  test.each([
+    [{ certificate: "connection", isVerified: true }, [0x07, 0, 0, 0, 0]],
+    [{ certificate: "session", isVerified: false }, [0x05, 0, 0, 0, 1]],
+    [{ certificate: "none", isVerified: true }, [0x01, 0, 0, 0, 0]],
+  ] as const)("of %j begin with the client and verify fields (section 2.2.6)", (tls, head) => {
+    const [vector] = formatExtensions({ tls });
+    expect(vector).toEqual({ type: 0x20, value: Buffer.from(head) });
+  });
+
   test("of one type: the last counts", () => {
     expect(extensionsOf(withTlvs(tlv(2, "a"), tlv(2, "b"))).authority).toBe("b");
   });

@@ -23,7 +23,7 @@ function connection(): readonly [Fd, Fd] {
   return pair;
 }
 
-/** What is left in a connection, without waiting for more. */
+/** The bytes that are left in a connection, without waiting for more. */
 function rest(fd: Fd): string {
   const bytes = Buffer.alloc(100_000);
   return bytes.toString("latin1", 0, posix.peek(fd, bytes) ?? 0);
@@ -89,7 +89,7 @@ describe("a header on a socket", () => {
     expect(readProxyHeader(posix, other, PATIENT)).toEqual({ kind: "failed", code: "EPIPE" });
   });
 
-  test("has a time in which all of it has to come", async () => {
+  test("has to arrive whole before the deadline", async () => {
     const [far, near] = connection();
     const clock = new FakeClock();
     const arriving = readProxyHeader(posix, near, { clock, timeoutMs: 1000, only: undefined });
@@ -103,7 +103,7 @@ describe("a header on a socket", () => {
     posix.watch(near, { readable: true }, () => {}).close(); // EEXIST if it were watched still
   });
 
-  test("leaves no timer behind when it comes in time", async () => {
+  test("leaves no timer behind when it arrives before the deadline", async () => {
     const [far, near] = connection();
     const clock = new FakeClock();
     const arriving = readProxyHeader(posix, near, { clock, timeoutMs: 1000, only: undefined });

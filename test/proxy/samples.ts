@@ -25,7 +25,7 @@ export function parsed(bytes: Uint8Array | string): Progress & { readonly kind: 
   return progress;
 }
 
-/** What is wrong with these bytes; "more" or "done" if nothing is. */
+/** The fault in these bytes; "more" or "done" if there is none. */
 export function problemOf(bytes: Uint8Array | string): string {
   const progress = parseProxy(typeof bytes === "string" ? Buffer.from(bytes, "latin1") : bytes);
   return progress.kind === "invalid" ? progress.why : progress.kind;
@@ -54,7 +54,10 @@ export function tlv(type: number, value: Uint8Array | string): Buffer {
 
 /** An SSL TLV: client, verify, sub-TLVs. */
 export function ssl(client: number, verify: number, ...parts: readonly Uint8Array[]): Buffer {
-  return tlv(0x20, Buffer.concat([Uint8Array.of(client, 0, 0, 0, verify), ...parts]));
+  const head = Buffer.alloc(5);
+  head.writeUInt8(client, 0);
+  head.writeUInt32BE(verify, 1);
+  return tlv(0x20, Buffer.concat([head, ...parts]));
 }
 
 const port = fc.integer({ min: 0, max: 0xffff });

@@ -24,18 +24,20 @@ export interface TlsServerOptions {
   readonly variables?: Readonly<Record<string, string>>;
   /** Those of s6-tcpserver. */
   readonly options?: string;
+  /** A program that becomes the server, see `startServer`. */
+  readonly through?: readonly string[];
 }
 
 /** A TLS server, once it has started everything that lasts. Its key is for its owner alone. */
 export async function startTls(
   scene: Scene,
   program: readonly string[] = ECHO,
-  { variables = {}, options = "" }: TlsServerOptions = {},
+  { variables = {}, options = "", through = [] }: TlsServerOptions = {},
 ): Promise<TlsServer> {
   const { serverEnvironment } = makeCertificates(scene.directory);
   chmodSync(serverEnvironment.KEYFILE, 0o600);
   const env = { ...serverEnvironment, ...variables };
-  const started = await startServer(scene, options, program, { env });
+  const started = await startServer(scene, options, program, { env, through });
   const plain = await dial(started.port);
   plain.end();
   await plain.rest();

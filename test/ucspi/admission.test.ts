@@ -345,9 +345,9 @@ describe("what is said", () => {
   });
 
   test("a refusal as JSON is a line without a name in front", async () => {
-    const { outcome, kernel } = access("-H --refusals=json", new FixedRules(notFound));
+    const { outcome, said } = access("-H --refusals=json", new FixedRules(notFound));
     await outcome;
-    expect(JSON.parse(kernel.written.get(2) ?? "")).toMatchObject({
+    expect(JSON.parse(said.at(-1) ?? "")).toMatchObject({
       event: "refused",
       remoteIp: "192.0.2.7",
       by: "rule",
@@ -371,9 +371,9 @@ describe("what is said", () => {
   });
 
   test("rules that cannot be used are recorded as the reason of the refusal, as JSON", async () => {
-    const { outcome, kernel } = access("-H --refusals=json", new FixedRules(damaged));
+    const { outcome, said } = access("-H --refusals=json", new FixedRules(damaged));
     expect(await resultOf(outcome)).toBe("end 111");
-    expect(JSON.parse(kernel.written.get(2) ?? "")).toMatchObject({
+    expect(JSON.parse(said.at(-1) ?? "")).toMatchObject({
       event: "refused",
       by: "error",
       reason: "unable to read rules.cdb: strerror of EIO",

@@ -128,7 +128,7 @@ describe("connecting in turn", () => {
     expect(clock.pendingTimers).toBe(0);
   });
 
-  test("two black holes with 1+1 take 4 seconds", async () => {
+  test("two addresses that do not answer take 4 seconds where each has 1 and 1", async () => {
     const { clock, start } = newBench();
     const times = { firstMs: 1000, secondMs: 1000 };
     const result = start(connectInTurn, "192.0.2.1,192.0.2.2", { times });
@@ -139,7 +139,7 @@ describe("connecting in turn", () => {
     expect(await result).toEqual(["192.0.2.1 ETIMEDOUT", "192.0.2.2 ETIMEDOUT"]);
   });
 
-  test("the second pass may succeed", async () => {
+  test("an address that fails in the first pass may answer in the second", async () => {
     const { network, clock, open, start } = newBench();
     const result = start(connectInTurn, "192.0.2.1,192.0.2.2");
     clock.advance(2000);
@@ -152,7 +152,7 @@ describe("connecting in turn", () => {
     expect(open()).toHaveLength(1);
   });
 
-  test("one address gets both times at once", async () => {
+  test("a single address gets both times in one attempt", async () => {
     const { network, clock, start } = newBench();
     const result = start(connectInTurn, "192.0.2.1");
     clock.advance(59_999);
@@ -162,7 +162,7 @@ describe("connecting in turn", () => {
     expect(network.trials).toHaveLength(1);
   });
 
-  test("without y there is one pass", async () => {
+  test("without a second time there is one pass", async () => {
     const { network, clock, start } = newBench();
     const times = { firstMs: 1000, secondMs: 0 };
     const result = start(connectInTurn, "192.0.2.1,192.0.2.2", { times });
@@ -173,7 +173,7 @@ describe("connecting in turn", () => {
     expect(network.trials).toHaveLength(2);
   });
 
-  test("the deadline of it all ends every attempt", async () => {
+  test("the deadline of the whole run ends the attempt under way", async () => {
     const { network, clock, open, start } = newBench();
     const deadline = deadlineAfter(clock, 2500);
     const result = start(connectInTurn, "192.0.2.1,192.0.2.2", { deadline });
@@ -190,7 +190,7 @@ describe("connecting in turn", () => {
     expect(open()).toEqual([]);
   });
 
-  test("a local end that cannot be had ends the run", async () => {
+  test("a local address that cannot be bound ends the run", async () => {
     const { network, open, start } = newBench();
     network.failNext("bind", "EADDRNOTAVAIL");
     await expect(start(connectInTurn, "192.0.2.1,192.0.2.2")).rejects.toThrow("EADDRNOTAVAIL");
@@ -230,7 +230,7 @@ describe("overlapping attempts", () => {
     expect(await result).toEqual(["connected ::2"]);
   });
 
-  test("all but the winner are abandoned, and their sockets closed", async () => {
+  test("end when one has succeeded, and their sockets are closed", async () => {
     const { network, clock, open, start } = newBench();
     const result = start(connectOverlapping, "192.0.2.1,192.0.2.2,192.0.2.3");
     for (let begun = 0; begun < 2; begun += 1) {
@@ -246,7 +246,7 @@ describe("overlapping attempts", () => {
     expect(network.turn()).toBe(0);
   });
 
-  test("of two that succeed at the same time one is kept", async () => {
+  test("keep one of two that succeed at the same time", async () => {
     const { network, clock, open, start } = newBench();
     const result = start(connectOverlapping, "192.0.2.1,192.0.2.2");
     await settled();
@@ -260,7 +260,7 @@ describe("overlapping attempts", () => {
     expect(winner).toBe("connected 192.0.2.2");
   });
 
-  test("a failure makes the next one begin at once", async () => {
+  test("begin at once after one that has failed", async () => {
     const { network, open, start } = newBench();
     const result = start(connectOverlapping, "192.0.2.1,192.0.2.2,192.0.2.3");
     await settled();
@@ -294,7 +294,7 @@ describe("overlapping attempts", () => {
     expect(open()).toEqual([]);
   });
 
-  test("a local end that cannot be had abandons those under way", async () => {
+  test("end when a local address cannot be bound, those under way too", async () => {
     const { network, clock, open, start } = newBench();
     const result = start(connectOverlapping, "192.0.2.1,192.0.2.2");
     const failure = expect(result).rejects.toThrow("EADDRINUSE");

@@ -2,7 +2,10 @@
 
 import { Chains } from "../../src/chain/index.ts";
 import type { Link, LinkContext } from "../../src/chain/index.ts";
+import { ProcessHost } from "../../src/host/index.ts";
+import type { Signals } from "../../src/host/index.ts";
 import { FakeClock } from "../support/fake-clock.ts";
+import { fakeLog } from "../support/fake-log.ts";
 import { FakeKernel } from "./fake-kernel.ts";
 
 export interface FakeWorld {
@@ -27,17 +30,20 @@ export function fakeWorld(links: readonly Link[] = []): FakeWorld {
     load: (name: string) => Promise.resolve(find(name)),
     file: (name: string) => `/bin/${name}`,
   };
+  const log = fakeLog(said);
+  const signals: Signals = {
+    on(names, handler) {
+      const onSigchld = (): void => handler("SIGCHLD");
+      if (names.includes("SIGCHLD")) handlers.add(onSigchld);
+      return () => void handlers.delete(onSigchld);
+    },
+  };
   const context: LinkContext = {
     posix: kernel.posix,
     clock,
-    report: (program, kind, text) => void said.push(`${program}: ${kind}: ${text}`),
-    signals: {
-      on(names, handler) {
-        const onSigchld = (): void => handler("SIGCHLD");
-        if (names.includes("SIGCHLD")) handlers.add(onSigchld);
-        return () => void handlers.delete(onSigchld);
-      },
-    },
+    host: new ProcessHost({ posix: kernel.posix, clock, signals, log }),
+    report: log.report,
+    signals,
     chains: new Chains({ finder, fuses: true }),
     isBecoming: false,
   };

@@ -171,7 +171,6 @@ export class FakeKernel {
 
   readonly #failures = new Map<number, SystemError>();
   readonly #unexecuted = new Set<number>();
-  readonly #tellers = new Map<number, number>();
 
   #accept(fd: Fd, most: number): readonly Accepted[] {
     this.acceptCalls += 1;
@@ -209,9 +208,7 @@ export class FakeKernel {
     const pidfd = this.#newFd();
     this.#pidfds.set(pidfd, pid);
     if (this.holdsBirths) this.#unexecuted.add(pid);
-    const teller = request.tellsExec === true ? this.#newFd() : undefined;
-    if (teller !== undefined) this.#tellers.set(teller, pid);
-    return { pid, pidfd, birth: pid, teller };
+    return { pid, pidfd, birth: pid };
   }
 
   #takeFailure(birth: number): SystemError | undefined {
@@ -250,8 +247,6 @@ export class FakeKernel {
   #isReady({ fd }: Watched): boolean {
     const listener = this.#listeners.get(fd);
     if (listener !== undefined) return listener.queue.length > 0;
-    const told = this.#tellers.get(fd);
-    if (told !== undefined) return !this.#unexecuted.has(told) || this.#ended.has(told);
     return this.#ended.has(this.#pidfds.get(fd) ?? -1);
   }
 

@@ -27,13 +27,13 @@ const refusal = {
   reason: "ip6/2001:db8::_32",
 } as const;
 
-test("a refusal as text names the client, what decided and why", () => {
+test("a refusal as text names the client, the kind of decision and the reason", () => {
   expect(formatRefusal(refusal, "text")).toBe(
     "refused ip 2001:db8::7 port 50000 by rule: ip6/2001:db8::_32",
   );
 });
 
-test("a refusal as JSON is one line, whatever the reason has in it", () => {
+test("a refusal as JSON is one line, whatever the reason contains", () => {
   const text = formatRefusal({ ...refusal, reason: 'a "b"\nc' }, "json");
   expect(text).not.toContain("\n");
   expect(JSON.parse(text)).toEqual({

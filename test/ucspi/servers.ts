@@ -1,5 +1,7 @@
 /** Servers under test: started on a port that the kernel picks, which they tell when they are ready. */
 
+import { join } from "node:path";
+import { BIN } from "../support/scene.ts";
 import type { RunOptions, Scene, SceneProcess } from "../support/scene.ts";
 
 export interface StartedServer {
@@ -7,15 +9,22 @@ export interface StartedServer {
   readonly port: number;
 }
 
+export interface ServerRunOptions extends RunOptions {
+  readonly ip?: string;
+  /** A program, and its words, that becomes the server: what it has the server inherits. */
+  readonly through?: readonly string[];
+}
+
 /** `s6-tcpserver -1 OPTION... IP 0 PROGRAM...`; options are separated by blanks. */
 export async function startServer(
   scene: Scene,
   options: string,
   program: readonly string[],
-  { ip = "127.0.0.1", ...run }: RunOptions & { readonly ip?: string } = {},
+  { ip = "127.0.0.1", through = [], ...run }: ServerRunOptions = {},
 ): Promise<StartedServer> {
   const words = ["-1", ...options.split(" ").filter((word) => word !== ""), ip, "0", ...program];
-  return await announced(scene.start("s6-tcpserver", words, run));
+  const [file, ...front] = [...through, join(BIN, "s6-tcpserver")];
+  return await announced(scene.execute(file ?? "", [...front, ...words], run));
 }
 
 /** A server that writes its port to standard output when it is ready. */

@@ -29,7 +29,7 @@ async function serve(
   return Object.assign(server, { port });
 }
 
-/** What a client is told until the end; the failure's code, if that is what it comes to. */
+/** All that a client reads; the code of the failure where the connection fails. */
 async function ask(port: number, pki: TestCertificates, options: ConnectionOptions = {}) {
   const socket = connect({
     port,
@@ -53,7 +53,7 @@ const tellFacts: Handler = ({ stream, tls, environment }: TcpConnection) => {
 };
 
 describe("a function behind TLS", () => {
-  test("sees what the handshake has settled", async () => {
+  test("sees the results of the handshake", async () => {
     await using scene = await newScene();
     const pki = makeCertificates(scene.directory);
     const tls = {
@@ -86,7 +86,7 @@ describe("a function behind TLS", () => {
     expect(refusals).toHaveLength(1);
   });
 
-  test("is not called for a client that no rule lets in", async () => {
+  test("is not called for a client that no rule admits", async () => {
     await using scene = await newScene();
     const pki = makeCertificates(scene.directory);
     const rules = scene.path("rules");
@@ -128,7 +128,7 @@ describe("a function behind TLS", () => {
     expect(refusals).toEqual(["its alternative names cannot be read"]);
   });
 
-  test("gets the end of what the client says, and may still answer", async () => {
+  test("sees the half-close of the client, and may still answer", async () => {
     await using scene = await newScene();
     const pki = makeCertificates(scene.directory);
     await using server = await serve({
@@ -177,7 +177,7 @@ describe("a function behind TLS", () => {
   });
 });
 
-test("a handshake that does not come is given up", async () => {
+test("a handshake that does not begin is ended at its deadline", async () => {
   await using scene = await newScene();
   const pki = makeCertificates(scene.directory);
   let tell: (reason: string) => void = () => {};

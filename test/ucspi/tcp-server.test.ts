@@ -51,7 +51,7 @@ function openSockets(): number {
   return numbers.filter((fd) => posix.isOpen(fd) && posix.isSocket(fd)).length;
 }
 
-describe("a function", () => {
+describe("a function of a TcpServer", () => {
   test("gets each connection as a stream, and where it comes from", async () => {
     const connections = new Told<TcpConnection>();
     const handler: Handler = (connection) => {
@@ -115,7 +115,7 @@ describe("a function", () => {
     expect(server.addresses).toHaveLength(1);
   });
 
-  test("is not bothered by a client that resets", async () => {
+  test("loses its connection, and no other, to a client that resets", async () => {
     const ends = new Told<unknown>();
     const begun = new Told<unknown>();
     await using server = await serve({
@@ -134,20 +134,20 @@ describe("a function", () => {
     expect(await ask(server.port, "still there")).toBe("still there");
   });
 
-  test("need not read what the client says: the connection ends all the same", async () => {
+  test("may leave the input unread: the connection ends all the same", async () => {
     const ends = new Told<unknown>();
     await using server = await serve({
       serve: ({ stream }) => void stream.end("hello\n"),
       onEnd: (remote) => ends.tell(remote.port),
     });
     await using client = await dial(server.port);
-    client.end("nobody reads this");
+    client.end("never read");
     expect(await client.rest()).toBe("hello\n");
     expect(await ends.count(1)).toHaveLength(1);
     expect(server.connections).toBe(0);
   });
 
-  test("may read after it has ended the stream, while it is at it", async () => {
+  test("may read after it has ended the stream, until it returns", async () => {
     const read = new Told<string>();
     await using server = await serve({
       allowHalfOpen: true,
@@ -177,7 +177,7 @@ describe("a function", () => {
   });
 });
 
-describe("a chain", () => {
+describe("a chain of a TcpServer", () => {
   test("runs as a process for each connection, with the UCSPI variables", async () => {
     const ends = new Told<unknown>();
     await using server = await serve({
@@ -217,7 +217,7 @@ describe("a chain", () => {
   });
 });
 
-describe("rules", () => {
+describe("the rules of a TcpServer", () => {
   const rules = cdbBytes([
     ["ip4/127.0.0.1_32", "A\0\x0cA=b\0TCPGONE\0\0\0"],
     ["ip4/127.0.0.2_32", "D"],
@@ -299,8 +299,8 @@ describe("rules", () => {
   });
 });
 
-describe("limits", () => {
-  test("on all connections: those above wait in the queue", async () => {
+describe("the limits of a TcpServer", () => {
+  test("on all connections leave those above in the queue", async () => {
     const begun = new Told<TcpConnection>();
     await using server = await serve({
       maxConnections: 1,
@@ -320,7 +320,7 @@ describe("limits", () => {
     expect(server.connections).toBe(1);
   });
 
-  test("on those of one address: those above are turned away", async () => {
+  test("on those of one address close those above", async () => {
     const refusals = new Told<string>();
     await using server = await serve({
       maxPerAddress: 1,
@@ -336,7 +336,7 @@ describe("limits", () => {
   });
 });
 
-describe("the end", () => {
+describe("the end of a TcpServer:", () => {
   test("close() ends the connections and frees the port", async () => {
     const before = openSockets();
     const ends = new Told<unknown>();
@@ -434,7 +434,7 @@ describe("the end", () => {
   });
 });
 
-describe("the listeners", () => {
+describe("the listeners of a TcpServer", () => {
   test("may be many", async () => {
     await using server = await serve({ listen: [LOOPBACK, { host: "::1", port: 0 }] });
     const [four, six] = server.addresses;
@@ -442,7 +442,7 @@ describe("the listeners", () => {
     expect(await ask(six?.port ?? 0, "six", { host: "::1" })).toBe("six");
   });
 
-  test("are all closed when one of them cannot be had", async () => {
+  test("are all closed when one of them cannot be opened", async () => {
     const before = openSockets();
     await using taken = await serve({});
     const listen = [LOOPBACK, { host: "127.0.0.1", port: taken.port }];
@@ -454,19 +454,19 @@ describe("the listeners", () => {
     await expect(server.start()).rejects.toThrow("only once");
   });
 
-  test("have to have addresses of numbers", async () => {
+  test("need numeric addresses", async () => {
     for (const host of ["localhost", "127.0.0.1x", ""]) {
       const server = new TcpServer({ listen: { host, port: 0 }, serve: echo });
       await expect(server.start()).rejects.toThrow(`Not an IP address: ${host}`);
     }
   });
 
-  test("may be sockets that somebody else has made, which stay open", async () => {
+  test("may be sockets of the caller, which stay open", async () => {
     const posix = loadPosix();
     const fd = posix.socket("inet", "stream");
     try {
-      const deaf = new TcpServer({ listen: { fd }, serve: echo });
-      await expect(deaf.start()).rejects.toThrow(`Not a listening socket: ${fd}`);
+      const unbound = new TcpServer({ listen: { fd }, serve: echo });
+      await expect(unbound.start()).rejects.toThrow(`Not a listening socket: ${fd}`);
       const bytes = Uint8Array.of(127, 0, 0, 1);
       posix.bind(fd, { family: "inet", bytes, port: 0, scope: 0 });
       posix.listen(fd, 5);
@@ -481,7 +481,7 @@ describe("the listeners", () => {
     await expect(none.start()).rejects.toThrow("Not a listening socket: 9999");
   });
 
-  test("start once", async () => {
+  test("can be started once", async () => {
     await using server = await serve({});
     await expect(server.start()).rejects.toThrow(TypeError);
     expect(await ask(server.port, "unharmed")).toBe("unharmed");
@@ -501,7 +501,7 @@ describe("the listeners", () => {
     expect(locals.all).toEqual(["0.0.0.0", "127.0.0.1"]);
   });
 
-  test("of a port that a server of Node has are in use", async () => {
+  test("fail with EADDRINUSE on a port that a server of Node has", async () => {
     const other = createServer().listen(0, "127.0.0.1");
     await once(other, "listening");
     const address = other.address();

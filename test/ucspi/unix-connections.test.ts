@@ -8,6 +8,7 @@ import { chmodSync } from "node:fs";
 import { expect, test } from "vitest";
 import { Chains, Environment } from "../../src/chain/index.ts";
 import type { LinkContext } from "../../src/chain/index.ts";
+import { ProcessHost } from "../../src/host/index.ts";
 import { systemClock } from "../../src/clock/index.ts";
 import { loadPosix } from "../../src/posix/index.ts";
 import type { Fd } from "../../src/posix/index.ts";
@@ -15,6 +16,7 @@ import { childService } from "../../src/ucspi/serving/child-service.ts";
 import { ConnectionServer } from "../../src/ucspi/serving/connection-server.ts";
 import { previewLaunch } from "../../src/ucspi/serving/protocol.ts";
 import { TCP } from "../../src/ucspi/serving/tcp.ts";
+import { fakeLog } from "../support/fake-log.ts";
 import { isRoot, newScene } from "../support/scene.ts";
 import type { Scene } from "../support/scene.ts";
 import { UNIX } from "./unix-protocol.ts";
@@ -23,11 +25,14 @@ const OTHER_USER = 54321;
 
 const posix = loadPosix();
 
+const signals = { on: () => () => undefined };
+
 const context: LinkContext = {
   posix,
   clock: systemClock,
+  host: new ProcessHost({ posix, clock: systemClock, signals, log: fakeLog([]) }),
   report: () => undefined,
-  signals: { on: () => () => undefined },
+  signals,
   chains: new Chains({
     finder: { ownCommand: () => undefined, load: () => Promise.resolve(undefined), file: String },
     fuses: false,

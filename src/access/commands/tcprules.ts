@@ -6,7 +6,7 @@ import { octalMode, oneOf, value } from "../../options/index.ts";
 import { replaceFile, SystemError } from "../../posix/index.ts";
 import { explainFailure, TcpRulesCompiler } from "../index.ts";
 
-import type { Report } from "../../chain/index.ts";
+import type { Report } from "../../host/index.ts";
 import type { Fd, Posix } from "../../posix/index.ts";
 
 const NAME = "s6-tcprules";

@@ -9,7 +9,7 @@ import { OPTIONS } from "./actions/options.ts";
 import type { CommandContext } from "../../command/index.ts";
 import type { Options } from "./actions/options.ts";
 
-/** What one word in front does with the operands after it. */
+/** An action, by the word in front: it gets the operands after it. */
 interface Action {
   readonly operands: string;
   readonly operandCount: readonly [number, number];

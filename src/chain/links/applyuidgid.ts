@@ -6,7 +6,7 @@ import { parseUnsigned, readVariable, VariableError } from "../../net/index.ts";
 import type { Variables } from "../../net/index.ts";
 import { parseGidList } from "../../options/index.ts";
 import { GID, GIDLIST, UID } from "./identity/accounts.ts";
-import { changeIdentity } from "./identity/change.ts";
+import { withIdentityChange } from "./identity/change.ts";
 
 const NAME = "s6-applyuidgid";
 
@@ -25,7 +25,7 @@ export const applyuidgid = defineLink({
       return end(EXIT.usage);
     }
     const edits = options.removesVariables ? REMOVALS : [];
-    const changed = changeIdentity(launch, change, { posix, changedBy: NAME });
+    const changed = withIdentityChange(launch, change, { posix, changedBy: NAME });
     return goOn({ ...withEnvironment(changed, edits), argv: program });
   },
 });

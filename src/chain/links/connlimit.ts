@@ -29,7 +29,7 @@ export const connlimit = defineLink({
 
 interface Refusal {
   readonly exitCode: number;
-  /** What is wrong with the environment; being over the limit is silent, as in the C suite. */
+  /** The fault in the environment; being over the limit is silent, as in the C suite. */
   readonly problem?: string;
 }
 

@@ -1,6 +1,5 @@
 /** s6-envdir: variables from the files of a directory (supervision.md, 11.3). */
 
-import { closeSync, constants, openSync, readdirSync, readFileSync, readSync } from "node:fs";
 import { defineLink, end, EXIT, goOn, withEnvironment } from "../index.ts";
 import {
   ENVIRONMENT_FILE_BYTES_MAX,
@@ -9,9 +8,15 @@ import {
 } from "../../net/index.ts";
 import type { EnvironmentEdit, EnvironmentFileOptions } from "../../net/index.ts";
 import { choice, flag, text, value } from "../../options/index.ts";
-import { decodeBytes, encodeBytes, errnoOf } from "../../posix/index.ts";
+import { encodeBytes, errnoOf, listNames, readFile, readHead } from "../../posix/index.ts";
+import type { Posix } from "../../posix/index.ts";
 
 const NAME = "s6-envdir";
+
+/** More files than any environment has variables. */
+const FILES_MAX = 10_000;
+/** Of a file without another limit: more than the kernel lets a program have in one variable. */
+const VALUE_BYTES_MAX = 1 << 20;
 
 export const envdir = defineLink({
   name: NAME,
@@ -52,7 +57,9 @@ export const envdir = defineLink({
       ...(nul === undefined ? {} : { nulReplacement: nul }),
     };
     const edits: readonly EnvironmentEdit[] | string =
-      options.nul === "" ? "EINVAL" : readEdits(directory, fileOptions, options.ignoresMissing);
+      options.nul === ""
+        ? "EINVAL"
+        : readEdits(posix, directory, fileOptions, options.ignoresMissing);
     if (typeof edits === "string") {
       report(NAME, "fatal", `unable to envdir ${directory}: ${posix.strerror(edits)}`);
       return end(EXIT.system);
@@ -63,59 +70,37 @@ export const envdir = defineLink({
 
 /** The edits that a directory stands for, or the errno name of what went wrong. */
 function readEdits(
+  posix: Posix,
   directory: string,
   options: EnvironmentFileOptions,
   ignoresMissing: boolean,
 ): readonly EnvironmentEdit[] | string {
-  const names = listFiles(directory);
+  const names = attempt(() => listNames(posix, directory, FILES_MAX));
   if (names === "ENOENT" && ignoresMissing) return [];
   if (typeof names === "string") return names;
   const edits: EnvironmentEdit[] = [];
-  for (const name of names) {
-    const bytes = readStart(`${directory}/${name}`, options.bytesMax ?? Infinity);
+  for (const name of names.filter(isVariableFile).toSorted()) {
+    const bytes = attempt(() => readStart(posix, `${directory}/${name}`, options.bytesMax));
     if (typeof bytes === "string") return bytes;
     edits.push({ name, value: parseEnvironmentFile(bytes, options) });
   }
   return edits;
 }
 
-function listFiles(directory: string): readonly string[] | string {
+/** The first bytes of a file of any kind, all of it if there is no maximum; nothing is waited for. */
+function readStart(posix: Posix, path: string, bytesMax = Infinity): Uint8Array {
+  const options = { anyKind: true };
+  if (bytesMax === Infinity) return readFile(posix, path, VALUE_BYTES_MAX, options);
+  return readHead(posix, path, bytesMax, options);
+}
+
+/** The result of a call, or the errno name of its failure. */
+function attempt<T>(call: () => T): T | string {
   try {
-    const entries = readdirSync(encodeBytes(directory), { encoding: "buffer" });
-    return entries.map((entry) => decodeBytes(entry)).filter(isVariableFile);
+    return call();
   } catch (error) {
-    return codeOf(error);
+    const code = errnoOf(error);
+    if (code === undefined) throw error;
+    return code;
   }
-}
-
-/** The first bytes of a file, all of it if there is no maximum; the errno name of a failure. */
-function readStart(path: string, bytesMax: number): Uint8Array | string {
-  try {
-    // Not blocking, lest a fifo without a writer hold everything up.
-    const fd = openSync(encodeBytes(path), constants.O_RDONLY | constants.O_NONBLOCK);
-    try {
-      return bytesMax === Infinity ? readFileSync(fd) : readUpTo(fd, bytesMax);
-    } finally {
-      closeSync(fd);
-    }
-  } catch (error) {
-    return codeOf(error);
-  }
-}
-
-function readUpTo(fd: number, bytesMax: number): Uint8Array {
-  const bytes = Buffer.alloc(bytesMax);
-  let length = 0;
-  while (length < bytesMax) {
-    const count = readSync(fd, bytes, length, bytesMax - length, null);
-    if (count === 0) break;
-    length += count;
-  }
-  return bytes.subarray(0, length);
-}
-
-function codeOf(error: unknown): string {
-  const code = errnoOf(error);
-  if (code === undefined) throw error;
-  return code;
 }

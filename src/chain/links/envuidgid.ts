@@ -10,7 +10,7 @@ import { findAccount, findGid, findUid, GID, GIDLIST, UID } from "./identity/acc
 
 const NAME = "s6-envuidgid";
 
-/** What an unknown account stands for. */
+/** The numbers that an unknown account stands for. */
 interface Defaults {
   readonly uid: Uid;
   readonly gid: Gid;

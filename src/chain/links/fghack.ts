@@ -3,13 +3,13 @@
 import { defineLink, end, EXIT, isOwnDescriptor, Spawner } from "../index.ts";
 import { withDescriptors } from "../index.ts";
 import type { Launch, LinkContext, Spawned } from "../index.ts";
-import { Children } from "../../host/index.ts";
+import { Children, reapOrphans } from "../../host/index.ts";
 import { SystemError } from "../../posix/index.ts";
 import type { Fd, Posix, WaitStatus } from "../../posix/index.ts";
 
 const NAME = "s6-fghack";
 
-/** How many descriptors of the pipe the program gets: daemons close some, rarely as many. */
+/** The program gets so many descriptors of the pipe: daemons close some, rarely as many. */
 const WRITERS = 31;
 
 /** The program wrote to the pipe. */
@@ -35,6 +35,7 @@ export const fghack = defineLink({
       "this program is obsolescent, please use s6-background-watch instead",
     );
     const [word = ""] = program;
+    reapOrphans(context);
     const [reader, writer] = context.posix.pipe();
     const spawner = new Spawner(
       NAME,

@@ -1,5 +1,6 @@
 /** s6-ioconnect: copy standard input to one descriptor and another to standard output (supervision.md, 11.8). */
 
+import { reapOrphans } from "../../host/index.ts";
 import { defineLink, descriptorAt, end, EXIT } from "../index.ts";
 import type { Launch, LinkContext, LinkWords } from "../index.ts";
 import { choice, descriptorAbove2, milliseconds, value } from "../../options/index.ts";
@@ -47,6 +48,7 @@ export const ioconnect = defineLink({
     `copies descriptor 0 to ${writer} and ${reader} to 1 until both are at their end`,
   ],
   async run(launch, words, context) {
+    reapOrphans(context);
     const ends = findEnds(launch, words, context);
     if (ends === undefined) return end(EXIT.system);
     const relay = new Relay({ ...context, timeoutMs: words.options.timeoutMs, flows: ends });

@@ -9,7 +9,7 @@ import type { Fd, Posix } from "../../posix/index.ts";
 
 const NAME = "s6-setlock";
 
-/** How often a lock is tried for while there is a limit to the waiting. */
+/** The time between two attempts to take the lock while there is a limit to the waiting. */
 const RETRY_MS = 20;
 
 const FILE_MODE = 0o666;

@@ -101,7 +101,7 @@ function callsFor(launch: Launch, words: Words, context: LinkContext): Call[] | 
   return [background, () => takeTerminal(terminal, words, posix)];
 }
 
-/** What the kernel would refuse to a child whose session or group a link before this one has made. */
+/** The calls that the kernel would refuse to a child whose session or group an earlier link has made. */
 function clashesOf({ session }: Launch, { options }: Words, posix: Posix): Call[] {
   if (session === undefined) return [];
   const syscall = options.kind === "session" ? "setsid" : "setpgid";

@@ -5,7 +5,7 @@ import type { Launch, LinkContext } from "../index.ts";
 import { parseUnsigned } from "../../net/index.ts";
 import { UsageError } from "../../options/index.ts";
 import { findAccount, GID, GIDLIST, UID } from "./identity/accounts.ts";
-import { changeIdentity } from "./identity/change.ts";
+import { withIdentityChange } from "./identity/change.ts";
 
 const NAME = "s6-setuidgid";
 
@@ -30,13 +30,13 @@ export const setuidgid = defineLink({
 function changeTo(account: string, launch: Launch, { posix }: LinkContext): Launch | undefined {
   const by = { posix, changedBy: NAME };
   if (account === "") return launch;
-  if (account.includes(":")) return changeIdentity(launch, parseNumbers(account), by);
+  if (account.includes(":")) return withIdentityChange(launch, parseNumbers(account), by);
   const found = findAccount(posix, account);
   if (found === undefined) return undefined;
-  return withEnvironment(changeIdentity(launch, found, by), REMOVALS);
+  return withEnvironment(withIdentityChange(launch, found, by), REMOVALS);
 }
 
-/** What the C suite's s6-setuidgid hands from one of its programs to the next, and takes out. */
+/** The variables that the C suite's s6-setuidgid hands from one of its programs to the next, and removes. */
 const REMOVALS = [UID, GID, GIDLIST].map((name) => ({ name, value: undefined }));
 
 /** `uid:gid`, with no supplementary groups. */

@@ -10,7 +10,7 @@ import type { Limit, Posix, Resource } from "../../posix/index.ts";
 
 const NAME = "s6-softlimit";
 
-/** Which of the two limits an option changes. */
+/** The limit that an option changes, or both. */
 type Which = "soft" | "hard" | "both";
 
 /** One option: `limit` is undefined for `=`, the most there can be. */
@@ -21,7 +21,7 @@ interface Change {
   readonly limit: number | undefined;
 }
 
-/** What has been read so far: -H and -h are about the options after them. */
+/** The options read so far: -H and -h are about those after them. */
 interface Changes {
   readonly which: Which;
   readonly changes: readonly Change[];

@@ -1,6 +1,6 @@
 /** Dates and times of day in the Gregorian calendar, from and to counts of seconds; no time zones. */
 
-/** What a calendar and a clock on the wall show. A leap second is second 60. */
+/** A date and a time of day in some time zone. A leap second is second 60. */
 export interface Civil {
   readonly year: number;
   /** 1 to 12. */
@@ -54,7 +54,7 @@ function two(value: number): string {
   return value < 10 ? `0${value}` : String(value);
 }
 
-/** Years that begin in March put the odd day last; see Howard Hinnant's chrono-compatible algorithms. */
+/** Years that begin in March have the leap day last; see Howard Hinnant's chrono-compatible algorithms. */
 function dateOf(days: number): Pick<Civil, "year" | "month" | "day"> {
   const shifted = days + EPOCH_SHIFT;
   const era = Math.floor(shifted / DAYS_PER_ERA);

@@ -71,9 +71,9 @@ function blockBytes(counts: Counts, timeBytes: 4 | 8): number {
 
 interface Block {
   readonly zone: Zone;
-  /** When the last transition is. */
+  /** The time of the last transition. */
   readonly lastAt: number;
-  /** Where the data ends. */
+  /** The offset of the end of the data. */
   readonly end: number;
 }
 
@@ -123,7 +123,7 @@ function tableZone(
   return { spanAt };
 }
 
-/** How many of the sorted `times` are not after `unix`. */
+/** The number of the sorted `times` that are not after `unix`. */
 function countUpTo(times: readonly number[], unix: number): number {
   let [low, high] = [0, times.length];
   while (low < high) {

@@ -6,7 +6,7 @@
 import { civilAt, daysTo, isLeapYear, SECONDS_PER_DAY } from "./civil.ts";
 import type { Zone, ZoneSpan } from "./zone.ts";
 
-/** When in a year clocks change. */
+/** The moment in a year at which clocks change. */
 interface ChangeRule {
   readonly day: DayRule;
   /** Seconds after midnight by the clock that is changed; may be negative or more than a day. */
@@ -21,7 +21,7 @@ type DayRule =
   /** `59`: 0 to 365, counting 29 February where there is one. */
   | { readonly kind: "yearDay"; readonly day: number };
 
-/** What the United States have done since 2007: the rule of a zone that names none. */
+/** The rule of the United States since 2007, which a zone has that names none. */
 const DEFAULT_RULES = ",M3.2.0,M11.1.0";
 
 const RULE_TEXT_MAX = 256;

@@ -1,5 +1,6 @@
 /** s6-taiclockd: tell others the time (networking.md, section 18.7). */
 
+import { reapOrphans } from "../../host/index.ts";
 import { EXIT } from "../../chain/index.ts";
 import { defineCommand, Fatal } from "../../command/index.ts";
 import { formatIp, IP4_ANY, parseIp } from "../../net/index.ts";
@@ -57,7 +58,9 @@ export const taiclockd = defineCommand({
   options: OPTIONS,
   operands: "",
   operandCount: [0, Infinity],
-  run({ posix, report }, { address, port, also, ratePerClient, tellsPort }) {
+  run(context, { address, port, also, ratePerClient, tellsPort }) {
+    const { posix, report } = context;
+    reapOrphans(context);
     const server = new TaiclockServer(
       posix,
       systemClockWith(() => posix.realtimeNs()),

@@ -15,7 +15,7 @@ const OUTPUT_BYTES = 4 * LINE_BYTES_KEPT;
 
 export const LINE_FEED = 0x0a;
 
-/** What a filter does with the bytes it is given. */
+/** A filter: it turns the bytes that it is given into others. */
 export interface LineFilter {
   /**
    * Pass `source.bytes[from, to)` on to `sink`: whole lines, or the end of the input, or, of a line longer than
@@ -26,7 +26,7 @@ export interface LineFilter {
   end(sink: ByteSink): void;
 }
 
-/** Where a filter reads and writes. */
+/** The descriptors that a filter reads from and writes to. */
 export interface FilterEnds {
   readonly input: Fd;
   readonly output: Fd;
@@ -56,13 +56,13 @@ export function filterLines(posix: Posix, { input, output }: FilterEnds, filter:
   sink.flush();
 }
 
-/** Where the line that `at` is in ends: behind its line feed, or at `to`. */
+/** The end of the line that `at` is in: behind its line feed, or `to`. */
 export function endOfLine(bytes: Buffer, at: number, to: number): number {
   const lineFeed = bytes.indexOf(LINE_FEED, at);
   return lineFeed < 0 || lineFeed >= to ? to : lineFeed + 1;
 }
 
-/** How much can be passed on of `bytes[0, end)`, of which the first `kept` have no line feed. */
+/** How many bytes of `bytes[0, end)` can be passed on; the first `kept` of them have no line feed. */
 function endOfReady(bytes: Buffer, kept: number, end: number): number {
   const ready = kept + bytes.subarray(kept, end).lastIndexOf(LINE_FEED) + 1;
   const whole = ready === kept ? 0 : ready;

@@ -4,7 +4,7 @@ import type { Posix } from "../../posix/index.ts";
 
 const NS_PER_US = 1000n;
 
-/** What the kernel holds: nanoseconds in 64 bits, and none before 1970. */
+/** The times that the kernel's clock can have: nanoseconds in 64 bits, and none before 1970. */
 const REALTIME_NS_MAX = (1n << 63n) - 1n;
 
 /**

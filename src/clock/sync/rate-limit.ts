@@ -1,5 +1,5 @@
 /**
- * How often each client may be answered: a bucket of tokens for each address, an IPv6 client being its
+ * Limits how often each client is answered: a bucket of tokens for each address, an IPv6 client being its
  * /64. The number of addresses that are remembered is bounded; beyond it, the one that was heard of
  * first is forgotten.
  */
@@ -8,7 +8,7 @@ import { formatMaskedIp } from "../../net/index.ts";
 import type { IpAddress } from "../../net/index.ts";
 import type { Clock } from "../index.ts";
 
-/** How many addresses are remembered. */
+/** The most addresses that are remembered. */
 export const CLIENTS_MAX = 4096;
 
 const IP6_CLIENT_BITS = 64;

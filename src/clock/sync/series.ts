@@ -13,7 +13,7 @@ import type { Clock, Deadline, Tai } from "../index.ts";
 import { OffsetInterval } from "./interval.ts";
 import type { Exchange } from "./interval.ts";
 
-/** What the clients work with. */
+/** The parts of the system that the clients use. */
 export interface SyncWorld {
   readonly posix: Posix;
   /** Its wall clock is the one that is measured; it should tell nanoseconds (`systemClockWith`). */
@@ -22,12 +22,12 @@ export interface SyncWorld {
   randomBytes(count: number): Uint8Array;
 }
 
-/** Which server is asked, and how often. */
+/** The server that is asked, and how often. */
 export interface SeriesOptions {
   readonly server: Endpoint;
   /** The interface index of a link-local address. */
   readonly scope?: number;
-  /** How many exchanges to make, 10 unless given. */
+  /** The number of exchanges to make, 10 unless given. */
   readonly exchanges?: number;
   /** For the answer of each, 2000 unless given; Infinity waits for ever. */
   readonly exchangeTimeoutMs?: number;
@@ -37,8 +37,8 @@ export interface SeriesOptions {
   readonly deadline?: Deadline | undefined;
 }
 
-/** What a protocol makes of a datagram from the server. */
-export type Verdict<Reply> =
+/** The judgement of a protocol about a datagram from the server. */
+export type Judgement<Reply> =
   | {
       readonly kind: "answer";
       readonly received: Tai;
@@ -55,7 +55,7 @@ export type Verdict<Reply> =
 /** One request, and the judge of its answers. */
 export interface Question<Reply> {
   readonly request: Uint8Array;
-  judge(datagram: Uint8Array): Verdict<Reply>;
+  judge(datagram: Uint8Array): Judgement<Reply>;
 }
 
 /** A protocol of one datagram each way. */
@@ -67,12 +67,12 @@ export interface TimeProtocol<Reply> {
   ask(): Question<Reply>;
 }
 
-/** What became of one exchange. */
+/** The result of one exchange. */
 export type ExchangeOutcome<Reply> =
   | { readonly kind: "answered"; readonly exchange: Exchange; readonly reply: Reply }
   | { readonly kind: "failed"; readonly why: string; readonly isLast: boolean };
 
-/** What became of a series. */
+/** The result of a series. */
 export type SeriesOutcome<Reply> =
   | {
       readonly kind: "measured";
@@ -80,7 +80,7 @@ export type SeriesOutcome<Reply> =
       readonly offsetNs: bigint;
       /** The width of the interval that the offset is in for certain, if the server is right. */
       readonly uncertaintyNs: bigint;
-      /** How many exchanges succeeded. */
+      /** The number of exchanges that succeeded. */
       readonly answers: number;
       /** The last answer. */
       readonly reply: Reply;
@@ -90,7 +90,7 @@ export type SeriesOutcome<Reply> =
   /** The deadline of the series passed before its end. */
   | { readonly kind: "timedOut" };
 
-/** Hears of each exchange, which are numbered from 1. */
+/** Called for each exchange; they are numbered from 1. */
 export type ExchangeListener<Reply> = (outcome: ExchangeOutcome<Reply>, number: number) => void;
 
 const EXCHANGES = 10;
@@ -202,7 +202,7 @@ function failed(why: string, isLast: boolean): ExchangeOutcome<never> {
   return { kind: "failed", why, isLast };
 }
 
-/** What strerror(3) says of an error of the system; others are thrown on. */
+/** The text of strerror(3) for an error of the system; other errors are thrown again. */
 function reasonOf(posix: Posix, error: unknown): string {
   const code = errnoOf(error);
   if (code === undefined) throw error;

@@ -8,12 +8,12 @@
 import { taiFromUnix } from "../index.ts";
 import type { Tai } from "../index.ts";
 import { NTP64_BYTES, unixFromNtp64 } from "./ntp64.ts";
-import type { Verdict } from "./series.ts";
+import type { Judgement } from "./series.ts";
 
 /** The length of a packet without extensions; of a longer answer the rest is ignored. */
 export const SNTP_BYTES = 48;
 
-/** Where the fields are. */
+/** The offsets of the fields. */
 const FIELD = {
   flags: 0,
   stratum: 1,
@@ -29,7 +29,7 @@ const MODE = { symmetricPassive: 2, server: 4 } as const;
 const UNSYNCHRONISED = 3;
 const STRATUM_MAX = 15;
 
-/** What a server says about itself and the time. */
+/** The fields of an answer that are about the server and its time. */
 export interface SntpReply {
   /** A leap second is to be inserted into or taken out of the last minute of the month. */
   readonly leap: "none" | "insert" | "delete";
@@ -37,7 +37,7 @@ export interface SntpReply {
   readonly stratum: number;
   /** Four bytes: where the server has its time from. */
   readonly referenceId: Uint8Array;
-  /** When the request arrived and the answer left, as NTP timestamps. */
+  /** The times at which the request arrived and the answer left, as NTP timestamps. */
   readonly receive: bigint;
   readonly transmit: bigint;
 }
@@ -50,8 +50,8 @@ export function formatSntpRequest(nonce: Uint8Array): Uint8Array {
   return packet;
 }
 
-/** What a datagram is to a client that sent `nonce`. */
-export function judgeSntpReply(packet: Uint8Array, nonce: Uint8Array): Verdict<SntpReply> {
+/** Judge a datagram that came to a client that sent `nonce`. */
+export function judgeSntpReply(packet: Uint8Array, nonce: Uint8Array): Judgement<SntpReply> {
   if (packet.length < SNTP_BYTES) return { kind: "foreign", why: "the answer is too short" };
   const bytes = Buffer.from(packet.buffer, packet.byteOffset, SNTP_BYTES);
   if (!bytes.subarray(FIELD.origin, FIELD.origin + NTP64_BYTES).equals(nonce)) {
@@ -82,7 +82,7 @@ export function judgeSntpReply(packet: Uint8Array, nonce: Uint8Array): Verdict<S
  * Stratum 0 with letters as its reference is a kiss-o'-death, which says what the client should do (RFC 5905
  * section 7.4); with anything else it is a server that knows no time yet.
  */
-function judgeStratum0(referenceId: Uint8Array): Verdict<never> {
+function judgeStratum0(referenceId: Uint8Array): Judgement<never> {
   const code = Buffer.from(referenceId).toString("latin1").replace(/\0+$/, "");
   if (/^[A-Z]{1,4}$/.test(code)) return { kind: "stop", why: `kiss-o'-death ${code}` };
   return { kind: "unusable", why: "the server is of stratum 0, not synchronised" };
@@ -90,7 +90,7 @@ function judgeStratum0(referenceId: Uint8Array): Verdict<never> {
 
 function judgeTimes(
   reply: Omit<SntpReply, "leap"> & { readonly leap: SntpReply["leap"] | undefined },
-): Verdict<SntpReply> {
+): Judgement<SntpReply> {
   const { leap, receive, transmit } = reply;
   if (leap === undefined) return { kind: "unusable", why: "the server is not synchronised" };
   if (receive === 0n || transmit === 0n) {

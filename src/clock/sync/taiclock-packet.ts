@@ -5,7 +5,7 @@
 
 import { packTai64n, TAI64N_BYTES, unpackTai64n } from "../index.ts";
 import type { Tai } from "../index.ts";
-import type { Verdict } from "./series.ts";
+import type { Judgement } from "./series.ts";
 
 /** The length of a request of ours, and of what we need of an answer. */
 export const TAICLOCK_BYTES = 28;
@@ -30,8 +30,8 @@ export function formatTaiclockRequest(cookie: Uint8Array): Uint8Array {
   return packet;
 }
 
-/** What a datagram is to a client that sent `cookie`. */
-export function judgeTaiclockReply(packet: Uint8Array, cookie: Uint8Array): Verdict<Tai> {
+/** Judge a datagram that came to a client that sent `cookie`. */
+export function judgeTaiclockReply(packet: Uint8Array, cookie: Uint8Array): Judgement<Tai> {
   const bytes = Buffer.from(packet.buffer, packet.byteOffset, packet.length);
   if (bytes.length < TAICLOCK_BYTES) return { kind: "foreign", why: "the answer is too short" };
   if (!bytes.subarray(0, TIME_AT).equals(ANSWER)) {

@@ -13,9 +13,9 @@ import { RateLimit } from "./rate-limit.ts";
 import { answerTaiclock, TAICLOCK_REQUEST_BYTES_MAX } from "./taiclock-packet.ts";
 
 export interface TaiclockServerOptions {
-  /** How many requests of one client are answered each second; undefined answers all. */
+  /** The most requests of one client that are answered each second; undefined answers all. */
   readonly ratePerClient?: number | undefined;
-  /** Hears of what fails while it serves: each kind of failure once. */
+  /** Called for failures while it serves: for each kind of failure once. */
   readonly onError?: (action: "receive" | "send", error: Error) => void;
 }
 
@@ -24,7 +24,7 @@ interface Listener {
   readonly watch: Watch;
 }
 
-/** How many datagrams are taken from one socket before others get their turn. */
+/** The most datagrams that are taken from one socket before others get their turn. */
 const BATCH = 64;
 
 export class TaiclockServer {

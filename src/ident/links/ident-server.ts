@@ -47,17 +47,17 @@ const DESCRIPTIONS: Readonly<Record<IdentNamingOption["kind"], string>> = {
   hidden: "answers all questions about connections with HIDDEN-USER",
 };
 
-/** How the conversation went, as an exit code; nobody needs to be told that a client has gone. */
+/** The exit code for the end of a conversation; that a client has closed its connection is no failure. */
 const EXIT_CODES: Readonly<Record<IdentEnd["kind"], number>> = {
   ended: EXIT.ok,
   timedOut: EXIT.timedOut,
   failed: EXIT.system,
 };
 
-/** What all connections of a server share. */
+/** The state that all connections of a server share. */
 interface Office {
   readonly responder: IdentResponder;
-  /** It was said that the kernel's tables cannot be read. */
+  /** Has it been reported that the kernel's tables cannot be read? */
   hasWarned: boolean;
 }
 
@@ -160,7 +160,7 @@ class Clerk {
     this.#say("info", `ip ${this.#ip} ports ${ports.remote},${ports.local}${whom}: ${what}`);
   }
 
-  /** Said once, and again only after it has worked in between: clients decide how often they ask. */
+  /** Reported once, and again only after a success in between: clients decide how often they ask. */
   failed(error: SystemError): void {
     if (this.#verbosity < 1 || this.#office.hasWarned) return;
     this.#office.hasWarned = true;

@@ -93,7 +93,9 @@ typedef unsigned char kernel_action[64]; /* struct sigaction as the kernel has i
 enum { SIGNALS_MAX = 64 };
 void set_mask(uint64_t mask, uint64_t *before);
 void add_to_mask(int number, uint64_t *before);
-void default_dispositions(void);
+/* Dispositions and the mask as programs are to be born with: the defaults, or what was inherited. */
+void program_dispositions(void);
+void program_mask(void);
 void save_dispositions(kernel_action saved[SIGNALS_MAX]);
 void restore_dispositions(kernel_action saved[SIGNALS_MAX]);
 
@@ -108,9 +110,11 @@ struct method {
   napi_callback function;
 };
 extern const struct method process_methods[];
+extern const struct method signal_methods[];
 extern const struct method spawn_methods[];
 extern const struct method identity_methods[];
 extern const struct method descriptor_methods[];
+extern const struct method output_methods[];
 extern const struct method file_methods[];
 extern const struct method path_methods[];
 extern const struct method lock_methods[];

@@ -55,12 +55,11 @@ struct birth {
   gid_t *groups;
   struct limit *limits;
   struct move *moves;
-  int first_free_fd; /* above all targets */
+  bool closes_others; /* above 2, but for the targets */
+  int first_free_fd;  /* above all targets */
   int directory_fd;  /* -1 for none */
   const char *directory;
   char oom_score[8]; /* text; empty leaves the score */
-  int teller;        /* close-on-exec end of a pipe; -1 for none */
-  bool teller_is_in_the_way;
   volatile int error; /* written by the child, once, before it ends */
   volatile enum step step;
 };
@@ -74,7 +73,7 @@ struct place {
   pid_t pid;
   double serial;
   size_t length;
-  bool is_shared; /* the child has a copy of our memory but for this: the kernel clears nothing */
+  bool is_shared; /* the child has a copy of our memory but for this: the kernel clears nothing then */
   struct place *next;
   struct birth birth;
 };
@@ -82,6 +81,9 @@ struct place {
 /* child.c */
 IN_CHILD int child_main(void *birth);
 const char *step_name(enum step step);
+
+/* process.c: 1 when the child has executed a program, 0 when not, -1 when /proc does not tell. */
+int has_executed(int pid);
 
 /* places.c: the births of one environment. */
 struct births;

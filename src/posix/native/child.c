@@ -20,6 +20,16 @@
 #define RAW_SETUID SYS_setuid
 #endif
 
+#ifndef SYS_close_range
+#define SYS_close_range 436
+#endif
+#ifndef CLOSE_RANGE_CLOEXEC
+#define CLOSE_RANGE_CLOEXEC (1U << 2)
+#endif
+
+/* Before Linux 5.11 descriptors are marked one by one, up to this number. */
+enum { OLD_KERNEL_FDS_MAX = 65536 };
+
 const char *step_name(enum step step) {
   static const char *const NAMES[] = {
       [STEP_NONE] = "none",           [STEP_SETSID] = "setsid",
@@ -34,10 +44,6 @@ const char *step_name(enum step step) {
 
 /* Each step gives 0 or more, or the negative errno. */
 IN_CHILD static long move_out_of_the_way(struct birth *birth) {
-  if (birth->teller_is_in_the_way) {
-    long copy = raw3(SYS_fcntl, birth->teller, F_DUPFD_CLOEXEC, birth->first_free_fd);
-    if (copy < 0) return copy;
-  }
   for (int i = 0; i < birth->move_count; i++) {
     struct move *move = &birth->moves[i];
     if (!move->is_in_the_way) continue;
@@ -48,7 +54,14 @@ IN_CHILD static long move_out_of_the_way(struct birth *birth) {
   return 0;
 }
 
+/* Marked only, for some are sources: what is placed afterwards is not, and execve closes the rest. */
+IN_CHILD static void mark_others(void) {
+  if (raw3(SYS_close_range, 3, ~0U, CLOSE_RANGE_CLOEXEC) >= 0) return;
+  for (int fd = 3; fd < OLD_KERNEL_FDS_MAX; fd++) raw3(SYS_fcntl, fd, F_SETFD, FD_CLOEXEC);
+}
+
 IN_CHILD static long place_descriptors(struct birth *birth) {
+  if (birth->closes_others) mark_others();
   long moved = move_out_of_the_way(birth);
   if (moved < 0) return moved;
   for (int i = 0; i < birth->move_count; i++) {
@@ -122,9 +135,9 @@ IN_CHILD static bool set_identity(struct birth *birth) {
 
 IN_CHILD int child_main(void *argument) {
   struct birth *birth = argument;
-  default_dispositions(); /* the handlers of Node and libuv must never run here */
+  program_dispositions(); /* the handlers of Node and libuv must never run here */
   if (set_surroundings(birth) && set_descriptors_and_limits(birth) && set_identity(birth)) {
-    set_mask(0, NULL);
+    program_mask();
     went_well(birth, STEP_EXECVE, -try_files(&birth->program));
   }
   raw1(SYS_exit_group, 127);

@@ -198,6 +198,15 @@ static napi_value method_set_close_on_exec(napi_env env, napi_callback_info info
   return nothing_or_throw(env, "fcntl", fcntl(fd, F_SETFD, on ? FD_CLOEXEC : 0));
 }
 
+static napi_value method_is_close_on_exec(napi_env env, napi_callback_info info) {
+  struct call call = begin_call(env, info);
+  int fd = int_argument(&call, 0);
+  if (call.invalid) return NULL;
+  int flags = fcntl(fd, F_GETFD);
+  if (flags < 0) return throw_errno(env, "fcntl", errno);
+  return bool_result(env, (flags & FD_CLOEXEC) != 0);
+}
+
 /* statusFlags(fd): 0 to 2 for the access mode, and 4 when nonblocking */
 static napi_value method_status_flags(napi_env env, napi_callback_info info) {
   struct call call = begin_call(env, info);
@@ -293,6 +302,7 @@ const struct method descriptor_methods[] = {
     {"dup", method_dup},
     {"isOpen", method_is_open},
     {"setCloseOnExec", method_set_close_on_exec},
+    {"isCloseOnExec", method_is_close_on_exec},
     {"statusFlags", method_status_flags},
     {"setNonblocking", method_set_nonblocking},
     {"isSocket", method_is_socket},

@@ -54,6 +54,11 @@ static napi_value out_of_memory(napi_env env) {
   return NULL;
 }
 
+/* What the addon was made from, as scripts/build-addon.mjs says it: its users are of the same build. */
+#ifndef ADDON_BUILD
+#define ADDON_BUILD ""
+#endif
+
 NAPI_MODULE_INIT() {
   struct ending *ending = calloc(1, sizeof *ending);
   if (ending == NULL) return out_of_memory(env);
@@ -66,10 +71,15 @@ NAPI_MODULE_INIT() {
     return out_of_memory(env);
   }
   add_methods(env, exports, module_methods);
+  napi_value build = NULL;
+  napi_create_string_utf8(env, ADDON_BUILD, NAPI_AUTO_LENGTH, &build);
+  napi_set_named_property(env, exports, "build", build);
   add_methods(env, exports, process_methods);
+  add_methods(env, exports, signal_methods);
   add_methods(env, exports, spawn_methods);
   add_methods(env, exports, identity_methods);
   add_methods(env, exports, descriptor_methods);
+  add_methods(env, exports, output_methods);
   add_methods(env, exports, file_methods);
   add_methods(env, exports, path_methods);
   add_methods(env, exports, lock_methods);

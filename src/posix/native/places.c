@@ -38,7 +38,8 @@ struct births *births_of(struct instance *instance) {
 }
 
 static bool is_in_flight(const struct place *place) {
-  return __atomic_load_n(&place->is_running, __ATOMIC_ACQUIRE) != 0;
+  if (__atomic_load_n(&place->is_running, __ATOMIC_ACQUIRE) == 0) return false;
+  return !place->is_shared || (place->birth.error == 0 && has_executed(place->pid) != 1);
 }
 
 /* False when there is no memory to keep the failure apart: the place keeps it then. */

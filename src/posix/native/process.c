@@ -1,6 +1,6 @@
 /* Processes: execve, wait, kill, sessions. */
 #define _GNU_SOURCE
-#include "program.h"
+#include "birth.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -8,6 +8,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/prctl.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -26,8 +27,9 @@ static napi_value method_execve(napi_env env, napi_callback_info info) {
   kernel_action saved[SIGNALS_MAX];
   uint64_t mask = 0;
   save_dispositions(saved);
-  default_dispositions();
-  set_mask(0, &mask);
+  set_mask(~UINT64_C(0), &mask);
+  program_dispositions();
+  program_mask();
   int error = try_files(&program);
   set_mask(~UINT64_C(0), NULL);
   restore_dispositions(saved);
@@ -80,14 +82,21 @@ static bool read_stat(int pid, int *parent, unsigned *flags) {
          sscanf(after_name + 1, " %*c %d %*d %*d %*d %*d %u", parent, flags) == 2;
 }
 
-/* hasExecuted(pid): undefined when /proc does not tell, or is of another pid namespace */
+/* In a /proc of another pid namespace the number is somebody else's. */
+int has_executed(int pid) {
+  int parent = 0;
+  unsigned flags = 0;
+  if (!read_stat(pid, &parent, &flags) || parent != getpid()) return -1;
+  return (flags & FORKED_WITHOUT_EXEC) == 0;
+}
+
+/* hasExecuted(pid): undefined when /proc does not tell */
 static napi_value method_has_executed(napi_env env, napi_callback_info info) {
   struct call call = begin_call(env, info);
-  int pid = int_argument(&call, 0), parent = 0;
-  unsigned flags = 0;
+  int pid = int_argument(&call, 0);
   if (call.invalid) return NULL;
-  if (!read_stat(pid, &parent, &flags) || parent != getpid()) return undefined_result(env);
-  return bool_result(env, (flags & FORKED_WITHOUT_EXEC) == 0);
+  int answer = has_executed(pid);
+  return answer < 0 ? undefined_result(env) : bool_result(env, answer);
 }
 
 /* peekEndedChild(): a pid, 0 when there is none */
@@ -98,6 +107,22 @@ static napi_value method_peek_ended_child(napi_env env, napi_callback_info info)
   RETRY(outcome, waitid(P_ALL, 0, &child, WEXITED | WNOHANG | WNOWAIT));
   if (outcome < 0 && errno != ECHILD) return throw_errno(env, "waitid", errno);
   return int_result(env, outcome < 0 ? 0 : child.si_pid);
+}
+
+/* hasChildren() */
+static napi_value method_has_children(napi_env env, napi_callback_info info) {
+  (void)info;
+  siginfo_t child;
+  int outcome;
+  RETRY(outcome, waitid(P_ALL, 0, &child, WEXITED | WNOHANG | WNOWAIT));
+  return bool_result(env, outcome == 0);
+}
+
+/* isSubreaper() */
+static napi_value method_is_subreaper(napi_env env, napi_callback_info info) {
+  (void)info;
+  int answer = 0;
+  return bool_result(env, prctl(PR_GET_CHILD_SUBREAPER, &answer, 0, 0, 0) == 0 && answer != 0);
 }
 
 static napi_value method_kill(napi_env env, napi_callback_info info) {
@@ -145,6 +170,8 @@ const struct method process_methods[] = {
     {"reap", method_reap},
     {"endedStatus", method_ended_status},
     {"hasExecuted", method_has_executed},
+    {"hasChildren", method_has_children},
+    {"isSubreaper", method_is_subreaper},
     {"peekEndedChild", method_peek_ended_child},
     {"kill", method_kill},           {"getpid", method_getpid},
     {"setsid", method_setsid},       {"setpgid", method_setpgid},

@@ -1,8 +1,8 @@
 /*
  * Signal masks and dispositions by raw system calls: libc keeps two real-time signals for itself and
  * would leave them alone, and in a vforked child nothing else may be called. The kernel's struct
- * sigaction differs between architectures; none of it is looked at here, and all of it zero is
- * SIG_DFL everywhere.
+ * sigaction differs between architectures, but begins with the handler on all of them; all of it zero
+ * is SIG_DFL.
  */
 #define _GNU_SOURCE
 #include "addon.h"
@@ -26,11 +26,25 @@ void add_to_mask(int number, uint64_t *before) {
 }
 
 static const kernel_action DEFAULT_ACTION;
+static const kernel_action IGNORING_ACTION = {1}; /* SIG_IGN, in little-endian order */
 
-__attribute__((no_sanitize("address", "undefined"))) void default_dispositions(void) {
+/* What the process was born with before Node changed it, and programs are to be born with. */
+static uint64_t ignored_by_programs;
+static uint64_t blocked_by_programs;
+
+/* In the child too, so always a part of its caller. */
+#define IS_IN_SET(set, number) (((set) >> ((number)-1) & 1) != 0)
+
+__attribute__((no_sanitize("address", "undefined"))) void program_dispositions(void) {
   for (int number = 1; number <= SIGNALS_MAX; number++)
     if (number != SIGKILL && number != SIGSTOP)
-      raw4(SYS_rt_sigaction, number, DEFAULT_ACTION, NULL, KERNEL_MASK_BYTES);
+      raw4(SYS_rt_sigaction, number,
+           IS_IN_SET(ignored_by_programs, number) ? IGNORING_ACTION : DEFAULT_ACTION, NULL,
+           KERNEL_MASK_BYTES);
+}
+
+__attribute__((no_sanitize("address", "undefined"))) void program_mask(void) {
+  set_mask(blocked_by_programs, NULL);
 }
 
 void save_dispositions(kernel_action saved[SIGNALS_MAX]) {
@@ -44,3 +58,38 @@ void restore_dispositions(kernel_action saved[SIGNALS_MAX]) {
     if (number != SIGKILL && number != SIGSTOP)
       syscall(SYS_rt_sigaction, number, saved[number - 1], NULL, KERNEL_MASK_BYTES);
 }
+
+/* Signals of faults, which V8 has handlers for, and SIGCHLD: ignoring it would lose our children. */
+static bool is_needed(int number) {
+  return number == SIGCHLD || number == SIGSEGV || number == SIGBUS || number == SIGFPE ||
+         number == SIGILL || number == SIGTRAP;
+}
+
+/* adoptSignals(ignored, blocked): sets as the kernel has them, bit N - 1 for signal N */
+static napi_value method_adopt_signals(napi_env env, napi_callback_info info) {
+  struct call call = begin_call(env, info);
+  uint64_t ignored = (uint64_t)bigint_argument(&call, 0);
+  uint64_t blocked = (uint64_t)bigint_argument(&call, 1);
+  if (call.invalid) return NULL;
+  ignored_by_programs = ignored;
+  blocked_by_programs = blocked;
+  for (int number = 1; number <= SIGNALS_MAX; number++)
+    if (IS_IN_SET(ignored, number) && !is_needed(number))
+      syscall(SYS_rt_sigaction, number, IGNORING_ACTION, NULL, KERNEL_MASK_BYTES);
+  return undefined_result(env);
+}
+
+/* defaultSignal(number) */
+static napi_value method_default_signal(napi_env env, napi_callback_info info) {
+  struct call call = begin_call(env, info);
+  int number = int_argument(&call, 0);
+  if (call.invalid) return NULL;
+  long outcome = syscall(SYS_rt_sigaction, number, DEFAULT_ACTION, NULL, KERNEL_MASK_BYTES);
+  return nothing_or_throw(env, "sigaction", (int)outcome);
+}
+
+const struct method signal_methods[] = {
+    {"adoptSignals", method_adopt_signals},
+    {"defaultSignal", method_default_signal},
+    {NULL, NULL},
+};

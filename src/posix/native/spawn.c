@@ -7,7 +7,6 @@
 #include "raw.h"
 
 #include <errno.h>
-#include <fcntl.h>
 #include <sched.h>
 #include <signal.h>
 #include <stdio.h>
@@ -33,14 +32,14 @@ enum {
   PLAN_DESCRIPTORS, /* how many pairs of target, source */
   PLAN_DIRECTORY,   /* a descriptor, -1 for none */
   PLAN_OOM_SCORE,   /* NO_OOM_SCORE leaves it */
-  PLAN_TELLS,       /* is there to be a pipe that tells of the exec? */
+  PLAN_CLOSES,      /* are descriptors above 2 that are not named closed? */
   PLAN_HEADER,
 };
 
 enum { NO_OOM_SCORE = 32767 };
 
 /* What comes back besides the birth's number. */
-enum { RESULT_PID, RESULT_PIDFD, RESULT_TELLER, RESULT_LENGTH };
+enum { RESULT_PID, RESULT_PIDFD, RESULT_LENGTH };
 
 struct request {
   struct blocks blocks;
@@ -152,20 +151,10 @@ static void read_plan(struct birth *birth, const struct request *request) {
     birth->limits[i].value.soft = limit_of_double(at[1]);
     birth->limits[i].value.hard = limit_of_double(at[2]);
   }
+  birth->closes_others = plan[PLAN_CLOSES] != 0;
   read_moves(birth, at);
-  birth->teller = -1;
-  birth->teller_is_in_the_way = false;
   birth->error = 0;
   birth->step = STEP_NONE;
-}
-
-static int open_teller(struct birth *birth, int *reader) {
-  int ends[2];
-  if (pipe2(ends, O_CLOEXEC | O_NONBLOCK) < 0) return -1;
-  *reader = ends[0];
-  birth->teller = ends[1];
-  birth->teller_is_in_the_way = is_target(birth, ends[1], -1);
-  return 0;
 }
 
 /* clone(2), with a pidfd or else -1 in its place. */
@@ -195,22 +184,6 @@ static int start_child(struct instance *instance, struct place *place, int *pidf
   return pid;
 }
 
-static int create_child(struct instance *instance, struct place *place, bool tells,
-                        int32_t *result) {
-  int reader = -1, pidfd = -1;
-  if (tells && open_teller(&place->birth, &reader) < 0) return -errno;
-  int pid = start_child(instance, place, &pidfd);
-  if (tells) close(place->birth.teller);
-  if (pid < 0) {
-    if (reader >= 0) close(reader);
-    return pid;
-  }
-  result[RESULT_PID] = pid;
-  result[RESULT_PIDFD] = pidfd;
-  result[RESULT_TELLER] = reader;
-  return pid;
-}
-
 /* spawn(files, argv, environment, extra, plan, directory, result): the number of the birth */
 static napi_value method_spawn(napi_env env, napi_callback_info info) {
   struct call call = begin_call(env, info);
@@ -225,11 +198,14 @@ static napi_value method_spawn(napi_env env, napi_callback_info info) {
   if (place == NULL) return throw_errno(env, "mmap", errno);
   copy_request(&place->birth, &request, place + 1);
   read_plan(&place->birth, &request);
-  int pid = create_child(instance, place, request.plan[PLAN_TELLS] != 0, request.result);
+  int pidfd = -1;
+  int pid = start_child(instance, place, &pidfd);
   if (pid < 0) {
     return_place(births, place);
     return throw_errno(env, "clone", -pid);
   }
+  request.result[RESULT_PID] = pid;
+  request.result[RESULT_PIDFD] = pidfd;
   return double_result(env, launch_place(births, place, pid));
 }
 

@@ -7,11 +7,11 @@ import type { Variables } from "../../net/index.ts";
 import { SystemError, writeFully } from "../../posix/index.ts";
 import {
   announcement,
-  forgetEdits,
+  removalEdits,
   formatExtensions,
   formatProxy,
-  laidBy,
-  layByEdits,
+  variablesSetAside,
+  setAsideEdits,
   PROXY_CLIENT_BYTES_MAX,
   PROXY_CLIENT_OPTIONS,
   tlsExtensions,
@@ -40,7 +40,7 @@ export const proxyClient = defineLink({
   },
 });
 
-/** What to send and how to go on, or the exit code of a header that cannot be made. */
+/** The bytes to send and the launch to go on with, or the exit code of a header that cannot be made. */
 interface Prepared {
   readonly bytes?: Uint8Array;
   readonly outcome: Outcome;
@@ -63,7 +63,7 @@ function prepare(launch: Launch, { options, program }: Words, { report }: LinkCo
 
 function editsFor(variables: Variables, { announced }: ProxyClientOptions) {
   if (announced === "own") return [];
-  return announced === "later" ? layByEdits(variables) : forgetEdits(variables);
+  return announced === "later" ? setAsideEdits(variables) : removalEdits(variables);
 }
 
 function headerFor(variables: Variables, options: ProxyClientOptions): Uint8Array {
@@ -78,7 +78,7 @@ function announced(variables: Variables, options: ProxyClientOptions): ProxyHead
   const tls = options.hidesTls ? {} : tlsExtensions(variables);
   const tlvs = formatExtensions({ ...tls, others: options.tlvs });
   return options.announced === "served"
-    ? announcement(laidBy(variables), true, tlvs)
+    ? announcement(variablesSetAside(variables), true, tlvs)
     : announcement(variables, false, tlvs);
 }
 
@@ -100,7 +100,7 @@ function send(
 }
 
 function description({ announced, isLocal, version, fd }: ProxyClientOptions): string {
-  if (announced === "later") return "lays the variables of the connection by";
-  const what = isLocal ? "nobody" : announced === "own" ? "this connection" : "the one laid by";
+  if (announced === "later") return "sets aside the variables of the connection";
+  const what = isLocal ? "nobody" : announced === "own" ? "this connection" : "the one set aside";
   return `sends a PROXY header of version ${version} to descriptor ${fd}, announcing ${what}`;
 }

@@ -1,7 +1,8 @@
 /** proxy-server: take the header of a proxy off a connection, and tell the program (networking.md, 12). */
 
 import { defineLink, descriptorAt, end, EXIT, goOn, withEnvironment } from "../../chain/index.ts";
-import type { Launch, LinkContext, LinkWords, MessageKind, Outcome } from "../../chain/index.ts";
+import type { Launch, LinkContext, LinkWords, Outcome } from "../../chain/index.ts";
+import type { MessageKind } from "../../host/index.ts";
 import {
   formatIp,
   PROTO,
@@ -41,7 +42,7 @@ export const proxyServer = defineLink({
   preview: (launch, words) =>
     words.options.afterTls ? restore(launch, words) : preview(launch, words),
   run(launch, words, context) {
-    return words.options.afterTls ? restore(launch, words) : admit(launch, words, context);
+    return words.options.afterTls ? restore(launch, words) : receiveTrusted(launch, words, context);
   },
 });
 
@@ -51,14 +52,18 @@ function restore(launch: Launch, { options, program }: Words): Outcome {
   return goOn({ ...withEnvironment(launch, edits), argv: program });
 }
 
-/** Decide whether the client may send a header, and read it. */
-function admit(launch: Launch, words: Words, context: LinkContext): Outcome | Promise<Outcome> {
+/** Read the header of a client that may send one. */
+function receiveTrusted(
+  launch: Launch,
+  words: Words,
+  context: LinkContext,
+): Outcome | Promise<Outcome> {
   const { options, program } = words;
   try {
-    const stranger = findStranger(launch, options);
-    if (stranger === undefined) return receive(launch, words, context);
+    const untrusted = findUntrusted(launch, options);
+    if (untrusted === undefined) return receive(launch, words, context);
     if (options.untrusted === "pass") return goOn({ ...launch, argv: program });
-    if (options.verbosity >= 1) say(context, "info", `refused ip ${stranger}: not trusted`);
+    if (options.verbosity >= 1) say(context, "info", `refused ip ${untrusted}: not trusted`);
     return end(EXIT.refused);
   } catch (error) {
     if (!(error instanceof VariableError)) throw error;
@@ -68,7 +73,7 @@ function admit(launch: Launch, words: Words, context: LinkContext): Outcome | Pr
 }
 
 /** The address of a client that may not send a header. Throws VariableError. */
-function findStranger(
+function findUntrusted(
   { environment }: Launch,
   { trusted }: ProxyServerOptions,
 ): string | undefined {
@@ -91,7 +96,7 @@ function receive(launch: Launch, words: Words, context: LinkContext): Outcome | 
 function settle(arrived: Arrived, launch: Launch, words: Words, context: LinkContext): Outcome {
   switch (arrived.kind) {
     case "header":
-      return tell(arrived.header, launch, words, context);
+      return applyHeader(arrived.header, launch, words, context);
     case "invalid":
       say(context, "fatal", arrived.why);
       return end(EXIT.refused);
@@ -101,7 +106,12 @@ function settle(arrived: Arrived, launch: Launch, words: Words, context: LinkCon
   }
 }
 
-function tell(header: ProxyHeader, launch: Launch, words: Words, context: LinkContext): Outcome {
+function applyHeader(
+  header: ProxyHeader,
+  launch: Launch,
+  words: Words,
+  context: LinkContext,
+): Outcome {
   const { options, program } = words;
   if (isDatagram(header)) {
     say(context, "fatal", "unsupported transport protocol: datagram");
@@ -118,7 +128,7 @@ function isDatagram(header: ProxyHeader): boolean {
   return family === "udp4" || family === "udp6" || family === "unixDatagram";
 }
 
-/** Where a server of ours counts connections, it counts this one as the announced client's. */
+/** A server of ours that counts connections counts this one as the announced client's. */
 function recount(header: ProxyHeader, { connection }: Launch): EnvironmentEdit[] {
   if (connection === undefined || header.command === "local") return [];
   if (header.family !== "tcp4" && header.family !== "tcp6") return [];
@@ -131,7 +141,7 @@ function say({ report, posix }: LinkContext, kind: MessageKind, text: string): v
 }
 
 function description({ afterTls, trusted, untrusted }: ProxyServerOptions): string {
-  if (afterTls) return "restores what an earlier proxy-server has laid by";
+  if (afterTls) return "restores what an earlier proxy-server has set aside";
   if (trusted === undefined) return "reads a PROXY header from everybody";
   const others = untrusted === "pass" ? "serves others without one" : "refuses others";
   return `reads a PROXY header from trusted networks, and ${others}`;

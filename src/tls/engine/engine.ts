@@ -4,6 +4,7 @@
  */
 
 import type { Clock } from "../../clock/index.ts";
+import type { Resident, Stop } from "../../host/index.ts";
 import type { Fd, Posix } from "../../posix/index.ts";
 import { openParty } from "../handshake/party.ts";
 import type { TlsParty } from "../handshake/party.ts";
@@ -36,31 +37,44 @@ interface Configured {
   readonly party: TlsParty;
 }
 
-export class Engine {
+export class Engine implements Resident {
+  readonly name = "ucspi-tls-engine";
+  /** Resolves, with 0, when the server is gone and nobody is left to work for. */
+  readonly done: Promise<number>;
   readonly #options: EngineOptions;
-  readonly #channel: Channel;
+  #channel: Channel | undefined;
   readonly #parts = new Map<number, Uint8Array[]>();
   readonly #configured = new Map<number, Configured>();
   readonly #sessions = new Map<number, Conducted>();
-  readonly #done: Promise<void>;
   /** A server of another version, or none, is told our version and nothing more. */
   #state: "ungreeted" | "running" | "refused" = "ungreeted";
-  #finish: () => void = () => undefined;
+  #finish: (exitCode: number) => void = () => undefined;
   #isServerGone = false;
 
   constructor(options: EngineOptions) {
     this.#options = options;
-    this.#done = new Promise((resolve) => (this.#finish = resolve));
-    this.#channel = new Channel(options.posix, options.socket, {
+    this.done = new Promise((resolve) => (this.#finish = resolve));
+  }
+
+  /** Listen to the server. Throws SystemError when the socket cannot be watched. */
+  start(): void {
+    const { posix, socket } = this.#options;
+    this.#channel = new Channel(posix, socket, {
       received: (bytes, fds) => this.#receive(bytes, fds),
       closed: () => this.#serverClosed(),
     });
     this.#channel.send(formatGreeting(PROTOCOL_VERSION));
   }
 
-  /** Resolves when the server is gone and nobody is left to work for. */
-  get done(): Promise<void> {
-    return this.#done;
+  /**
+   * Part from the server. Its programs are served to their end, unless the engine is to terminate: a
+   * tunnel cannot be left alone, for it lives here.
+   */
+  stop(how: Stop): void {
+    this.#channel?.close();
+    if (how === "leave" || how === "drain") return;
+    for (const { session } of this.#sessions.values()) session.abort();
+    if (how === "kill") this.#finish(0);
   }
 
   #receive(bytes: Uint8Array, fds: readonly Fd[]): void {
@@ -174,7 +188,7 @@ export class Engine {
   }
 
   #reply(reply: Reply): void {
-    if (!this.#isServerGone) this.#channel.send(formatMessage(reply));
+    if (!this.#isServerGone) this.#channel?.send(formatMessage(reply));
   }
 
   /** Programs that are running are served to their end; others will not be. */
@@ -187,7 +201,7 @@ export class Engine {
   }
 
   #finishIfIdle(): void {
-    if (this.#isServerGone && this.#sessions.size === 0) this.#finish();
+    if (this.#isServerGone && this.#sessions.size === 0) this.#finish(0);
   }
 }
 

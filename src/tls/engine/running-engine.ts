@@ -84,17 +84,17 @@ export class RunningEngine {
 
   /** All descriptors are the engine's from now on. */
   open(configuration: EngineConfiguration, network: Ends, control?: Control): RemoteTunnel {
-    const known = this.#configure(configuration);
     const id = this.#nextTunnel();
     const tunnel = new PendingTunnel({
       relay: ({ read, write }) => this.#send({ kind: "relay", id }, [read, write]),
       abort: () => this.#send({ kind: "abort", id }),
     });
+    // From here on it ends with the engine, which may turn out to be gone with the first message.
     this.#tunnels.set(id, tunnel);
     this.#channel.keepAlive(true);
     this.#pingTimer ??= this.#setPingTimer();
     const request = {
-      configuration: known,
+      configuration: this.#configure(configuration),
       network: network.read === network.write ? 1 : 2,
       waitsForCommand: control !== undefined,
     } as const;

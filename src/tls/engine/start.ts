@@ -1,14 +1,11 @@
 /** The engines of a server: one for each identity, started when they are needed. */
 
-import { readdirSync } from "node:fs";
-import { constants } from "node:os";
-import { isOwnDescriptor } from "../../chain/index.ts";
 import type { Chains, LinkContext } from "../../chain/index.ts";
 import { Children } from "../../host/index.ts";
 import type { ChildEnd } from "../../host/index.ts";
 import { wordsOf } from "../../options/index.ts";
-import { errnoOf, joinBlock, SystemError } from "../../posix/index.ts";
-import type { Child, Fd, Identity, Pid, Posix } from "../../posix/index.ts";
+import { joinBlock, SystemError } from "../../posix/index.ts";
+import type { Child, Identity, Pid } from "../../posix/index.ts";
 import { TLS_ENGINE_OPTIONS } from "../options.ts";
 import { EngineClient } from "./engine-client.ts";
 import type { EngineProcess } from "./running-engine.ts";
@@ -64,7 +61,8 @@ function startEngine(
         ...wordsOf(TLS_ENGINE_OPTIONS, { uid: identity?.uid, gid: identity?.gid }),
       ]),
       environment: joinBlock(path === undefined ? [] : [`PATH=${path}`]),
-      descriptors: [0, theirs, 1, 2, 2, 2, ...inherited(posix).flatMap((fd) => [fd, -1])],
+      descriptors: [0, theirs, 1, 2, 2, 2],
+      closesOthers: true, // what programs inherit from us is none of its business
     });
     return { socket: ours, child };
   } catch (error) {
@@ -72,25 +70,6 @@ function startEngine(
     throw error;
   } finally {
     posix.close(theirs);
-  }
-}
-
-/** What programs inherit from us is none of the engine's business. */
-function inherited(posix: Posix): Fd[] {
-  return openNumbers(posix).filter(
-    (fd): fd is Fd => fd > 2 && posix.isOpen(fd) && !isOwnDescriptor(fd),
-  );
-}
-
-/** Throws SystemError, which costs the connection that wants an engine and no other. */
-function openNumbers(posix: Posix): number[] {
-  try {
-    return readdirSync("/proc/self/fd").map(Number);
-  } catch (error) {
-    const code = errnoOf(error);
-    if (code === undefined) throw error;
-    const errno: Readonly<Record<string, number>> = constants.errno;
-    throw new SystemError(code, errno[code] ?? 0, "opendir", posix.strerror(code));
   }
 }
 

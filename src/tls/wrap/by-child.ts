@@ -124,11 +124,7 @@ async function startChild(
   const words = [...plan.engineWords(channel), "--", ...operands.map(String)];
   const file = engineFile(launch, plan, context, channel);
   const children = new Children(context);
-  const spawner = new Spawner(
-    plan.name,
-    { ...context, isBecoming: false },
-    { children, tellsExec: true },
-  );
+  const spawner = new Spawner(plan.name, { ...context, isBecoming: false }, { children });
   const argv = [file, ...words];
   const result = await spawner.spawn({ ...withDescriptors(launch, descriptors), argv });
   for (const fd of [ends.local.read, ends.local.write, ends.channel]) posix.close(fd);

@@ -37,7 +37,7 @@ export interface ClientRequest {
   readonly context: LinkContext;
 }
 
-/** A blocking socket and what to tell the program; or the message and exit code of a failure. */
+/** A blocking socket and the edits for the program; or the message and exit code of a failure. */
 export type ClientResult =
   | { readonly kind: "connected"; readonly fd: Fd; readonly edits: readonly EnvironmentEdit[] }
   | ClientFailure;
@@ -48,7 +48,7 @@ interface ClientFailure {
   readonly message: string;
 }
 
-/** What the steps of one run share. */
+/** The state that the steps of one run share. */
 interface Run extends ClientRequest {
   readonly deadline: Deadline | undefined;
   readonly hosts: Hosts | undefined;
@@ -129,7 +129,7 @@ function judge(
   return failure(EXIT.system, "unable to connect to a suitable IP address");
 }
 
-/** What the program is told about the connection. Names that are not known are removed. */
+/** The variables of the connection, for the program. Names that are not known are removed. */
 async function introduce(fd: Fd, run: Run): Promise<ClientResult> {
   const { options, context } = run;
   const { posix } = context;
@@ -190,7 +190,7 @@ async function askUser(local: Endpoint, remote: Endpoint, run: Run): Promise<str
   return "";
 }
 
-/** The hosts file, undefined if there is none, or what is wrong with it. */
+/** The hosts file, undefined if there is none, or the reason why it cannot be read. */
 function openHosts(posix: Posix): Hosts | string | undefined {
   try {
     return readHosts(posix);

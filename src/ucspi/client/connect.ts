@@ -32,7 +32,7 @@ export interface ConnectFailure {
   readonly code: string;
 }
 
-/** What every attempt of one run goes by. */
+/** The parameters of all attempts of one run. */
 interface Plan extends ConnectRequest {
   /** Attempts that overlap may be bound to one and the same port, which they then have to share. */
   readonly sharesPort: boolean;
@@ -41,7 +41,7 @@ interface Plan extends ConnectRequest {
 /** How long an attempt has the field to itself (RFC 8305 section 8, Connection Attempt Delay). */
 const ATTEMPT_DELAY_MS = 250;
 
-/** What one attempt came to: a socket, or an errno name. */
+/** The result of one attempt: a socket, or an errno name. */
 type Attempt = Fd | string;
 
 /** Connecting as a value that may be given up. */

@@ -16,10 +16,10 @@ export type HostAddresses =
   | { readonly kind: "found"; readonly addresses: readonly IpAddress[] }
   | { readonly kind: "unresolved"; readonly text: string };
 
-/** This host: what "" and "0" stand for. */
+/** This host, for which "" and "0" stand. */
 const LOOPBACK = [parseIp6("::1"), parseIp4("127.0.0.1")].filter((ip) => ip !== undefined);
 
-/** What the operand says by itself, without a look-up; undefined if it is a name. */
+/** The addresses that the operand itself gives, without a look-up; undefined if it is a name. */
 export function literalAddresses(host: string, family: Family): readonly IpAddress[] | undefined {
   if (host === "" || host === "0") return LOOPBACK.filter((ip) => isOfFamily(ip, family));
   return parseIpList(host, family === undefined ? {} : { family });

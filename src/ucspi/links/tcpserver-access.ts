@@ -27,6 +27,7 @@ export const tcpserverAccess = defineLink({
       : `admits clients by the rules in ${rulesPath(options.rules)}, and may set what these say`,
   ],
   preview: (launch, { options, program }) => goOn(preview(launch, options, program)),
+  preload: async ({ options }) => (options.asksIdent ? import("../../ident/index.ts") : undefined),
   run(launch, words, context) {
     const bannerBytes = encodeBytes(words.options.banners.join("")).length;
     if (bannerBytes > BANNER_BYTES_MAX) {

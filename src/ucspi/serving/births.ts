@@ -11,13 +11,13 @@ import type { Pid, WaitStatus } from "../../posix/index.ts";
 
 export interface BirthsOptions {
   /**
-   * Tell that a program was executed when it was, which costs each process a pipe. Otherwise it is taken
-   * for granted, until a failure is told.
+   * Tell that a program was executed when it was. Otherwise it is taken for granted, until a failure is
+   * told.
    */
   readonly awaitsExec: boolean;
 }
 
-/** What is told of a process, in this order. */
+/** The events of a process, in this order. */
 export interface BirthEvents {
   created(process: BornProcess): void;
   begun(): void;
@@ -37,10 +37,10 @@ export class Births {
   readonly #spawner: Spawner;
   readonly #awaitsExec: boolean;
 
-  /** `server` is the command that speaks when a program cannot be executed. */
+  /** `server` is the command in whose name it is reported that a child was killed before its exec. */
   constructor(server: string, context: LinkContext, { awaitsExec }: BirthsOptions) {
     const children = new Children(context);
-    this.#spawner = new Spawner(server, context, { children, tellsExec: awaitsExec });
+    this.#spawner = new Spawner(server, context, { children });
     this.#awaitsExec = awaitsExec;
   }
 
@@ -50,8 +50,8 @@ export class Births {
   }
 
   /**
-   * Ask for a process. One that is created is told to `events` at once, what becomes of it later. Returns
-   * why there is none.
+   * Ask for a process. The creation of one is told to `events` at once, its further events later. Returns
+   * the reason where none was created.
    */
   create(prepared: Prepared, events: BirthEvents): SystemError | undefined {
     const result = this.#spawner.create(prepared);
@@ -59,7 +59,7 @@ export class Births {
     events.created({ pid: result.child.pid, tunnels: result.companions });
     if (!this.#awaitsExec) events.begun();
     this.#spawner.follow(result, {
-      executed: () => events.begun(),
+      ...(this.#awaitsExec ? { executed: () => events.begun() } : {}),
       ended(end) {
         if (end instanceof SystemError) events.failed(end);
         else events.ended(end);

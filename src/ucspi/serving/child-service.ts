@@ -44,7 +44,7 @@ export function childService<Peer, Local>(
 /** A host has few local addresses; a prefix routed to it may have very many. */
 const ENVIRONMENTS_MAX = 256;
 
-/** What the processes of all connections have in common. */
+/** The parts that the processes of all connections have in common. */
 class ConnectionProcesses<Peer, Local> {
   readonly posix: Posix;
   readonly clock: Clock;
@@ -81,7 +81,7 @@ class ConnectionProcesses<Peer, Local> {
     return { ...this.#launch, argv, environment, descriptors, connection: life };
   }
 
-  /** What could not be done, behind "unable to". */
+  /** A failure as it is told behind "unable to". */
   failure(error: SystemError): string {
     return `spawn ${this.#launch.argv[0] ?? ""}: ${error.message}`;
   }

@@ -14,7 +14,7 @@ import { LiveConnection } from "./live-connection.ts";
 import type { Account } from "./live-connection.ts";
 import type { Protocol } from "./protocol.ts";
 
-/** What happens to connections, for logs and metrics. All optional; one that throws is a fault. */
+/** The events of connections, for logs and metrics. All optional; one that throws is a fault. */
 export interface ServerEvents<Peer, Local> {
   /** Served by `pid`: `count` connections of its key, `total` in all, this one included. */
   accepted?(connection: Connection<Peer, Local>, pid: number, count: number, total: number): void;
@@ -111,7 +111,7 @@ export class ConnectionServer<Peer, Local> {
     for (const listener of this.#listeners) listener.stop();
   }
 
-  /** Send a signal to all who serve a connection; SIGTERM and SIGKILL end one that nobody serves yet. */
+  /** Send a signal to the processes of all connections; SIGTERM and SIGKILL end one that has none yet. */
   signal(number: number): void {
     for (const connection of this.#live) connection.signal(number);
   }
@@ -224,7 +224,7 @@ export class ConnectionServer<Peer, Local> {
     this.#tell(() => this.options.events.full?.(isFull));
   }
 
-  /** Call somebody else's function: what it throws is its own fault, and goes no further. */
+  /** Call a function of the service or of the events: an exception is told, and goes no further. */
   #tell(call: () => void): void {
     try {
       call();
@@ -237,7 +237,7 @@ export class ConnectionServer<Peer, Local> {
     try {
       this.options.events.faulted(error);
     } catch (again) {
-      // Nobody is left to hear of it here, and neither may the connections suffer.
+      // An uncaught exception, outside the calls that connections depend on.
       queueMicrotask(() => {
         throw again;
       });

@@ -1,17 +1,17 @@
-/** One accepted connection, and the two sides of serving it: who serves it, and who keeps account. */
+/** An accepted connection, the work of its service, and the events that the service tells the server. */
 
 import type { Admitted } from "../../access/index.ts";
 import type { ServedConnection } from "../../chain/index.ts";
 import type { Fd, Pid, WaitStatus } from "../../posix/index.ts";
 
-/** A connection as the server knows it before anyone serves it. */
+/** A connection as the server knows it before it is served. */
 export interface Connection<Peer, Local> {
   /** The accepted socket, blocking and close-on-exec. */
   readonly fd: Fd;
   /** The address of the listener, or the connection's own where the server was told to ask for it. */
   readonly local: Local;
   readonly peer: Peer;
-  /** By what it is counted and limited. */
+  /** The key that it is counted and limited by. */
   readonly key: string;
   /** How many connections of that key were alive before this one. */
   readonly number: number;
@@ -20,8 +20,8 @@ export interface Connection<Peer, Local> {
 }
 
 /**
- * The life of a connection, as whoever serves it tells of it. Nothing here throws; what does not fit the
- * state of the connection changes nothing.
+ * The life of a connection, as its service reports it. Nothing here throws; an event that does not fit
+ * the state of the connection changes nothing.
  */
 export interface Life extends ServedConnection {
   /** The links have run: a program is to be executed. */
@@ -30,7 +30,7 @@ export interface Life extends ServedConnection {
   failed(why: string): void;
   /** The system has no process for it now. */
   shortage(): void;
-  /** A process was created for it; what comes of its program is told later. */
+  /** A process was created for it; whether it executed its program is told later. */
   created(pid: Pid): void;
   /** The program was executed, or a function has the socket and will close it. */
   begun(): void;
@@ -47,7 +47,7 @@ export interface Work {
   abandon(): void;
   setRetry(): void;
   cancelRetry(): void;
-  /** Send this signal to whoever is serving. */
+  /** Send this signal to the process that serves, or end the stream of a function. */
   forward(signal: number): void;
   kill(): void;
   /** Tell when the last tunnel has ended, now where there is none. */

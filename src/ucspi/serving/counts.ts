@@ -1,4 +1,4 @@
-/** How many connections are alive, in all and of each key: an address, a user. */
+/** How many connections are alive, in total and of each key: an address, a user. */
 
 export class ConnectionCounts {
   readonly #byKey = new Map<string, number>();

@@ -11,8 +11,8 @@ import type { AcceptedTcp } from "./tcp.ts";
 /** A connection as a handler sees it. */
 export interface TcpConnection {
   /**
-   * Closing or destroying it ends the connection; so does throwing. What the client says is thrown away
-   * once the stream was ended and the handler is through without having begun to read.
+   * Closing or destroying it ends the connection; so does throwing. Input is discarded
+   * once the stream was ended and the handler has returned without having begun to read.
    */
   readonly stream: Socket;
   readonly remote: Endpoint;
@@ -21,10 +21,10 @@ export interface TcpConnection {
   readonly number: number;
   /** The rule that admitted the client, `ip4/10.0.0.0_8`; undefined where there are no rules. */
   readonly rule: string | undefined;
-  /** What the handshake has settled, where the server speaks TLS; `stream` is a tls.TLSSocket then. */
+  /** The results of the handshake, where the server speaks TLS; `stream` is a tls.TLSSocket then. */
   readonly tls: TlsFacts | undefined;
   /**
-   * The UCSPI variables of the connection, with what the rule sets (undefined: removes). Made anew each
+   * The UCSPI variables of the connection, with the edits of the rule (undefined: removed). Made anew each
    * time it is asked for.
    */
   readonly environment: Readonly<Record<string, string | undefined>>;
@@ -32,7 +32,7 @@ export interface TcpConnection {
 
 export type Handler = (connection: TcpConnection) => void | Promise<void>;
 
-/** What a handler's service needs to know. */
+/** The parameters of a handler's service. */
 export interface HandlerOptions {
   /** Keep the writing side open when the client has closed its own, until the handler ends it. */
   readonly allowHalfOpen: boolean;
@@ -62,7 +62,7 @@ class HandlerWork implements Work {
   readonly #life: Life;
   readonly #handler: Handler;
   readonly #options: HandlerOptions;
-  /** TLS first: Node does not bear it that the socket below goes before it. */
+  /** TLS first: Node requires that it is destroyed before the socket below it. */
   readonly #layers: Socket[] = [];
 
   constructor(connection: AcceptedTcp, life: Life, handler: Handler, options: HandlerOptions) {
@@ -79,7 +79,7 @@ class HandlerWork implements Work {
     const stream = new Socket({ fd, readable: true, writable: true, allowHalfOpen });
     this.#layers.push(stream);
     stream.on("close", () => this.#life.ended(DONE));
-    // What goes wrong with a connection ends it, and "close" tells; handlers may listen as well.
+    // An error ends the connection, and "close" tells that; handlers may listen to it as well.
     stream.on("error", ignore);
     this.#life.begun();
     this.#serve(stream);
@@ -119,10 +119,14 @@ class HandlerWork implements Work {
     this.kill();
   }
 
-  create = ignore;
-  abandon = ignore;
-  setRetry = ignore;
-  cancelRetry = ignore;
+  // A function needs no process, so that none of these effects comes about.
+  create(): void {}
+
+  abandon(): void {}
+
+  setRetry(): void {}
+
+  cancelRetry(): void {}
 }
 
 function handle(view: HandledConnection, handler: Handler, options: HandlerOptions): void {
@@ -134,7 +138,7 @@ function handle(view: HandledConnection, handler: Handler, options: HandlerOptio
   });
 }
 
-/** A handler that throws, and one that rejects, fail alike. Undefined when it is through at once. */
+/** A handler that throws and one that rejects fail alike. Undefined when it has returned at once. */
 function run(
   handler: Handler,
   connection: TcpConnection,
@@ -150,7 +154,7 @@ function run(
   }
 }
 
-/** Bytes that nobody will read would hide the client's end, and keep the connection for ever. */
+/** Bytes that are never read would hide the half-close of the client, and keep the connection for ever. */
 function discardUnread(stream: Socket): void {
   if (stream.readableFlowing === null) stream.resume();
 }

@@ -3,15 +3,15 @@
  * which state to which, and with what effects. Decisions only; `live-connection.ts` performs the effects.
  *
  * The stop of a server is no event here: connections that are alive go on, whether links run for them, a
- * retry is due or a process serves them. What ends them is a signal.
+ * retry is due or a process serves them. Only a signal ends them.
  */
 
 export type State =
-  /** It holds a slot, and nobody has looked at it yet. */
+  /** It holds a slot; its service has not been asked yet. */
   | "accepted"
   /** The links at the head of its chain are running, or a function is about to take the socket. */
   | "preparing"
-  /** Ended by a signal while links were running: their outcome is still to come, and is discarded. */
+  /** Ended by a signal while links were running: their outcome is awaited, and discarded. */
   | "cancelled"
   /** The system is being asked for a process. */
   | "creating"
@@ -21,7 +21,7 @@ export type State =
   | "spawning"
   /** A program or a function is serving it. */
   | "running"
-  /** Its process has ended; tunnels still deliver what that has written. */
+  /** Its process has ended; tunnels still deliver its output. */
   | "ending"
   | "over";
 
@@ -31,7 +31,7 @@ export type Event =
   | "refused"
   /** The links have run, and a program is to be executed. */
   | "prepared"
-  /** Nobody can serve it: a link or the system failed, or the program could not be executed. */
+  /** It cannot be served: a link or the system failed, or the program could not be executed. */
   | "failed"
   /** No process for the moment: try again later. */
   | "shortage"
@@ -57,7 +57,7 @@ export type Effect =
   | "closeSocket"
   /** End the connection under a link that still holds the socket. */
   | "shutSocket"
-  /** No process will come of the launch: undo what its links have set up. */
+  /** Undo what the links have set up: the launch becomes no process. */
   | "abandon"
   | "setRetry"
   | "cancelRetry"
@@ -68,12 +68,12 @@ export type Effect =
   | "tellDropped"
   /** Send the signal on to whoever is serving. */
   | "forward"
-  /** End a process that nobody wants any more. */
+  /** Kill a process that was created too late. */
   | "kill"
   | "awaitTunnels"
   | "abortTunnels";
 
-/** What an event does in a state. Undefined: nothing. */
+/** The reaction to an event in a state. Undefined: none. */
 export type Action = { readonly next: State; readonly effects: readonly Effect[] } | typeof ignore;
 
 const ignore = undefined;
@@ -90,7 +90,7 @@ const born = to("spawning", "closeSocket");
 const begin = to("running", "tellAccepted");
 const pass = to("spawning", "forward");
 const passOn = to("running", "forward");
-/** The process has ended before anybody knew that it had executed its program. */
+/** The process has ended before it was known to have executed its program. */
 const endEarly = to("ending", "tellAccepted", "awaitTunnels");
 const endLate = to("ending", "awaitTunnels");
 const cutShort = to("ending", "abortTunnels");
@@ -158,7 +158,7 @@ export const LIFE = {
   },
 } as const satisfies Record<State, Row>;
 
-/** What `event` does to a connection in `state`. */
+/** The reaction of a connection in `state` to `event`. */
 export function actionFor(state: State, event: Event): Action {
   const row: Row = LIFE[state];
   return row[event];

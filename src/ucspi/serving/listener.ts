@@ -18,7 +18,7 @@ const RETRY_MS = 100;
 export interface ListenerEvents {
   /** How many connections there is room for now. */
   room(): number;
-  /** Whoever gets the connection closes it. */
+  /** From here on the connection is the receiver's, who closes it. */
   accepted(connection: Accepted): void;
   /** accept(2) failed; told once until it works again. */
   failed(error: SystemError): void;
@@ -83,7 +83,7 @@ export class Listener {
     this.#handOn(batch, 0);
   }
 
-  /** Hand on what has come from `from` on, all of it even if the handling of one throws. */
+  /** Hand on the connections from index `from` on, all of them even if the handling of one throws. */
   #handOn(batch: readonly Accepted[], from: number): void {
     let at = from;
     try {

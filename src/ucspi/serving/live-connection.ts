@@ -19,7 +19,7 @@ const SIGTERM = 15;
 /** How a connection ends that a signal has ended before it had a process. */
 const TERMINATED: WaitStatus = { kind: "killed", signal: SIGTERM, coreDumped: false };
 
-/** What the server does for its connections. */
+/** The part of the server that its connections need. */
 export interface Account<Peer, Local> {
   readonly posix: Posix;
   /** `pid` serves the connection. */
@@ -49,10 +49,6 @@ export class LiveConnection<Peer, Local> implements Life {
   constructor(connection: Connection<Peer, Local>, account: Account<Peer, Local>) {
     this.connection = connection;
     this.#account = account;
-  }
-
-  get isOver(): boolean {
-    return this.#state === "over";
   }
 
   /** Have it served. */

@@ -1,6 +1,6 @@
 /**
- * What a server of connections has to be told of the family it serves: who is at the other end of a
- * connection, and what that means to logs, limits and programs. The server itself knows no family.
+ * The family of the connections that a server serves: who is at the other end of one, and what follows
+ * from that for logs, limits and programs. The server itself knows no family.
  */
 
 import { Environment, withEnvironment } from "../../chain/index.ts";
@@ -8,13 +8,13 @@ import type { Launch } from "../../chain/index.ts";
 import type { EnvironmentEdit } from "../../net/index.ts";
 import type { Accepted, Posix, SocketAddress } from "../../posix/index.ts";
 
-/** One family of connections. `Local` is an address of ours, `Peer` whoever has connected to it. */
+/** One family of connections. `Local` is an address of ours, `Peer` the client at the other end. */
 export interface Protocol<Peer, Local> {
-  /** What a local address is to this family; undefined for one of another family. */
+  /** A local address in the terms of this family; undefined for one of another family. */
   local(address: SocketAddress): Local | undefined;
   /** Who has connected; undefined for a peer of another family. Throws SystemError when it has gone. */
   peer(accepted: Accepted, posix: Posix): Peer | undefined;
-  /** By what connections of one peer are counted and limited. */
+  /** The key that the connections of this peer are counted and limited by. */
   key(peer: Peer): string;
   /** Who it is, in the lines of a log. */
   label(peer: Peer): string;
@@ -22,11 +22,11 @@ export interface Protocol<Peer, Local> {
   localEdits(local: Local): EnvironmentEdit[];
   /** The variables of one connection. `number` others of the same key are alive. */
   peerEdits(peer: Peer, number: number): EnvironmentEdit[];
-  /** The variables of a connection that is only imagined: for dry runs, and to look ahead. */
+  /** The variables of a connection that does not exist: for dry runs and the preparation of chains. */
   placeholders(): EnvironmentEdit[];
 }
 
-/** What the process of a connection would be born with: `program` is the chain that runs for each. */
+/** The launch of the process of a connection: `program` is the chain that runs for each. */
 export function previewLaunch(
   protocol: Pick<Protocol<never, never>, "placeholders">,
   launch: Launch,

@@ -9,7 +9,7 @@ const PASSING: ReadonlySet<string> = new Set(["EAGAIN", "ENOMEM", "EMFILE", "ENF
 const FIRST_MS = 100;
 const LONGEST_MS = 1600;
 
-/** So often that a connection waits for some six seconds in all. */
+/** A connection waits for 4.7 seconds in all. */
 const RETRIES_MAX = 6;
 
 /** Is there any use in asking again? */

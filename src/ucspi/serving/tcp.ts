@@ -13,7 +13,7 @@ export type AcceptedTcp = Connection<Endpoint, Endpoint>;
 
 const NOBODY: Endpoint = { address: { family: 4, bytes: new Uint8Array(4) }, port: 0 };
 
-/** Variables that keep their values where a connection is only imagined. */
+/** Variables that keep their values in the place of a connection that does not exist. */
 const KNOWN: ReadonlySet<string> = new Set(["PROTO", "TCPCONNNUM"]);
 
 export const TCP: TcpProtocol = {

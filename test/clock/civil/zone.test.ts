@@ -25,7 +25,7 @@ function zoneFile(name: string): Buffer {
   return readFileSync(`${ZONE_FOLDER}/${name}`);
 }
 
-/** What the engine, with tz data of its own, says of a zone. */
+/** The offset of a zone by JavaScript's own tz data. */
 function offsetByIntl(name: string): (unix: number) => number {
   const format = new Intl.DateTimeFormat("en-US", { timeZone: name, timeZoneName: "longOffset" });
   return (unix) => {

@@ -24,7 +24,7 @@ describe("NTP timestamps", () => {
     expect(unixFromNtp64(stamp)).toBe(unixNs);
   });
 
-  test("agree with the C suite about a label", () => {
+  test("are those of the C suite for the instant of a label", () => {
     const tai = parseTai64n("@400000006b008cee09dbd076") ?? taiAt(0n);
     expect(ntp64FromUnix(utcFromTai(tai).unixNs)).toBe(0xeeab0b492a57b32bn);
   });
@@ -75,7 +75,7 @@ describe("offset records", () => {
     expect(() => formatOffset(NS << 63n)).toThrow(RangeError);
   });
 
-  test("are read in the pieces they come in, and not beyond their end", () => {
+  test("are read in any pieces, and not beyond their end", () => {
     const posix = new FakePosix();
     const [readEnd, writeEnd] = posix.pipe();
     const input = Buffer.concat([formatOffset(-1n), Buffer.from("more")]);

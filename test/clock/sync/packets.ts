@@ -1,6 +1,6 @@
 /** Answers of time servers, valid unless a test says otherwise. */
 
-/** What an SNTP answer is made of. */
+/** The fields of an SNTP answer. */
 export interface SntpFields {
   readonly leap: number;
   readonly version: number;

@@ -55,7 +55,7 @@ function endpoint(host: string, port: number): SeriesOptions["server"] {
   return { address, port };
 }
 
-/** A world whose random bytes are 1, 1, ..., then 2, 2, ... */
+/** A system whose random bytes are 1, 1, ..., then 2, 2, ... */
 function world(clock: Clock = systemClockWith(() => posix.realtimeNs())): SyncWorld {
   let calls = 0;
   return { posix, clock, randomBytes: (count) => Buffer.alloc(count, ++calls) };
@@ -72,7 +72,7 @@ function withCalls(calls: Partial<Posix>): Posix {
   });
 }
 
-/** What an SNTP server says whose clock is `aheadNs` ahead. */
+/** The answer of an SNTP server whose clock is `aheadNs` ahead. */
 function timely(request: Buffer, aheadNs = 0n): Buffer {
   const now = ntp64FromUnix(posix.realtimeNs() + aheadNs) ?? 0n;
   return sntpAnswer({ origin: nonceOf(request), receive: now, transmit: now });
@@ -119,7 +119,7 @@ describe("a series of SNTP exchanges", () => {
     expect(outcome).toMatchObject({ kind: "measured", answers: 3 });
   });
 
-  test("hears nobody but the server", async () => {
+  test("ignores datagrams from other addresses than the server's", async () => {
     const stranger = createSocket("udp4");
     servers.push(stranger);
     const server = await serve((request, reply, _, clientPort) => {
@@ -166,7 +166,7 @@ describe("a series of SNTP exchanges", () => {
     expect(none).toEqual({ kind: "failed", why: "no exchange was asked for" });
   });
 
-  test("fails at once where nobody listens", async () => {
+  test("fails at once where no server listens", async () => {
     const server = await serve(() => {});
     servers.pop()?.close();
     const outcome = await querySntp(world(), { server, exchanges: 3 });
@@ -209,7 +209,7 @@ describe("a series of SNTP exchanges", () => {
     expect(heard).toEqual(["the answer is too short"]);
   });
 
-  test("rests between exchanges, and not after the last", async () => {
+  test("pauses between exchanges, and not after the last", async () => {
     const clock = new FakeClock(posix.realtimeNs());
     const pauses: number[] = [];
     const stepping: Clock = {

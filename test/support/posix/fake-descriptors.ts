@@ -2,6 +2,7 @@
 
 import {
   WRITEV_BUFFERS_MAX,
+  type DescriptorKind,
   type Fd,
   type Interest,
   type OpenMode,
@@ -141,6 +142,12 @@ export class FakeDescriptors extends FakeKernel {
     this.fds.setCloseOnExec(fd, on);
   }
 
+  isCloseOnExec(fd: Fd): boolean {
+    this.mayFail("isCloseOnExec");
+    this.opened(fd, "fcntl");
+    return this.fds.isCloseOnExec(fd);
+  }
+
   setNonblocking(fd: Fd, on: boolean): boolean {
     this.mayFail("setNonblocking");
     const opened = this.opened(fd, "fcntl");
@@ -163,6 +170,43 @@ export class FakeDescriptors extends FakeKernel {
 
   isSameOpenFile(a: Fd, b: Fd): boolean | undefined {
     return this.opened(a, "kcmp") === this.opened(b, "kcmp");
+  }
+
+  descriptorKind(fd: Fd): DescriptorKind {
+    this.mayFail("descriptorKind");
+    const opened = this.opened(fd, "fstat");
+    if (opened.socket !== undefined) return "socket";
+    if (opened.incoming !== undefined || opened.outgoing !== undefined) return "pipe";
+    return opened.file === undefined ? "other" : "file";
+  }
+
+  writeNow(fd: Fd, bytes: Uint8Array): number | undefined {
+    this.mayFail("writeNow");
+    const opened = this.opened(fd, "write");
+    if (opened.outgoing === undefined) throw systemError("EOPNOTSUPP", "write");
+    const before = opened.isNonblocking;
+    opened.isNonblocking = true;
+    try {
+      return this.#writeTo(fd, bytes, "write");
+    } finally {
+      opened.isNonblocking = before;
+    }
+  }
+
+  splice(from: Fd, to: Fd, count: number): number | undefined {
+    this.mayFail("splice");
+    const source = this.opened(from, "splice").incoming;
+    if (source === undefined) throw systemError("EINVAL", "splice");
+    const moved = this.writeNow(to, source.peek(count));
+    if (moved !== undefined) this.read(from, new Uint8Array(moved));
+    return moved;
+  }
+
+  /** There are no threads here: what is sent to them stays where it is. */
+  copyInThread(from: Fd, to: Fd): void {
+    this.mayFail("copyInThread");
+    this.opened(to, "fcntl");
+    this.opened(from, "fcntl");
   }
 
   waitReady(fd: Fd, interest: Interest, timeoutMs: number): Readiness | undefined {

@@ -48,6 +48,8 @@ export class FakeProcesses extends FakeSockets {
   directory = "/";
   /** The session or process group calls made, oldest first. */
   readonly sessionCalls: string[] = [];
+  /** What programs are to be born with. */
+  adoptedSignals = { ignored: 0n, blocked: 0n };
   readonly #reaped = new Set<FakeChild>();
   #lastPid: number = OWN_PID;
 
@@ -80,13 +82,10 @@ export class FakeProcesses extends FakeSockets {
     this.children.push(child);
     const pidfd = new OpenFile("read");
     pidfd.hasEnded = () => child.status !== undefined;
-    const teller = new OpenFile("read");
-    teller.hasEnded = () => child.hasExecuted || child.status !== undefined;
     return {
       pid: child.pid,
       pidfd: this.hasPidfds ? this.fds.add(pidfd, 3) : (-1 as Fd),
       birth: child.birth,
-      teller: request.tellsExec === true ? this.fds.add(teller, 3) : undefined,
     };
   }
 
@@ -128,6 +127,18 @@ export class FakeProcesses extends FakeSockets {
     return child.status;
   }
 
+  isSpawned(pid: Pid): boolean {
+    return this.children.some((child) => child.pid === pid && !this.#reaped.has(child));
+  }
+
+  hasChildren(): boolean {
+    return this.children.some((child) => !this.#reaped.has(child));
+  }
+
+  isSubreaper(): boolean {
+    return false;
+  }
+
   peekEndedChild(): Pid | undefined {
     this.mayFail("peekEndedChild");
     return this.children.find((child) => child.status !== undefined && !this.#reaped.has(child))
@@ -141,6 +152,15 @@ export class FakeProcesses extends FakeSockets {
     this.signals.push({ pid, signal });
     child?.signals.push(signal);
     if (signal === SIGKILL) child?.end({ kind: "killed", signal, coreDumped: false });
+  }
+
+  adoptSignals(sets: { readonly ignored: bigint; readonly blocked: bigint }): void {
+    this.mayFail("adoptSignals");
+    this.adoptedSignals = sets;
+  }
+
+  defaultSignal(): void {
+    this.mayFail("defaultSignal");
   }
 
   getpid(): Pid {

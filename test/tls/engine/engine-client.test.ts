@@ -3,7 +3,7 @@
 import fc from "fast-check";
 import { describe, expect, test } from "vitest";
 import { loadPosix } from "../../../src/posix/index.ts";
-import type { Child, Fd } from "../../../src/posix/index.ts";
+import type { Child, Fd, Posix } from "../../../src/posix/index.ts";
 import { EngineClient } from "../../../src/tls/engine/engine-client.ts";
 import {
   formatGreeting,
@@ -41,7 +41,7 @@ class FakeEngine {
 
   constructor(socket: Fd, number: number) {
     this.socket = socket;
-    this.child = { pid: number as Child["pid"], pidfd: -1 as Fd, birth: number, teller: undefined };
+    this.child = { pid: number as Child["pid"], pidfd: -1 as Fd, birth: number };
   }
 
   say(bytes: Uint8Array, fds: readonly Fd[] = []): void {
@@ -75,13 +75,13 @@ class FakeEngine {
  * A client and the engines that it starts, which greet with this version ("none": not at all), with
  * those that it gave up, and why.
  */
-function newClient(version: number | "none" = PROTOCOL_VERSION) {
+function newClient(version: number | "none" = PROTOCOL_VERSION, kernel: Posix = posix) {
   const engines: FakeEngine[] = [];
   const gaveUp: (readonly [number, string])[] = [];
   const failures: string[] = [];
   const clock = new FakeClock();
   const client = new EngineClient({
-    posix,
+    posix: kernel,
     clock,
     start() {
       const [ours, theirs] = posix.socketPair("seqpacket");
@@ -153,6 +153,18 @@ describe("a tunnel", () => {
     posix.shutdown(scene.engine().socket, "both");
     open(scene.client);
     expect(scene.engines).toHaveLength(2);
+  });
+
+  test("fails when the engine is gone with the first message to it", async () => {
+    const unaware: Posix = Object.assign(Object.create(posix), { waitReady: () => undefined });
+    using scene = newClient(PROTOCOL_VERSION, unaware);
+    scene.client.start();
+    posix.shutdown(scene.engine().socket, "both");
+    const tunnel = open(scene.client);
+    expect(scene.engines).toHaveLength(1);
+    expect(await tunnel.secured).toEqual({ kind: "failed", exitCode: 111 });
+    await tunnel.ended;
+    expect(scene.clock.pendingTimers).toBe(0);
   });
 
   test("is told to engines that know 64 configurations at most", () => {

@@ -70,7 +70,7 @@ function gate() {
   return { link, open };
 }
 
-/** A link that lets everybody pass at once. */
+/** A link that changes nothing, and does not wait. */
 const passing: Link = defineLink({
   name: "passing",
   summary: "does nothing",
@@ -102,7 +102,7 @@ function serve(argv: readonly string[], links: readonly Link[] = [], awaitsExec 
     shortage: (text) => context.report("s6-tcpserverd", "warning", text),
   });
   const listener = kernel.listener();
-  function come(number = 0, local = endpoint("192.0.2.1", 80)) {
+  function connect(number = 0, local = endpoint("192.0.2.1", 80)) {
     const connection: AcceptedTcp = {
       fd: kernel.connect(listener, "192.0.2.7"),
       local,
@@ -119,7 +119,7 @@ function serve(argv: readonly string[], links: readonly Link[] = [], awaitsExec 
     live.start(service);
     return { events: recorder.events, live };
   }
-  return { ...world, come };
+  return { ...world, connect };
 }
 
 function environmentOf(request: SpawnRequest | undefined): string[] {
@@ -131,24 +131,24 @@ function environmentOf(request: SpawnRequest | undefined): string[] {
 /** Compile the chain, as the server does before it is ready. */
 async function prepared(argv: readonly string[], links: readonly Link[] = [], awaitsExec = false) {
   const made = serve(argv, links, awaitsExec);
-  const first = made.come();
+  const first = made.connect();
   await settled();
   for (const pid of made.kernel.children) made.kernel.endChild(pid);
   made.kernel.turn();
   return { ...made, first };
 }
 
-test("the program gets the connection as 0 and 1, and the server closes its own", async () => {
-  const { kernel, come } = await prepared(["cat"]);
-  const { events, connection } = come();
+test("the program gets the connection as descriptors 0 and 1, and the server closes its copy", async () => {
+  const { kernel, connect } = await prepared(["cat"]);
+  const { events, connection } = connect();
   expect(kernel.spawned.at(-1)?.descriptors).toEqual([0, connection.fd, 1, connection.fd]);
   expect(kernel.open.has(connection.fd)).toBe(false);
   expect(events).toEqual(["accepted 2"]);
 });
 
 test("the program gets the variables of its connection in place of inherited ones", async () => {
-  const { kernel, come } = await prepared(["cat"]);
-  come(3);
+  const { kernel, connect } = await prepared(["cat"]);
+  connect(3);
   expect(environmentOf(kernel.spawned.at(-1))).toEqual([
     "A=b",
     "PATH=/bin",
@@ -162,9 +162,9 @@ test("the program gets the variables of its connection in place of inherited one
 });
 
 test("how the child ended is told, and nothing of it stays open", async () => {
-  const { kernel, come } = await prepared(["cat"]);
+  const { kernel, connect } = await prepared(["cat"]);
   const openBefore = kernel.open.size;
-  const { events } = come();
+  const { events } = connect();
   const [pid = 0] = kernel.children;
   kernel.endChild(pid, { kind: "killed", signal: 9, coreDumped: false });
   kernel.turn();
@@ -173,23 +173,23 @@ test("how the child ended is told, and nothing of it stays open", async () => {
 });
 
 test("signals go to the child", async () => {
-  const { kernel, come } = await prepared(["cat"]);
-  const { live } = come();
+  const { kernel, connect } = await prepared(["cat"]);
+  const { live } = connect();
   live.signal(15);
   expect(kernel.kills).toEqual([`${SERVER_PID + 2} 15`]);
 });
 
 test("links that need not wait run before the child is made", async () => {
-  const { kernel, come } = await prepared(["passing", "cat", "-u"], [passing]);
-  const { events } = come();
+  const { kernel, connect } = await prepared(["passing", "cat", "-u"], [passing]);
+  const { events } = connect();
   expect(events).toEqual(["accepted 2"]);
   expect(splitBlock(kernel.spawned.at(-1)?.argv ?? new Uint8Array(0))).toEqual(["cat", "-u"]);
 });
 
 test("while a link waits there is no child, and signals go to the connection", async () => {
   const { link, open } = gate();
-  const { kernel, come } = await prepared(["gate", "cat"], [link]);
-  const { events } = come();
+  const { kernel, connect } = await prepared(["gate", "cat"], [link]);
+  const { events } = connect();
   expect(events).toEqual([]);
   expect(kernel.spawned).toEqual([]);
   open[1]?.(goOn(launchOf()));
@@ -197,11 +197,11 @@ test("while a link waits there is no child, and signals go to the connection", a
   expect(events).toEqual(["accepted 1"]);
 });
 
-test("a connection that is told to go while its link waits never gets a child", async () => {
+test("a connection that a signal ends while its link waits never gets a child", async () => {
   for (const signal of [15, 9]) {
     const { link, open } = gate();
-    const { kernel, come } = await prepared(["gate", "cat"], [link]);
-    const { events, live, connection } = come();
+    const { kernel, connect } = await prepared(["gate", "cat"], [link]);
+    const { events, live, connection } = connect();
     live.signal(signal);
     expect(events).toEqual(["accepted 0", "freed", "ended signal 15"]); // at once
     expect(kernel.shutDown).toEqual([connection.fd]);
@@ -213,10 +213,10 @@ test("a connection that is told to go while its link waits never gets a child", 
   }
 });
 
-test("SIGCONT alone does not turn a waiting connection away", async () => {
+test("SIGCONT does not end a connection whose link waits", async () => {
   const { link, open } = gate();
-  const { come } = await prepared(["gate", "cat"], [link]);
-  const { events, live } = come();
+  const { connect } = await prepared(["gate", "cat"], [link]);
+  const { events, live } = connect();
   live.signal(18);
   open[1]?.(goOn(launchOf()));
   await settled();
@@ -225,8 +225,8 @@ test("SIGCONT alone does not turn a waiting connection away", async () => {
 
 test("a refusal by a link is an end with its exit code, and closes the connection", async () => {
   const { link, open } = gate();
-  const { kernel, come } = await prepared(["gate", "cat"], [link]);
-  const { events, connection } = come();
+  const { kernel, connect } = await prepared(["gate", "cat"], [link]);
+  const { events, connection } = connect();
   open[1]?.(end(1));
   await settled();
   expect(events).toEqual(["accepted 0", "freed", "ended 1"]);
@@ -235,44 +235,44 @@ test("a refusal by a link is an end with its exit code, and closes the connectio
 
 test("a link that fails in an unforeseen way drops the connection", async () => {
   const broken: Link = { ...passing, run: () => Promise.reject(new TypeError("a bug")) };
-  const { kernel, come } = await prepared(["passing", "cat"], [broken]);
-  const { events, connection } = come();
+  const { kernel, connect } = await prepared(["passing", "cat"], [broken]);
+  const { events, connection } = connect();
   await settled();
   expect(events).toEqual(["dropped TypeError: a bug", "freed"]);
   expect(kernel.open.has(connection.fd)).toBe(false);
 });
 
 test("a shortage of processes is told once, and passes", async () => {
-  const { kernel, clock, said, come } = await prepared(["cat"]);
+  const { kernel, clock, said, connect } = await prepared(["cat"]);
   kernel.spawnFailure = { code: "EAGAIN", syscall: "clone" };
-  const guests = [come(), come()];
+  const made = [connect(), connect()];
   clock.advance(1000);
   expect(said).toEqual([
     "s6-tcpserverd: warning: unable to spawn cat: strerror of EAGAIN, retrying",
   ]);
   kernel.spawnFailure = undefined;
   clock.advance(500); // the waits between retries have become longer
-  expect(guests.map(({ events }) => events.at(-1))).toEqual(["accepted 2", "accepted 3"]);
+  expect(made.map(({ events }) => events.at(-1))).toEqual(["accepted 2", "accepted 3"]);
   for (const pid of kernel.children) kernel.endChild(pid);
   kernel.turn();
   expect(clock.pendingTimers).toBe(0);
-  expect(guests.some(({ connection }) => kernel.open.has(connection.fd))).toBe(false);
+  expect(made.some(({ connection }) => kernel.open.has(connection.fd))).toBe(false);
 });
 
 test("a shortage that lasts drops the connection in the end", async () => {
-  const { kernel, clock, come } = await prepared(["cat"]);
+  const { kernel, clock, connect } = await prepared(["cat"]);
   kernel.spawnFailure = { code: "ENOMEM", syscall: "clone" };
-  const { events, connection } = come();
+  const { events, connection } = connect();
   clock.advance(60_000);
   expect(events).toEqual(["dropped spawn cat: strerror of ENOMEM", "freed"]);
   expect(clock.pendingTimers).toBe(0);
   expect(kernel.open.has(connection.fd)).toBe(false);
 });
 
-test("a connection that waits for a process can be told to go", async () => {
-  const { kernel, clock, come } = await prepared(["cat"]);
+test("a signal ends a connection that waits for a process", async () => {
+  const { kernel, clock, connect } = await prepared(["cat"]);
   kernel.spawnFailure = { code: "EAGAIN", syscall: "clone" };
-  const { events, live, connection } = come();
+  const { events, live, connection } = connect();
   live.signal(15);
   kernel.spawnFailure = undefined;
   clock.advance(100);
@@ -282,27 +282,27 @@ test("a connection that waits for a process can be told to go", async () => {
 });
 
 test("a shortage behind a link is a shortage all the same", async () => {
-  const { kernel, clock, come } = await prepared(["passing", "cat"], [passing]);
+  const { kernel, clock, connect } = await prepared(["passing", "cat"], [passing]);
   kernel.spawnFailure = { code: "EAGAIN", syscall: "clone" };
-  const { events } = come();
+  const { events } = connect();
   kernel.spawnFailure = undefined;
   clock.advance(100);
   expect(events.at(-1)).toBe("accepted 2");
 });
 
 test("variables of many local addresses are not kept forever, and stay right", async () => {
-  const { kernel, come } = await prepared(["cat"]);
+  const { kernel, connect } = await prepared(["cat"]);
   for (let last = 0; last < 600; last += 1) {
     const ip = `198.51.${100 + (last >> 8)}.${last & 255}`;
-    come(0, endpoint(ip, 80));
+    connect(0, endpoint(ip, 80));
     expect(environmentOf(kernel.spawned.at(-1))).toContain(`TCPLOCALIP=${ip}`);
   }
 });
 
 describe("a program that is not executed", () => {
   test("drops the connection in the name of the server that was to execute it", async () => {
-    const { kernel, said, come } = await prepared(["cat"]);
-    const { events } = come();
+    const { kernel, said, connect } = await prepared(["cat"]);
+    const { events } = connect();
     kernel.failChild(kernel.children.at(-1) ?? 0, "ENOENT", "execve");
     kernel.turn();
     expect(events).toEqual(["accepted 2", "dropped spawn cat: strerror of ENOENT", "freed"]);
@@ -313,8 +313,8 @@ describe("a program that is not executed", () => {
     ["ENOENT", 127],
     ["EACCES", 126],
   ])("behind a link, for %s, is told by the link, with exit code %i", async (code, exitCode) => {
-    const { kernel, said, come } = await prepared(["passing", "cat"], [passing]);
-    const { events } = come();
+    const { kernel, said, connect } = await prepared(["passing", "cat"], [passing]);
+    const { events } = connect();
     kernel.failChild(kernel.children.at(-1) ?? 0, code, "execve");
     kernel.turn();
     expect(events).toEqual(["accepted 2", "freed", `ended ${exitCode}`]);
@@ -322,8 +322,8 @@ describe("a program that is not executed", () => {
   });
 
   test("takes 127 from a program that has run for what it is", async () => {
-    const { kernel, come } = await prepared(["cat"]);
-    const { events } = come();
+    const { kernel, connect } = await prepared(["cat"]);
+    const { events } = connect();
     kernel.endChild(kernel.children.at(-1) ?? 0, { kind: "exited", exitCode: 127 });
     kernel.turn();
     expect(events).toEqual(["accepted 2", "freed", "ended 127"]);
@@ -331,15 +331,15 @@ describe("a program that is not executed", () => {
 });
 
 describe("a service that awaits the exec", () => {
-  test("begins a connection when its program was executed, and not before", async () => {
-    const { kernel, come } = await prepared(["cat"], [], true);
+  test("tells that a connection was accepted when its program was executed, and not before", async () => {
+    const { kernel, clock, connect } = await prepared(["cat"], [], true);
     kernel.holdsBirths = true;
     const openBefore = kernel.open.size;
-    const { events } = come();
-    kernel.turn();
+    const { events } = connect();
+    clock.advance(1);
     expect(events).toEqual([]);
     kernel.execute();
-    kernel.turn();
+    clock.advance(2);
     expect(events).toEqual(["accepted 2"]);
     kernel.endChild(kernel.children.at(-1) ?? 0);
     kernel.turn();
@@ -347,27 +347,27 @@ describe("a service that awaits the exec", () => {
     expect(kernel.open.size).toBe(openBefore);
   });
 
-  test("never begins one whose program could not be executed", async () => {
-    const { kernel, come } = await prepared(["cat"], [], true);
+  test("never tells so of a connection whose program could not be executed", async () => {
+    const { kernel, connect } = await prepared(["cat"], [], true);
     kernel.holdsBirths = true;
-    const { events } = come();
+    const { events } = connect();
     kernel.failChild(kernel.children.at(-1) ?? 0, "ENOENT", "execve");
     kernel.turn();
     expect(events).toEqual(["dropped spawn cat: strerror of ENOENT", "freed"]);
   });
 
-  test("sends signals to a child that is on its way", async () => {
-    const { kernel, come } = await prepared(["cat"], [], true);
+  test("sends signals to a child that has not executed its program yet", async () => {
+    const { kernel, connect } = await prepared(["cat"], [], true);
     kernel.holdsBirths = true;
-    const { live } = come();
+    const { live } = connect();
     live.signal(15);
     expect(kernel.kills).toEqual([`${SERVER_PID + 2} 15`]);
   });
 
   test("kills a child that is stuck before its program, whose slot is then free", async () => {
-    const { kernel, clock, said, come } = await prepared(["cat"], [], true);
+    const { kernel, clock, said, connect } = await prepared(["cat"], [], true);
     kernel.holdsBirths = true;
-    const { events } = come();
+    const { events } = connect();
     clock.advance(2 * BIRTH_MS_MAX);
     expect(kernel.kills).toEqual([`${SERVER_PID + 2} 9`]);
     kernel.endChild(kernel.children.at(-1) ?? 0, { kind: "killed", signal: 9, coreDumped: false });

@@ -1,4 +1,4 @@
-/** Whatever comes and goes, the server's counts are those of a list that is kept by hand. */
+/** Whatever clients do, the server's counts are those of a list that is kept by hand. */
 
 import fc from "fast-check";
 import { expect, test } from "vitest";
@@ -7,10 +7,10 @@ import { ConnectionServer } from "../../../src/ucspi/serving/connection-server.t
 import type { Endpoint } from "../../../src/net/index.ts";
 import { TCP } from "../../../src/ucspi/serving/tcp.ts";
 import { FakeKernel } from "../fake-kernel.ts";
-import { Guest } from "./guest.ts";
+import { ManualWork } from "./manual-work.ts";
 
 type Step =
-  | { readonly do: "come"; readonly ip: string }
+  | { readonly do: "connect"; readonly ip: string }
   | { readonly do: "begin" | "end" | "drop"; readonly who: number }
   | { readonly do: "shortage" | "relief" };
 
@@ -18,7 +18,7 @@ const step: fc.Arbitrary<Step> = fc.oneof(
   {
     weight: 3,
     arbitrary: fc.record({
-      do: fc.constant("come" as const),
+      do: fc.constant("connect" as const),
       ip: fc.constantFrom("192.0.2.1", "192.0.2.2", "2001:db8::1"),
     }),
   },
@@ -33,8 +33,8 @@ class World {
   readonly kernel = new FakeKernel();
   readonly clock = new FakeClock();
   readonly fd = this.kernel.listener();
-  readonly present: Guest[] = [];
-  came = 0;
+  readonly present: ManualWork[] = [];
+  connected = 0;
   served = 0;
   rejected = 0;
   readonly server: ConnectionServer<Endpoint, Endpoint>;
@@ -48,7 +48,7 @@ class World {
       maxConnections,
       maxPerKey,
       asksLocalAddress: false,
-      service: (connection, life) => this.#take(new Guest(connection, life)),
+      service: (connection, life) => this.#take(new ManualWork(connection, life)),
       events: {
         accepted: ({ key }, _pid, count, total) => this.#agree(key, count, total),
         ended: ({ key }, _pid, _status, { count, total }) => this.#agree(key, count, total),
@@ -66,9 +66,9 @@ class World {
   }
 
   apply(what: Step): void {
-    if (what.do === "come") {
+    if (what.do === "connect") {
       this.kernel.connect(this.fd, what.ip);
-      this.came += 1;
+      this.connected += 1;
     } else if (what.do === "shortage") this.kernel.acceptFailure = "EMFILE";
     else if (what.do === "relief") {
       this.kernel.acceptFailure = undefined;
@@ -94,11 +94,11 @@ class World {
     return this.present.filter(({ hasProcess }) => !hasProcess).length;
   }
 
-  #take(arrival: Guest): Guest {
-    expect(arrival.connection.number).toBe(this.#from(arrival.connection.key));
+  #take(work: ManualWork): ManualWork {
+    expect(work.connection.number).toBe(this.#from(work.connection.key));
     this.served += 1;
-    this.present.push(arrival);
-    return arrival;
+    this.present.push(work);
+    return work;
   }
 
   #from(key: string): number {
@@ -125,7 +125,7 @@ test("counts, limits and open descriptors agree at every step", () => {
           const waiting = world.kernel.waiting(world.fd);
           expect(world.server.connections).toBe(world.present.length);
           expect(world.present.length).toBeLessThanOrEqual(maxConnections);
-          expect(world.served + world.rejected + waiting).toBe(world.came);
+          expect(world.served + world.rejected + waiting).toBe(world.connected);
           expect(world.kernel.open.size).toBe(1 + world.open + waiting);
         }
         world.apply({ do: "relief" });

@@ -6,14 +6,14 @@ import { ConnectionServer } from "../../../src/ucspi/serving/connection-server.t
 import type { ConnectionServerOptions } from "../../../src/ucspi/serving/connection-server.ts";
 import { TCP } from "../../../src/ucspi/serving/tcp.ts";
 import { FakeKernel, SERVER_PID, socketAddress } from "../fake-kernel.ts";
-import { Guest } from "./guest.ts";
+import { ManualWork } from "./manual-work.ts";
 
-/** A server whose service only takes note; the test decides what becomes of each connection. */
+/** A server whose service only records its effects; the test decides what becomes of each connection. */
 function serve(options: Partial<ConnectionServerOptions<Endpoint, Endpoint>> = {}) {
   const kernel = new FakeKernel();
   const clock = new FakeClock();
   const fd = kernel.listener();
-  const guests: Guest[] = [];
+  const works: ManualWork[] = [];
   const log: string[] = [];
   const server = new ConnectionServer({
     posix: kernel.posix,
@@ -24,9 +24,9 @@ function serve(options: Partial<ConnectionServerOptions<Endpoint, Endpoint>> = {
     maxPerKey: 40,
     asksLocalAddress: false,
     service(connection, life) {
-      const arrival = new Guest(connection, life);
-      guests.push(arrival);
-      return arrival;
+      const work = new ManualWork(connection, life);
+      works.push(work);
+      return work;
     },
     events: {
       accepted: ({ key }, pid, count, total) =>
@@ -42,37 +42,37 @@ function serve(options: Partial<ConnectionServerOptions<Endpoint, Endpoint>> = {
     ...options,
   });
   server.start();
-  function come(...ips: string[]): Fd[] {
+  function connect(...ips: string[]): Fd[] {
     const fds = ips.map((ip) => kernel.connect(fd, ip));
     kernel.turn();
     return fds;
   }
-  return { kernel, clock, fd, guests, log, server, come };
+  return { kernel, clock, fd, works, log, server, connect };
 }
 
-function guest(guests: readonly Guest[], at: number): Guest {
-  const found = guests[at];
-  if (found === undefined) throw new Error(`there is no guest ${at}`);
+function workAt(works: readonly ManualWork[], at: number): ManualWork {
+  const found = works[at];
+  if (found === undefined) throw new Error(`there is no connection ${at}`);
   return found;
 }
 
-test("a connection tells the listener's address, the client's and how many came before", () => {
-  const { guests, come } = serve();
-  come("192.0.2.1", "192.0.2.2", "192.0.2.1");
-  expect(guests.map(({ connection: { key, number } }) => [key, number])).toEqual([
+test("a connection tells the listener's address, the client's and how many were alive before", () => {
+  const { works, connect } = serve();
+  connect("192.0.2.1", "192.0.2.2", "192.0.2.1");
+  expect(works.map(({ connection: { key, number } }) => [key, number])).toEqual([
     ["192.0.2.1", 0],
     ["192.0.2.2", 0],
     ["192.0.2.1", 1],
   ]);
-  const { local, peer } = guest(guests, 0).connection;
+  const { local, peer } = workAt(works, 0).connection;
   expect([local.port, peer.port]).toEqual([7000, 50_000]);
 });
 
-test("accounts of acceptance and end count those who are there", () => {
-  const { guests, log, come, server } = serve();
-  come("192.0.2.1", "192.0.2.1", "192.0.2.2");
-  guests.forEach((arrival, at) => arrival.serve(100 + at));
-  guest(guests, 0).end();
+test("each accepted and each ended connection is told with the numbers of those alive", () => {
+  const { works, log, connect, server } = serve();
+  connect("192.0.2.1", "192.0.2.1", "192.0.2.2");
+  works.forEach((work, at) => work.serve(100 + at));
+  workAt(works, 0).end();
   expect(log).toEqual([
     "accepted 192.0.2.1 pid 100 2 3",
     "accepted 192.0.2.1 pid 101 2 3",
@@ -82,20 +82,20 @@ test("accounts of acceptance and end count those who are there", () => {
   expect(server.connections).toBe(2);
 });
 
-test("a connection served within the server bears its pid", () => {
-  const { guests, log, come } = serve();
-  come("192.0.2.1");
-  guest(guests, 0).end();
+test("a connection that has no process is told with the pid of the server", () => {
+  const { works, log, connect } = serve();
+  connect("192.0.2.1");
+  workAt(works, 0).end();
   expect(log).toEqual([
     `accepted 192.0.2.1 pid ${SERVER_PID} 1 1`,
     `ended 192.0.2.1 pid ${SERVER_PID} 0 0`,
   ]);
 });
 
-test("ending twice, or dropping what has ended, counts once", () => {
-  const { guests, log, come, server } = serve();
-  come("192.0.2.1", "192.0.2.1");
-  const first = guest(guests, 0);
+test("a connection ends once, whatever is told of it after that", () => {
+  const { works, log, connect, server } = serve();
+  connect("192.0.2.1", "192.0.2.1");
+  const first = workAt(works, 0);
   first.life.failed("spawn");
   first.life.failed("spawn");
   first.end();
@@ -105,20 +105,22 @@ test("ending twice, or dropping what has ended, counts once", () => {
 
 test("how a process has ended is told when its tunnels are over, whatever is said meanwhile", () => {
   const statuses: WaitStatus[] = [];
-  const { guests, come } = serve({
+  const { works, connect } = serve({
     service: (connection, life) => {
-      const arrival = Object.assign(new Guest(connection, life), { awaitTunnels: () => undefined });
-      guests.push(arrival);
-      return arrival;
+      const work = Object.assign(new ManualWork(connection, life), {
+        awaitTunnels: () => undefined,
+      });
+      works.push(work);
+      return work;
     },
     events: {
       ended: (_connection, _pid, status) => statuses.push(status),
       faulted: (error) => expect(error).toBeUndefined(),
     },
   });
-  come("192.0.2.1");
-  const { life } = guest(guests, 0);
-  guest(guests, 0).serve(100);
+  connect("192.0.2.1");
+  const { life } = workAt(works, 0);
+  workAt(works, 0).serve(100);
   life.ended({ kind: "exited", exitCode: 3 });
   life.ended({ kind: "exited", exitCode: 4 });
   expect(statuses).toEqual([]);
@@ -128,53 +130,58 @@ test("how a process has ended is told when its tunnels are over, whatever is sai
 
 describe("the limit for one address", () => {
   test("closes the connection at once and says how many there are", () => {
-    const { kernel, guests, log, come } = serve({ maxPerKey: 2 });
-    const [, , third = -1, other = -1] = come("192.0.2.1", "192.0.2.1", "192.0.2.1", "192.0.2.2");
+    const { kernel, works, log, connect } = serve({ maxPerKey: 2 });
+    const [, , third = -1, other = -1] = connect(
+      "192.0.2.1",
+      "192.0.2.1",
+      "192.0.2.1",
+      "192.0.2.2",
+    );
     expect(log).toEqual(["rejected 192.0.2.1 2"]);
-    expect(guests).toHaveLength(3);
+    expect(works).toHaveLength(3);
     expect(kernel.open.has(third)).toBe(false);
     expect(kernel.open.has(other)).toBe(true);
   });
 
   test("admits again once one is over", () => {
-    const { guests, log, come } = serve({ maxPerKey: 1 });
-    come("192.0.2.1");
-    guest(guests, 0).end();
-    come("192.0.2.1");
-    expect(guests).toHaveLength(2);
+    const { works, log, connect } = serve({ maxPerKey: 1 });
+    connect("192.0.2.1");
+    workAt(works, 0).end();
+    connect("192.0.2.1");
+    expect(works).toHaveLength(2);
     expect(log.filter((line) => line.startsWith("rejected"))).toEqual([]);
   });
 
   test("tells IPv4 from the same address mapped to IPv6", () => {
-    const { guests, come } = serve({ maxPerKey: 1 });
-    come("192.0.2.1", "::ffff:192.0.2.1");
-    expect(guests).toHaveLength(2);
+    const { works, connect } = serve({ maxPerKey: 1 });
+    connect("192.0.2.1", "::ffff:192.0.2.1");
+    expect(works).toHaveLength(2);
   });
 });
 
 describe("the limit for all", () => {
-  test("leaves newcomers in the queue, and takes them when there is room", () => {
-    const { kernel, fd, guests, log, come } = serve({ maxConnections: 2 });
-    come("192.0.2.1", "192.0.2.2", "192.0.2.3", "192.0.2.4");
-    expect(guests).toHaveLength(2);
+  test("leaves new connections in the queue, and takes them when there is room", () => {
+    const { kernel, fd, works, log, connect } = serve({ maxConnections: 2 });
+    connect("192.0.2.1", "192.0.2.2", "192.0.2.3", "192.0.2.4");
+    expect(works).toHaveLength(2);
     expect(kernel.waiting(fd)).toBe(2);
     expect(log).toEqual(["full"]);
-    guest(guests, 0).life.failed("serve");
+    workAt(works, 0).life.failed("serve");
     kernel.turn();
-    expect(guests).toHaveLength(3);
+    expect(works).toHaveLength(3);
     expect(log).toEqual(["full", "dropped 192.0.2.1 serve", "room", "full"]);
   });
 
   test("holds over all listeners together", () => {
-    const { kernel, guests } = (() => {
+    const { kernel, works } = (() => {
       const second = new FakeKernel();
       const listeners = [second.listener(), second.listener("::1", 7001)];
       const made = serve({ posix: second.posix, listeners, maxConnections: 3 });
       for (const fd of listeners) for (const _ of [1, 2, 3]) second.connect(fd, "192.0.2.1");
       second.turn();
-      return { kernel: second, guests: made.guests };
+      return { kernel: second, works: made.works };
     })();
-    expect(guests).toHaveLength(3);
+    expect(works).toHaveLength(3);
     expect(kernel.open.size).toBe(2 + 6);
   });
 
@@ -188,7 +195,9 @@ describe("the limit for all", () => {
       maxConnections: 1,
       service(connection, life) {
         served += 1;
-        return Object.assign(new Guest(connection, life), { prepare: () => life.failed("serve") });
+        return Object.assign(new ManualWork(connection, life), {
+          prepare: () => life.failed("serve"),
+        });
       },
     });
     for (let client = 0; client < 10; client += 1) kernel.connect(fd, "192.0.2.1");
@@ -199,38 +208,38 @@ describe("the limit for all", () => {
 });
 
 test("the local address is the connection's own when the server is told to ask", () => {
-  const { kernel, guests, come } = serve({ asksLocalAddress: true });
+  const { kernel, works, connect } = serve({ asksLocalAddress: true });
   kernel.sockname = socketAddress("192.0.2.99", 7000);
-  come("192.0.2.1");
-  expect(guest(guests, 0).connection.local.address.bytes).toEqual(new Uint8Array([192, 0, 2, 99]));
+  connect("192.0.2.1");
+  expect(workAt(works, 0).connection.local.address.bytes).toEqual(new Uint8Array([192, 0, 2, 99]));
 });
 
-test("a connection that has gone before its address could be asked is closed and forgotten", () => {
-  const { kernel, guests, come, server } = serve({ asksLocalAddress: true });
-  const [client = -1] = come("192.0.2.1");
-  expect(guests).toEqual([]);
+test("a connection that was reset before its address could be asked for is closed, and holds no slot", () => {
+  const { kernel, works, connect, server } = serve({ asksLocalAddress: true });
+  const [client = -1] = connect("192.0.2.1");
+  expect(works).toEqual([]);
   expect(server.connections).toBe(0);
   expect(kernel.open.has(client)).toBe(false);
 });
 
-test("failures to accept are told", () => {
-  const { kernel, log, come } = serve();
+test("a failure to accept is told", () => {
+  const { kernel, log, connect } = serve();
   kernel.acceptFailure = "EMFILE";
-  come("192.0.2.1");
+  connect("192.0.2.1");
   expect(log).toEqual(["accept failed EMFILE"]);
 });
 
-test("signals reach those who serve, and end connections that nobody serves yet", () => {
-  const { kernel, guests, log, come, server } = serve();
-  const [, waiting = -1] = come("192.0.2.1", "192.0.2.2", "192.0.2.3");
-  guest(guests, 0).serve(100);
-  guest(guests, 2).serve(102);
-  guest(guests, 2).end();
+test("signals go to whoever serves a connection, and end connections that have no process yet", () => {
+  const { kernel, works, log, connect, server } = serve();
+  const [, waiting = -1] = connect("192.0.2.1", "192.0.2.2", "192.0.2.3");
+  workAt(works, 0).serve(100);
+  workAt(works, 2).serve(102);
+  workAt(works, 2).end();
   log.length = 0;
   server.signal(18);
   server.signal(15);
   server.signal(18);
-  expect(guests.map(({ effects }) => effects.slice(1))).toEqual([
+  expect(works.map(({ effects }) => effects.slice(1))).toEqual([
     ["create", "forward 18", "forward 15", "forward 18"],
     [],
     ["create"],
@@ -243,22 +252,22 @@ test("signals reach those who serve, and end connections that nobody serves yet"
 });
 
 describe("draining", () => {
-  test("accepts nobody and waits for the last", async () => {
-    const { kernel, clock, fd, guests, come, server } = serve();
-    come("192.0.2.1", "192.0.2.2");
+  test("accepts no connection, and waits for the last one", async () => {
+    const { kernel, clock, fd, works, connect, server } = serve();
+    connect("192.0.2.1", "192.0.2.2");
     const drained = server.drain(5000);
-    come("192.0.2.3");
+    connect("192.0.2.3");
     expect(kernel.waiting(fd)).toBe(1);
-    for (const arrival of guests) arrival.end();
+    for (const work of works) work.end();
     expect(await drained).toBe(true);
     expect(clock.pendingTimers).toBe(0);
   });
 
   test("gives up at its deadline", async () => {
-    const { clock, guests, come, server } = serve();
-    come("192.0.2.1", "192.0.2.2");
+    const { clock, works, connect, server } = serve();
+    connect("192.0.2.1", "192.0.2.2");
     const drained = server.drain(5000);
-    guest(guests, 0).end();
+    workAt(works, 0).end();
     clock.advance(4999);
     expect(clock.pendingTimers).toBe(1);
     clock.advance(1);
@@ -267,25 +276,25 @@ describe("draining", () => {
   });
 
   test("without a deadline waits for as long as it takes", async () => {
-    const { clock, guests, come, server } = serve();
-    come("192.0.2.1");
+    const { clock, works, connect, server } = serve();
+    connect("192.0.2.1");
     const drained = server.drain(undefined);
     clock.advance(1e9);
-    guest(guests, 0).life.failed("serve");
+    workAt(works, 0).life.failed("serve");
     expect(await drained).toBe(true);
   });
 
-  test("is over at once when nobody is there", async () => {
+  test("is over at once when no connection is alive", async () => {
     const { clock, server } = serve();
     expect(await server.drain(5000)).toBe(true);
     expect(clock.pendingTimers).toBe(0);
   });
 
   test("a full server that drains does not resume when there is room", async () => {
-    const { kernel, fd, guests, come, server } = serve({ maxConnections: 1 });
-    come("192.0.2.1", "192.0.2.2");
+    const { kernel, fd, works, connect, server } = serve({ maxConnections: 1 });
+    connect("192.0.2.1", "192.0.2.2");
     const drained = server.drain(undefined);
-    guest(guests, 0).end();
+    workAt(works, 0).end();
     kernel.turn();
     expect(await drained).toBe(true);
     expect(kernel.waiting(fd)).toBe(1);
@@ -293,32 +302,32 @@ describe("draining", () => {
 });
 
 test("clients for whom a proxy speaks are counted by their own addresses as well", () => {
-  const { guests, come, server } = serve({ maxPerKey: 5 });
-  come("192.0.2.1", "192.0.2.1", "192.0.2.1", "192.0.2.1");
-  const countAs = (at: number, address: string): number => guest(guests, at).life.countAs(address);
+  const { works, connect, server } = serve({ maxPerKey: 5 });
+  connect("192.0.2.1", "192.0.2.1", "192.0.2.1", "192.0.2.1");
+  const countAs = (at: number, address: string): number => workAt(works, at).life.countAs(address);
   expect([countAs(0, "203.0.113.7"), countAs(1, "203.0.113.7")]).toEqual([0, 1]);
   expect(countAs(2, "203.0.113.8")).toBe(0);
   expect(countAs(2, "203.0.113.7")).toBe(2); // a proxy behind a proxy
   expect(countAs(3, "203.0.113.8")).toBe(0);
-  guest(guests, 0).end();
+  workAt(works, 0).end();
   expect(countAs(0, "203.0.113.7")).toBe(0); // over: not counted again
   expect(countAs(3, "203.0.113.7")).toBe(2);
   expect(server.connections).toBe(3);
-  come("192.0.2.1", "203.0.113.7");
-  expect(guests.slice(4).map(({ connection }) => connection.number)).toEqual([3, 0]);
+  connect("192.0.2.1", "203.0.113.7");
+  expect(works.slice(4).map(({ connection }) => connection.number)).toEqual([3, 0]);
 });
 
 describe("a fault in the handling of one connection", () => {
   test("of a service that throws drops it, and the rest of the batch is served", () => {
     const served: string[] = [];
-    const { kernel, log, server, come } = serve({
+    const { kernel, log, server, connect } = serve({
       service(connection, life) {
         if (connection.key === "192.0.2.2") throw new TypeError("a bug");
         served.push(connection.key);
-        return new Guest(connection, life);
+        return new ManualWork(connection, life);
       },
     });
-    const [first = -1, second = -1, third = -1] = come("192.0.2.1", "192.0.2.2", "192.0.2.3");
+    const [first = -1, second = -1, third = -1] = connect("192.0.2.1", "192.0.2.2", "192.0.2.3");
     expect(served).toEqual(["192.0.2.1", "192.0.2.3"]);
     expect(log).toEqual(["dropped 192.0.2.2 TypeError: a bug"]);
     expect([first, second, third].map((fd) => kernel.open.has(fd))).toEqual([true, false, true]);
@@ -326,7 +335,7 @@ describe("a fault in the handling of one connection", () => {
   });
 
   test("of a protocol that throws closes it, and the rest of the batch is served", () => {
-    const { kernel, guests, log, server, come } = serve({
+    const { kernel, works, log, server, connect } = serve({
       protocol: {
         ...TCP,
         key(peer) {
@@ -336,19 +345,19 @@ describe("a fault in the handling of one connection", () => {
         },
       },
     });
-    const [, second = -1] = come("192.0.2.1", "192.0.2.2", "192.0.2.3");
-    expect(guests).toHaveLength(2);
+    const [, second = -1] = connect("192.0.2.1", "192.0.2.2", "192.0.2.3");
+    expect(works).toHaveLength(2);
     expect(log).toEqual(["faulted TypeError: a bug"]);
     expect(kernel.open.has(second)).toBe(false);
     expect(server.connections).toBe(2);
   });
 
-  test("of those who are told of events is told, and changes nothing", () => {
+  test("of a function that is told of events is told, and changes nothing", () => {
     const faults: unknown[] = [];
     const bug = (): never => {
       throw new TypeError("a bug");
     };
-    const { kernel, guests, server, come } = serve({
+    const { kernel, works, server, connect } = serve({
       maxConnections: 3,
       maxPerKey: 1,
       events: {
@@ -361,13 +370,13 @@ describe("a fault in the handling of one connection", () => {
         faulted: (error) => faults.push(String(error)),
       },
     });
-    come("192.0.2.1", "192.0.2.1", "192.0.2.2", "192.0.2.3");
+    connect("192.0.2.1", "192.0.2.1", "192.0.2.2", "192.0.2.3");
     expect(server.connections).toBe(3);
-    for (const arrival of guests) arrival.serve(100);
-    guest(guests, 0).end();
-    guest(guests, 1).life.failed("serve");
+    for (const work of works) work.serve(100);
+    workAt(works, 0).end();
+    workAt(works, 1).life.failed("serve");
     kernel.acceptFailure = "EMFILE";
-    come("192.0.2.4");
+    connect("192.0.2.4");
     expect(server.connections).toBe(1);
     // Accepted three times, and one each of: rejected, full, ended, room, dropped, failed to accept.
     expect(faults).toEqual(Array.from({ length: 9 }, () => "TypeError: a bug"));
@@ -379,7 +388,7 @@ describe("a fault in the handling of one connection", () => {
     const others = process.listeners("uncaughtException");
     process.removeAllListeners("uncaughtException").on("uncaughtException", catcher);
     try {
-      const { guests, come } = serve({
+      const { works, connect } = serve({
         events: {
           accepted: () => {
             throw new TypeError("a bug");
@@ -389,8 +398,8 @@ describe("a fault in the handling of one connection", () => {
           },
         },
       });
-      come("192.0.2.1", "192.0.2.2");
-      for (const arrival of guests) arrival.serve(100);
+      connect("192.0.2.1", "192.0.2.2");
+      for (const work of works) work.serve(100);
       await new Promise((resolve) => setImmediate(resolve));
       expect(uncaught.map(String)).toEqual(["TypeError: a bug", "TypeError: a bug"]);
     } finally {
@@ -404,9 +413,9 @@ describe("a connection whose own address cannot be asked for", () => {
   test.each(["ENOTCONN", "ECONNRESET", "EINVAL"])(
     "because it was reset (%s) is closed without a word",
     (code) => {
-      const { kernel, log, server, come } = serve({ asksLocalAddress: true });
+      const { kernel, log, server, connect } = serve({ asksLocalAddress: true });
       kernel.sockname = code;
-      const [client = -1] = come("192.0.2.1");
+      const [client = -1] = connect("192.0.2.1");
       expect(log).toEqual([]);
       expect(server.connections).toBe(0);
       expect(kernel.open.has(client)).toBe(false);
@@ -416,9 +425,9 @@ describe("a connection whose own address cannot be asked for", () => {
   test.each(["ENOMEM", "ENOBUFS"])(
     "for want of memory (%s) is closed, and that is told",
     (code) => {
-      const { kernel, log, server, come } = serve({ asksLocalAddress: true });
+      const { kernel, log, server, connect } = serve({ asksLocalAddress: true });
       kernel.sockname = code;
-      const fds = come("192.0.2.1", "192.0.2.2");
+      const fds = connect("192.0.2.1", "192.0.2.2");
       expect(log).toEqual([`accept failed ${code}`, `accept failed ${code}`]);
       expect(server.connections).toBe(0);
       expect(fds.some((fd) => kernel.open.has(fd))).toBe(false);

@@ -2,7 +2,7 @@ import fc from "fast-check";
 import { expect, test } from "vitest";
 import { ConnectionCounts } from "../../../src/ucspi/serving/counts.ts";
 
-test("counts are kept by address and in all", () => {
+test("counts are kept by address and in total", () => {
   const counts = new ConnectionCounts();
   counts.add("127.0.0.1");
   counts.add("::1");
@@ -12,11 +12,11 @@ test("counts are kept by address and in all", () => {
   expect([counts.total, counts.of("127.0.0.1")]).toEqual([2, 1]);
 });
 
-test("an address nobody is connected from counts nothing", () => {
+test("an address without connections has a count of 0", () => {
   expect(new ConnectionCounts().of("192.0.2.1")).toBe(0);
 });
 
-test("counts agree with a list of those who are there, whatever comes and goes", () => {
+test("counts agree with a list of connections, whatever connects and ends", () => {
   const addresses = fc.constantFrom("192.0.2.1", "192.0.2.2", "2001:db8::1");
   const steps = fc.array(fc.tuple(fc.boolean(), addresses), { maxLength: 60 });
   fc.assert(

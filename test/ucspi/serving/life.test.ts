@@ -15,7 +15,7 @@ class Model {
   /** A function's stream closes the socket itself. */
   isSocketHandedOn = false;
   hasSlot = true;
-  /** Links have run, and no process has come of it yet. */
+  /** Links have run, and no process has connect of it yet. */
   hasLaunch = false;
   hasProcess = false;
   hasRetry = false;
@@ -156,7 +156,7 @@ class Model {
   }
 }
 
-/** Let all that is still to come happen, after a signal, until the connection is over. */
+/** Let all that is still to connect happen, after a signal, until the connection is over. */
 function conclude(model: Model): void {
   for (const event of ["start", "terminate", "prepared", "ended", "tunnelsEnded"] as const) {
     if (model.isTimely(event)) model.take(event);
@@ -196,7 +196,7 @@ function isUnanswerable(event: Event, model: Model): boolean {
   return !model.isTimely(event) && actionFor(model.state, event) !== undefined;
 }
 
-/** All that can happen to a connection, from each condition that it can come into. */
+/** All that can happen to a connection, from each condition that it can connect into. */
 function explore(): { cells: Set<string>; timely: Set<string>; unanswerable: Set<string> } {
   const found = {
     cells: new Set<string>(),
@@ -244,7 +244,7 @@ describe("the life of a connection", () => {
     ]);
   });
 
-  test("decides nothing that cannot come about", () => {
+  test("decides nothing that cannot connect about", () => {
     const { timely } = explore();
     const decided = cellsOf((state, event) => actionFor(state, event) !== undefined);
     expect(decided.filter((cell) => !timely.has(cell))).toEqual([]);
@@ -263,7 +263,7 @@ describe("the life of a connection", () => {
     );
   });
 
-  test("is not harmed by events that should not come in its state", () => {
+  test("is not harmed by events that should not connect in its state", () => {
     fc.assert(
       fc.property(choices(2, 1), (sequence) => {
         const model = new Model();

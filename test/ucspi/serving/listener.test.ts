@@ -20,7 +20,7 @@ function listen({ room = Infinity } = {}) {
   return { kernel, clock, fd, state, listener };
 }
 
-test("everyone who waits is accepted, in order", () => {
+test("all connections in the queue are accepted, in order", () => {
   const { kernel, fd, state } = listen();
   const clients = [1, 2, 3].map(() => kernel.connect(fd, "192.0.2.1"));
   kernel.turn();
@@ -40,7 +40,7 @@ test("no more are accepted than there is room for", () => {
   expect(state.accepted).toHaveLength(5);
 });
 
-test("a paused listener leaves newcomers in the queue", () => {
+test("a paused listener leaves new connections in the queue", () => {
   const { kernel, fd, state, listener } = listen();
   listener.pause();
   kernel.connect(fd, "192.0.2.1");
@@ -52,7 +52,7 @@ test("a paused listener leaves newcomers in the queue", () => {
   expect(state.accepted).toHaveLength(1);
 });
 
-test("one turn of the loop takes a bounded number", () => {
+test("one turn of the event loop accepts a bounded number", () => {
   const { kernel, fd, state } = listen();
   for (let client = 0; client < 100; client += 1) kernel.connect(fd, "192.0.2.1");
   kernel.turnOnce();
@@ -62,12 +62,12 @@ test("one turn of the loop takes a bounded number", () => {
 });
 
 describe("when the system is out of descriptors", () => {
-  test("it is told once, and the socket is left alone for a while", () => {
+  test("the failure is told once, and the socket is left alone until a retry is due", () => {
     const { kernel, clock, fd, state } = listen();
     kernel.connect(fd, "192.0.2.1");
     kernel.acceptFailure = "EMFILE";
     kernel.turn();
-    expect(kernel.acceptCalls).toBe(1); // and the loop has come to rest
+    expect(kernel.acceptCalls).toBe(1); // and the loop has connect to rest
     for (let second = 0; second < 100; second += 1) {
       clock.advance(100);
       kernel.turn();
@@ -104,7 +104,7 @@ describe("when the system is out of descriptors", () => {
     expect(kernel.acceptCalls).toBe(2);
   });
 
-  test("a server without room is not woken by the end of the wait", () => {
+  test("a listener of a full server does not accept when its retry is due", () => {
     const { kernel, clock, fd, state, listener } = listen();
     kernel.connect(fd, "192.0.2.1");
     kernel.acceptFailure = "EMFILE";

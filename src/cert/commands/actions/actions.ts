@@ -1,4 +1,4 @@
-/** What each action of ucspi-cert does: files in, the library's work, files out. */
+/** The actions of ucspi-cert: each reads files, calls the library and writes files. */
 
 import { webcrypto } from "node:crypto";
 import { basename } from "node:path";

@@ -1,9 +1,10 @@
 /** Accounts and groups by name, and the variables that hand their numbers on. */
 
+import { rememberedNames } from "../../../posix/index.ts";
 import type { Gid, Posix, Uid } from "../../../posix/index.ts";
 import { parseUnsigned } from "../../../net/index.ts";
 
-/** What s6-envuidgid hands to s6-applyuidgid. */
+/** The variables in which s6-envuidgid hands numbers to s6-applyuidgid. */
 export const UID = "UID";
 export const GID = "GID";
 export const GIDLIST = "GIDLIST";
@@ -17,17 +18,18 @@ export interface FoundAccount {
 }
 
 export function findAccount(posix: Posix, name: string): FoundAccount | undefined {
-  const account = posix.account(name);
+  const names = rememberedNames(posix);
+  const account = names.account(name);
   if (account === undefined) return undefined;
-  return { uid: account.uid, gid: account.gid, groups: posix.groupsListing(name) };
+  return { uid: account.uid, gid: account.gid, groups: names.groupsListing(name) };
 }
 
 /** The number of a user; with `isNumeric` also of one that is given as a number. */
 export function findUid(posix: Posix, name: string, isNumeric: boolean): Uid | undefined {
-  return posix.account(name)?.uid ?? (isNumeric ? parseUnsigned(name) : undefined);
+  return rememberedNames(posix).account(name)?.uid ?? (isNumeric ? parseUnsigned(name) : undefined);
 }
 
 /** The number of a group; with `isNumeric` also of one that is given as a number. */
 export function findGid(posix: Posix, name: string, isNumeric: boolean): Gid | undefined {
-  return posix.group(name)?.gid ?? (isNumeric ? parseUnsigned(name) : undefined);
+  return rememberedNames(posix).group(name)?.gid ?? (isNumeric ? parseUnsigned(name) : undefined);
 }

@@ -5,7 +5,7 @@ import type { IdentityChange, Launch } from "../../index.ts";
 import type { Gid, Identity, Posix } from "../../../posix/index.ts";
 
 /** The launch with this change, made in the name of the link `changedBy`. */
-export function changeIdentity(
+export function withIdentityChange(
   launch: Launch,
   { uid = 0, gid = 0, groups }: IdentityChange,
   { posix, changedBy }: { readonly posix: Posix; readonly changedBy: string },

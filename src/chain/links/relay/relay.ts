@@ -20,7 +20,7 @@ export interface RelayOptions {
   readonly posix: Posix;
   readonly clock: Clock;
   readonly flows: readonly Flow[];
-  /** How long nothing may move while nothing waits to be written; undefined is for ever. */
+  /** Nothing may move for so long while nothing waits to be written; undefined is for ever. */
   readonly timeoutMs: number | undefined;
 }
 
@@ -92,7 +92,7 @@ export class Relay {
 }
 
 interface CopierOptions {
-  /** Which descriptors were nonblocking before. */
+  /** The descriptors that were nonblocking before. */
   readonly before: ReadonlyMap<Fd, boolean>;
   readonly events: CopierEvents;
 }
@@ -204,7 +204,7 @@ class Copier {
     if (this.#isLastPiece) this.#end();
   }
 
-  /** What it writes to takes no more: whoever writes to its source shall know. */
+  /** Its target takes no more bytes: close its source, so that the writer gets EPIPE. */
   #refuse(): void {
     const { from } = this.#flow;
     if (this.#isFromSocket) this.#attempt(() => this.#posix.shutdown(from, "read"));

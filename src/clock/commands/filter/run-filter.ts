@@ -1,4 +1,4 @@
-/** How the filters run as commands: from stdin to stdout, with their messages and exit codes. */
+/** The filters as commands: from stdin to stdout, with their messages and exit codes. */
 
 import { EXIT } from "../../../chain/index.ts";
 import { Fatal } from "../../../command/index.ts";
@@ -7,10 +7,10 @@ import type { Fd, Posix } from "../../../posix/index.ts";
 import { filterLines } from "../../stamps/index.ts";
 import type { LineFilter } from "../../stamps/index.ts";
 
-/** What a shell shows for a program that SIGPIPE has killed: Node ignores the signal. */
+/** The exit code that a shell shows for a program killed by SIGPIPE: Node ignores the signal. */
 const KILLED_BY_SIGPIPE = 128 + 13;
 
-/** The exit code. Ends in silence when nobody reads the output any more; throws Fatal for the rest. */
+/** The exit code; there is no message when the output has no reader any more. Throws Fatal for the rest. */
 export function runFilter(posix: Posix, filter: LineFilter): number {
   try {
     filterLines(posix, { input: 0 as Fd, output: 1 as Fd }, filter);

@@ -1,4 +1,4 @@
-/** What s6-sntpclock and s6-taiclock have in common: messages, exit codes and output. */
+/** The run of s6-sntpclock and of s6-taiclock: messages, exit codes and output. */
 
 import { randomBytes } from "node:crypto";
 import { EXIT } from "../../../chain/index.ts";
@@ -17,7 +17,7 @@ import type {
 import { writeOutput } from "../offset/write-output.ts";
 import type { SeriesValues } from "./options.ts";
 
-/** From which verbosity on is said: why the offset is refused, what failed, and everything. */
+/** The verbosity from which on there are messages on a refused offset, on failures, and on each exchange. */
 const VERBOSITY = { warnings: 1, failures: 2, trace: 3 } as const;
 
 const NS_PER_MS = 1_000_000n;
@@ -35,14 +35,14 @@ export interface SeriesClient<Reply> {
     options: SeriesOptions,
     listener: ExchangeListener<Reply>,
   ): Promise<SeriesOutcome<Reply>>;
-  /** Hears of each exchange first. */
+  /** Called for each exchange, before its message. */
   readonly trace?: ExchangeListener<Reply>;
 }
 
 /** Says something on stderr. */
 type Say = (kind: "info" | "warning", text: string) => void;
 
-/** What the parts of a run share. */
+/** The facts that the parts of a run share. */
 interface Run<Reply> {
   readonly client: SeriesClient<Reply>;
   readonly values: SeriesValues;

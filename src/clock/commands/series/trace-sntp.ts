@@ -1,4 +1,4 @@
-/** What `s6-sntpclock -v3` says of each exchange: the four instants, in all their forms. */
+/** The messages of `s6-sntpclock -v3` about each exchange: the four instants, in all their forms. */
 
 import { formatLocalTime } from "../../civil/index.ts";
 import type { Zone } from "../../civil/index.ts";

@@ -6,7 +6,7 @@ import type { AcceptedTcp } from "../../../src/ucspi/serving/tcp.ts";
 
 const DONE: WaitStatus = { kind: "exited", exitCode: 0 };
 
-export class Guest implements Work {
+export class ManualWork implements Work {
   readonly connection: AcceptedTcp;
   readonly life: Life;
   /** The effects in order, signals as `forward 15`. */
