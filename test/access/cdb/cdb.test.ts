@@ -103,6 +103,27 @@ describe("the reader", () => {
     expect(() => new Cdb(cut).verify()).toThrow(CdbError);
   });
 
+  test.each<[string, (file: Buffer) => unknown]>([
+    ["whose records end within the header", (file) => file.writeUInt32LE(2047, 0)],
+    ["of zeros, which is no empty database", (file) => file.fill(0)],
+    ["whose records end behind the file", (file) => file.writeUInt32LE(file.length + 1, 0)],
+    [
+      "with a table among its records",
+      (file) => {
+        file.writeUInt32LE(2048, 129 * 8);
+        file.writeUInt32LE(1, 129 * 8 + 4);
+      },
+    ],
+    [
+      "with a table that reaches past its end",
+      (file) => file.writeUInt32LE(file.readUInt32LE(129 * 8) + 8, 129 * 8),
+    ],
+  ])("refuses a file %s, when it is opened", (_, damage) => {
+    const file = cdbBytes(ONE_TWO_ONE);
+    damage(file);
+    expect(() => new Cdb(file)).toThrow(CdbError);
+  });
+
   test("refuses tables that lie on each other", () => {
     const crafted = cdbBytes(ONE_TWO_ONE);
     const end = crafted.readUInt32LE(0);
