@@ -106,7 +106,13 @@ describe("the reader", () => {
   test.each<[string, (file: Buffer) => unknown]>([
     ["whose records end within the header", (file) => file.writeUInt32LE(2047, 0)],
     ["of zeros, which is no empty database", (file) => file.fill(0)],
-    ["whose records end behind the file", (file) => file.writeUInt32LE(file.length + 1, 0)],
+    [
+      "without tables whose records end behind the file",
+      (file) => {
+        file.writeUInt32LE(file.length + 1, 0);
+        for (const table of [41, 129]) file.writeUInt32LE(0, table * 8 + 4);
+      },
+    ],
     [
       "with a table among its records",
       (file) => {
