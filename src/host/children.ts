@@ -22,7 +22,9 @@ export interface ChildEnd {
 
 /** What whoever made a child hears of it. */
 export interface ChildEvents {
-  /** It has executed its program: told once, a few milliseconds after that. */
+  /**
+   * It has executed its program: told once, a few milliseconds after that, and before its end.
+   */
   executed?(): void;
   /** It has ended and was reaped: told once, last. */
   ended(end: ChildEnd): void;
@@ -56,7 +58,8 @@ interface Watched {
   readonly child: Child;
   readonly events: ChildEvents;
   watch: Watch | undefined;
-  hasExecuted: boolean;
+  /** Has `executed` been told? */
+  isTold: boolean;
   failure: SystemError | undefined;
 }
 
@@ -96,7 +99,7 @@ export class Children {
       child,
       events,
       watch: undefined,
-      hasExecuted: false,
+      isTold: false,
       failure: undefined,
     };
     this.#byPid.set(child.pid, watched);
@@ -131,7 +134,7 @@ export class Children {
   #watchBySignal(watched: Watched): void {
     this.#bySignal.set(watched.child.pid, watched);
     this.#stopSignals ??= this.#signals.on(["SIGCHLD"], () => this.#reapBySignal());
-    queueMicrotask(() => this.#reapBySignal());
+    this.#clock.setTimer(0, () => this.#reapBySignal()); // it may have ended already
   }
 
   #reapBySignal(): void {
@@ -158,13 +161,19 @@ export class Children {
     this.#lookTimer ??= this.#clock.setTimer(this.#lookMs, () => this.#look());
   }
 
+  /** A child that has ended by now is told of when it is reaped. */
   #settleBirth(watched: Watched): void {
-    const { child, events } = watched;
+    const { child } = watched;
     this.#awaited.delete(watched);
     watched.failure ??= this.#posix.birthFailure(child.birth);
-    if (watched.failure !== undefined || this.#posix.hasExecuted(child.pid) === false) return;
-    watched.hasExecuted = true;
-    events.executed?.();
+    const hasEnded = watched.failure !== undefined || this.#endedStatus(child.pid) !== undefined;
+    if (!hasEnded) this.#tellExec(watched);
+  }
+
+  #tellExec(watched: Watched): void {
+    if (watched.isTold) return;
+    watched.isTold = true;
+    watched.events.executed?.();
   }
 
   #reap(watched: Watched): void {
@@ -174,6 +183,7 @@ export class Children {
     const unexecuted = this.#whyUnexecuted(watched, status);
     if (status !== LOST) this.#posix.reap(child.pid);
     this.#forget(watched);
+    if (unexecuted === undefined) this.#tellExec(watched);
     events.ended({ status, unexecuted });
   }
 
@@ -189,7 +199,6 @@ export class Children {
   /** Of a child that has ended, but was not reaped. */
   #whyUnexecuted(watched: Watched, status: WaitStatus): ChildEnd["unexecuted"] {
     const { pid, birth } = watched.child;
-    if (watched.hasExecuted) return undefined;
     const failure = watched.failure ?? this.#posix.birthFailure(birth);
     if (failure !== undefined) return failure;
     const isKilled = status.kind === "killed" && this.#posix.hasExecuted(pid) === false;

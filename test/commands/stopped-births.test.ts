@@ -4,13 +4,14 @@
  * they share with the server: that may cost their slots and nothing else.
  */
 
-import { chmodSync, readFileSync, readlinkSync } from "node:fs";
+import { readFileSync, readlinkSync } from "node:fs";
 import { expect, test } from "vitest";
 import { BIRTH_MS_MAX } from "../../src/host/index.ts";
-import { BIN, isRoot, newScene } from "../support/scene.ts";
+import { isRoot, newScene } from "../support/scene.ts";
 import type { Scene, SceneProcess } from "../support/scene.ts";
 import { dial } from "../ucspi/dial.ts";
 import { announced } from "../ucspi/servers.ts";
+import { detours } from "./detours.ts";
 
 const UNLESS_ROOT = isRoot ? "" : " (skipped: not root)";
 
@@ -30,25 +31,10 @@ const STOPPED_MIN = 33;
 const CONNECTIONS = 600;
 const AT_A_TIME = 50;
 
-/**
- * Each makes the way of a child longer: a file that only root may execute, which it has to try. Without
- * them there is next to no time between the new identity and the program.
- */
-const DETOURS = 1_000;
-
 async function startAttack(scene: Scene): Promise<SceneProcess> {
   const attacker = scene.execute(process.execPath, ["-e", ATTACK]);
   await attacker.line(/attacking/);
   return attacker;
-}
-
-function environment(scene: Scene): { readonly PATH: string } {
-  const folders = Array.from({ length: DETOURS }, (_, index) => {
-    scene.write(`path/${index}/sleep`, "");
-    chmodSync(scene.path(`path/${index}/sleep`), 0o700);
-    return scene.path(`path/${index}`);
-  });
-  return { PATH: [BIN, ...folders, "/usr/bin", "/bin"].join(":") };
 }
 
 /** The children of the server that are stopped and still run its own code. */
@@ -88,7 +74,7 @@ test.skipIf(!isRoot).each([
     const drop = ["s6-applyuidgid", "-u", String(UID), "-g", String(UID), "-G", "", "sleep", "60"];
     const { port, process: server } = await announced(
       scene.start("s6-tcpserver", ["-1", ...verbosity, ...limits, "127.0.0.1", "0", ...drop], {
-        env: environment(scene),
+        env: detours(scene, "sleep"),
       }),
     );
     const attacker = await startAttack(scene);

@@ -85,12 +85,12 @@ describe("the end of a child", () => {
     expect(world.listeners()).toBe(0);
   });
 
-  test("is learned without a signal when it came before anybody listened", async () => {
+  test("is learned without a signal when it came before anybody listened", () => {
     const world = newWorld();
     world.posix.hasPidfds = false;
     const { child, ends } = follow(world);
     world.posix.child(child.pid).exit(1);
-    await Promise.resolve();
+    world.clock.advance(0);
     expect(ends).toHaveLength(1);
   });
 
@@ -198,6 +198,16 @@ describe("the exec", () => {
     });
     world.clock.advance(1);
     expect(told).toEqual(["executed"]);
+  });
+
+  test("is told before the end of a child that was too fast to be seen", () => {
+    const world = newWorld();
+    const { child, told } = withBirthHeld(world);
+    world.posix.child(child.pid).hasExecuted = true;
+    world.posix.child(child.pid).exit(0);
+    world.posix.turn();
+    expect(told).toEqual(["executed", "ended undefined"]);
+    expect(world.clock.pendingTimers).toBe(0);
   });
 
   test("is not told of a child that is dying without one", () => {

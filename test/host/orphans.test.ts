@@ -38,10 +38,9 @@ function newWorld() {
     posix.child(pid).exit(0);
     return pid;
   }
-  const zombies = (): readonly Pid[] => {
-    posix.hasProc = true;
-    return posix.childPids() ?? [];
-  };
+  /** Those that were not reaped. */
+  const zombies = (): Pid[] =>
+    posix.children.map(({ pid }) => pid).filter((pid) => posix.isSpawned(pid));
   return { posix, clock, ours, reaper, endedChild, zombies, raise: () => raise() };
 }
 

@@ -20,7 +20,7 @@ import type { Fd, Posix, WaitStatus } from "../../posix/index.ts";
 import { parseTlsBlock, TLS_BLOCK_BYTES_MAX } from "../handshake/block.ts";
 import { decideAboutPeer } from "./peer-admission.ts";
 import { peerOf } from "../handshake/facts.ts";
-import type { EngineChannel } from "../options.ts";
+import type { EngineChannel } from "../options/declarations.ts";
 import { openPipes } from "../tunnel/pipes.ts";
 import { findNetwork } from "./tls-command.ts";
 import type { TlsCommand } from "./tls-command.ts";

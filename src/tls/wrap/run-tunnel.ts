@@ -5,7 +5,7 @@ import { VariableError } from "../../net/index.ts";
 import type { Fd, Identity, Posix } from "../../posix/index.ts";
 import { MaterialFiles } from "../material/material-files.ts";
 import { TlsMaterialError } from "../material/material-error.ts";
-import type { EngineChannel } from "../options.ts";
+import type { EngineChannel } from "../options/declarations.ts";
 import { openUnder } from "../tunnel/network.ts";
 import { openSide } from "../handshake/side.ts";
 import type { EngineName, Loader } from "./tls-command.ts";

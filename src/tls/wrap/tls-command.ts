@@ -18,21 +18,16 @@ import {
 } from "../material/material.ts";
 import { networkOf } from "../tunnel/network.ts";
 import type { EndNumbers } from "../tunnel/network.ts";
-import {
-  DEFAULT_HANDSHAKE_TIMEOUT_MS,
-  namedSni,
-  TLSC_IO_OPTIONS,
-  TLSD_IO_OPTIONS,
-} from "../options.ts";
+import { DEFAULT_HANDSHAKE_TIMEOUT_MS, namedSni } from "../options/declarations.ts";
+import { TLSC_IO_OPTIONS, TLSD_IO_OPTIONS } from "../options/tables.ts";
+import type { CertificateRulesSource, EngineChannel } from "../options/declarations.ts";
 import type {
-  CertificateRulesSource,
-  EngineChannel,
   TLSC_OPTIONS,
   TLSD_OPTIONS,
   TlscIoOptions,
   TlsdIoOptions,
   UCSPITLSD_OPTIONS,
-} from "../options.ts";
+} from "../options/tables.ts";
 import type { TunnelSettings } from "../tunnel/tunnel.ts";
 import type { Ends } from "../tunnel/wire.ts";
 
