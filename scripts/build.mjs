@@ -264,13 +264,13 @@ if (!isFresh()) {
   const startedAt = new Date();
   try {
     await buildAll();
-    execFileSync(process.execPath, [join(root, "scripts", "precompile.mjs"), fresh], {
-      env: buildEnvironment(),
-      stdio: "ignore",
-    });
     writeFileSync(join(fresh, "built"), startedAt.toISOString());
     putInPlace(await makeBin(), join(root, "bin"));
     putInPlace(fresh, join(root, "dist"));
+    execFileSync(process.execPath, [join(root, "scripts", "precompile.mjs"), join(root, "dist")], {
+      env: buildEnvironment(),
+      stdio: "ignore",
+    });
   } catch (error) {
     rmSync(fresh, { recursive: true, force: true });
     console.error(`ucspi: the build failed: ${error.message}`);

@@ -1,4 +1,4 @@
-/** What the errors of this area say to a user, and whose fault they are. */
+/** The errors of this area in words for a user, and whose fault they are. */
 
 import { errnoOf, TemporaryFileError, UnfitFile } from "../posix/index.ts";
 import { CdbError } from "./cdb/cdb.ts";
@@ -13,7 +13,7 @@ export interface RulesFailure {
   readonly message: string;
 }
 
-/** What `error` came to while we were to `action`; undefined for one that is not of this area. */
+/** Describe an error that happened on the way to `action`; undefined for one that is not of this area. */
 export function explainFailure(
   posix: Pick<Posix, "strerror">,
   action: string,

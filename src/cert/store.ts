@@ -3,23 +3,11 @@
  * is for its owner only. A file appears complete or not at all, and an old one is never lost unasked.
  */
 
-import {
-  closeSync,
-  existsSync,
-  fstatSync,
-  fsyncSync,
-  linkSync,
-  mkdirSync,
-  openSync,
-  readSync,
-  renameSync,
-  rmSync,
-  writeSync,
-} from "node:fs";
-import { join } from "node:path";
-import { encodeBytes, errnoOf } from "../posix/index.ts";
+import { dirname, join } from "node:path";
+import { errnoOf, readFile, UnfitFile, writeFully } from "../posix/index.ts";
 import { attempt, CertProblem } from "./problem.ts";
 
+import type { Posix } from "../posix/index.ts";
 import type { CertifiedKey } from "./issue.ts";
 
 /** Much more than any chain has. */
@@ -30,6 +18,7 @@ export const AUTHORITY = "ca";
 
 const KEY_MODE = 0o600;
 const CERTIFICATE_MODE = 0o644;
+const DIRECTORY_MODE = 0o777;
 
 /** The paths of the two files of a name. */
 export interface CertFiles {
@@ -47,28 +36,37 @@ export function certFiles(directory: string, name: string): CertFiles {
 }
 
 /** Throws CertProblem if one of the files is there. */
-export function refuseExisting({ certificates, key }: CertFiles): void {
-  const there = [certificates, key].find((path) => existsSync(encodeBytes(path)));
+export function refuseExisting(posix: Posix, { certificates, key }: CertFiles): void {
+  const there = [certificates, key].find((path) => isThere(posix, path));
   if (there !== undefined) throw existing(there);
 }
 
 /** The content of the two files; undefined if neither is there. Throws CertProblem. */
-export function readCertified(files: CertFiles): CertifiedKey | undefined {
+export function readCertified(posix: Posix, files: CertFiles): CertifiedKey | undefined {
   const { certificates, key } = files;
-  if (![certificates, key].some((path) => existsSync(encodeBytes(path)))) return undefined;
-  return { certificates: readText(certificates), key: readText(key) };
+  if (![certificates, key].some((path) => isThere(posix, path))) return undefined;
+  return { certificates: readText(posix, certificates), key: readText(posix, key) };
 }
 
-/** A file of at most CERT_FILE_BYTES_MAX bytes. Throws CertProblem. */
-export function readBounded(path: string): Buffer {
-  return attempt(`read ${path}`, () => {
-    const fd = openSync(encodeBytes(path), "r");
-    try {
-      return readAll(fd, path);
-    } finally {
-      closeSync(fd);
-    }
-  });
+/**
+ * A file of at most CERT_FILE_BYTES_MAX bytes; a pipe that a user named is waited for. Throws
+ * CertProblem.
+ */
+export function readBounded(posix: Posix, path: string): Buffer {
+  try {
+    return attempt(`read ${path}`, () =>
+      readFile(posix, path, CERT_FILE_BYTES_MAX, { anyKind: true, waits: true }),
+    );
+  } catch (error) {
+    if (!(error instanceof CertProblem)) throw error;
+    if (errnoOf(error.cause) === "EISDIR") throw new CertProblem("input", `${path} is a directory`);
+    if (!(error.cause instanceof UnfitFile) || error.cause.reason !== "too long") throw error;
+    throw new CertProblem("input", `${path} is longer than ${CERT_FILE_BYTES_MAX} bytes`);
+  }
+}
+
+function isThere(posix: Posix, path: string): boolean {
+  return typeof posix.fileVersion(path) !== "string";
 }
 
 /**
@@ -77,15 +75,21 @@ export function readBounded(path: string): Buffer {
  * beside a new key. Throws CertProblem.
  */
 export function writeCertified(
+  posix: Posix,
   directory: string,
   name: string,
   certified: CertifiedKey,
   { replaces }: WriteOptions,
 ): CertFiles {
   const files = certFiles(directory, name);
-  attempt(`make ${directory}`, () => mkdirSync(encodeBytes(directory), { recursive: true }));
-  using key = new NewFile(files.key, KEY_MODE, certified.key);
-  using certificates = new NewFile(files.certificates, CERTIFICATE_MODE, certified.certificates);
+  attempt(`make ${directory}`, () => makeDirectories(posix, directory));
+  using key = new NewFile(posix, files.key, KEY_MODE, certified.key);
+  using certificates = new NewFile(
+    posix,
+    files.certificates,
+    CERTIFICATE_MODE,
+    certified.certificates,
+  );
 
   if (replaces) {
     key.replace();
@@ -96,7 +100,7 @@ export function writeCertified(
   try {
     certificates.add();
   } catch (error) {
-    rmSync(encodeBytes(files.key), { force: true });
+    remove(posix, files.key);
     throw error;
   }
   return files;
@@ -104,19 +108,21 @@ export function writeCertified(
 
 /** A file that is complete under another name, which goes when it is disposed of. */
 class NewFile implements Disposable {
+  readonly #posix: Posix;
   readonly #path: string;
-  readonly #temporary: Buffer;
+  readonly #temporary: string;
 
-  constructor(path: string, mode: number, text: string) {
+  constructor(posix: Posix, path: string, mode: number, text: string) {
+    this.#posix = posix;
     this.#path = path;
-    this.#temporary = encodeBytes(`${path}.new`);
-    attempt(`write ${path}.new`, () => writeNew(this.#temporary, mode, text));
+    this.#temporary = `${path}.new`;
+    attempt(`write ${this.#temporary}`, () => writeNew(posix, this.#temporary, mode, text));
   }
 
   /** Give it its name, unless a file has it. */
   add(): void {
     try {
-      linkSync(this.#temporary, encodeBytes(this.#path));
+      this.#posix.link(this.#temporary, this.#path);
     } catch (error) {
       if (errnoOf(error) === "EEXIST") throw existing(this.#path);
       throw new CertProblem("system", `unable to write ${this.#path}`, { cause: error });
@@ -125,43 +131,51 @@ class NewFile implements Disposable {
 
   /** Give it its name in place of the file that has it. */
   replace(): void {
-    attempt(`write ${this.#path}`, () => renameSync(this.#temporary, encodeBytes(this.#path)));
+    attempt(`write ${this.#path}`, () => this.#posix.rename(this.#temporary, this.#path));
   }
 
   [Symbol.dispose](): void {
-    rmSync(this.#temporary, { force: true });
+    remove(this.#posix, this.#temporary);
   }
 }
 
 /** The file must not be there: two writers cannot share it, and what a crash left is looked at first. */
-function writeNew(path: Buffer, mode: number, text: string): void {
-  const fd = openSync(path, "wx", mode);
+function writeNew(posix: Posix, path: string, mode: number, text: string): void {
+  const fd = posix.open(path, "write", { create: mode, exclusive: true });
   try {
-    const bytes = Buffer.from(text);
-    for (let done = 0; done < bytes.length;) done += writeSync(fd, bytes, done);
-    fsyncSync(fd);
+    writeFully(posix, fd, Buffer.from(text));
+    posix.fsync(fd);
   } catch (error) {
-    rmSync(path, { force: true });
+    remove(posix, path);
     throw error;
   } finally {
-    closeSync(fd);
+    posix.close(fd);
   }
 }
 
-function readText(path: string): string {
-  return readBounded(path).toString("utf8");
+function remove(posix: Posix, path: string): void {
+  try {
+    posix.unlink(path);
+  } catch (error) {
+    if (errnoOf(error) !== "ENOENT") throw error;
+  }
 }
 
-/** Ends at a ceiling whatever the kernel says of the size: it may be a pipe. */
-function readAll(fd: number, path: string): Buffer {
-  if (fstatSync(fd).isDirectory()) throw new CertProblem("input", `${path} is a directory`);
-  const bytes = Buffer.alloc(CERT_FILE_BYTES_MAX + 1);
-  let used = 0;
-  for (let count = -1; count !== 0 && used < bytes.length; used += count) {
-    count = readSync(fd, bytes, used, bytes.length - used, null);
+/** Make a directory and those above it, as far as they are missing. */
+function makeDirectories(posix: Posix, path: string): void {
+  try {
+    posix.mkdir(path, DIRECTORY_MODE);
+  } catch (error) {
+    const code = errnoOf(error);
+    if (code === "EEXIST") return;
+    if (code !== "ENOENT" || dirname(path) === path) throw error;
+    makeDirectories(posix, dirname(path));
+    posix.mkdir(path, DIRECTORY_MODE);
   }
-  if (used < bytes.length) return bytes.subarray(0, used);
-  throw new CertProblem("input", `${path} is longer than ${CERT_FILE_BYTES_MAX} bytes`);
+}
+
+function readText(posix: Posix, path: string): string {
+  return readBounded(posix, path).toString("utf8");
 }
 
 function existing(path: string): CertProblem {

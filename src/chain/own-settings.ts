@@ -5,7 +5,6 @@
  */
 
 import { UsageError } from "../options/index.ts";
-import { Environment } from "./environment.ts";
 import type { Launch } from "./launch.ts";
 
 const HEAP_VARIABLE = "UCSPI_HEAP_MB";
@@ -56,7 +55,8 @@ export function parseOomScore(
   variables: readonly string[],
   current: () => number,
 ): OomScore | undefined {
-  const text = Environment.of(variables).get(OOM_SCORE_VARIABLE) ?? "";
+  const start = `${OOM_SCORE_VARIABLE}=`;
+  const text = variables.find((variable) => variable.startsWith(start))?.slice(start.length) ?? "";
   if (text === "") return undefined;
   const [, value, original] = /^(-?\d{1,4})(?:,(-?\d{1,4}))?$/.exec(text) ?? [];
   const score = Number(value);

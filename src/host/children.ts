@@ -134,7 +134,7 @@ export class Children {
   #watchBySignal(watched: Watched): void {
     this.#bySignal.set(watched.child.pid, watched);
     this.#stopSignals ??= this.#signals.on(["SIGCHLD"], () => this.#reapBySignal());
-    queueMicrotask(() => this.#reapBySignal());
+    this.#clock.setTimer(0, () => this.#reapBySignal()); // it may have ended already
   }
 
   #reapBySignal(): void {

@@ -9,7 +9,10 @@ export const SECRET_BYTES_MAX = 1024;
 
 const NEWLINE = 0x0a;
 
-/** Read a secret. Throws SystemError, and RangeError for a file that is too short or too long. */
+/**
+ * Read a secret. Throws SystemError, UnfitFile for what is not a regular file, and RangeError
+ * for a file that is too short or too long.
+ */
 export function readSecret(posix: Posix, path: string): Uint8Array {
   const bytes = readHead(posix, path, SECRET_BYTES_MAX + 2);
   const secret = bytes.at(-1) === NEWLINE ? bytes.subarray(0, -1) : bytes;

@@ -38,6 +38,8 @@ export { listNames, namesIn, readFile, readHead, UnfitFile } from "./read-file.t
 export type { ListingPosix, ReadingPosix, ReadOptions, Unfitness } from "./read-file.ts";
 export { replaceFile, TemporaryFileError } from "./replace-file.ts";
 export type { ReplaceOptions, ReplacementSink, ReplacingPosix } from "./replace-file.ts";
+export { LockTable } from "./lock-table.ts";
+export type { HeldLock, LockingPosix, LockOutcome } from "./lock-table.ts";
 export { NAMES_REMEMBERED_MAX, rememberedNames } from "./remembered-names.ts";
 export type { AccountNames, AccountPosix } from "./remembered-names.ts";
 export { removeTree } from "./remove-tree.ts";

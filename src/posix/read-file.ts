@@ -20,6 +20,8 @@ export interface ReadOptions {
   readonly at?: Fd | undefined;
   /** Take a fifo or a device too: what it has at once, for nothing is waited for. */
   readonly anyKind?: boolean;
+  /** With `anyKind`: wait for what it has, which blocks the process. For what a user named. */
+  readonly waits?: boolean;
 }
 
 /** Why a file is not one to read. */
@@ -64,11 +66,12 @@ export function readFile(
   return withFile(posix, path, options, (fd, version) => readWhole(posix, fd, version, bytesMax));
 }
 
-/** Like readFile, for a file that is open; it is read from where its descriptor is. */
+/** What a file holds, at one moment if it is regular; of others, all that comes. */
 function readWhole(posix: ReadingPosix, fd: Fd, first: FileVersion, bytesMax: number): Buffer {
-  if (first.sizeBytes > bytesMax) throw tooLong(bytesMax);
-  const bytes = readToEnd(posix, fd, first.sizeBytes, bytesMax);
-  if (!isSameVersion(first, posix.openFileVersion(fd))) {
+  const isRegular = (first.mode & FILE_TYPE) === REGULAR_FILE;
+  if (isRegular && first.sizeBytes > bytesMax) throw tooLong(bytesMax);
+  const bytes = readToEnd(posix, fd, isRegular ? first.sizeBytes : 0, bytesMax);
+  if (isRegular && !isSameVersion(first, posix.openFileVersion(fd))) {
     throw new UnfitFile("changing", "it is being changed");
   }
   return bytes;
@@ -128,11 +131,11 @@ export function namesIn(
 function withFile<T>(
   posix: ReadingPosix,
   path: string,
-  { at, anyKind = false }: ReadOptions,
+  { at, anyKind = false, waits = false }: ReadOptions,
   use: (fd: Fd, version: FileVersion) => T,
 ): T {
   for (let attempt = 1; ; attempt++) {
-    const fd = posix.open(path, "read", { nonblocking: true, at });
+    const fd = posix.open(path, "read", { nonblocking: !(anyKind && waits), at });
     try {
       const version = posix.openFileVersion(fd);
       if (!anyKind) requireRegular(posix, fd, version);

@@ -32,23 +32,22 @@ export type { ServerNamesOptions } from "./handshake/server-names.ts";
 export { formatSubject, INVALID_SUBJECT } from "./material/subject.ts";
 export { TlsAcceptor } from "./handshake/acceptor.ts";
 export type { Secured } from "./handshake/acceptor.ts";
-export { tlsdLine } from "./server-options.ts";
-export type { KeyPairFiles, TlsOptions } from "./server-options.ts";
-export { conduct } from "./wrap/conduct.ts";
+export { tlsdLine } from "./handshake/tls-options.ts";
+export type { KeyPairFiles, TlsOptions } from "./handshake/tls-options.ts";
+export { runTunnel } from "./wrap/run-tunnel.ts";
 export { Engine } from "./engine/engine.ts";
 export {
   clientLoader,
-  clientPlan,
+  clientCommand,
   operandNumbers,
-  ruledServerPlan,
+  ruledServerCommand,
   serverLoader,
-  serverPlan,
-} from "./wrap/plan.ts";
+  serverCommand,
+} from "./wrap/tls-command.ts";
 export { offering, securing } from "./wrap/wrap.ts";
-export { ENGINE_USER, engineUserEdits } from "./engine-user.ts";
+export { ENGINE_USER, engineUserEdits } from "./options/engine-user.ts";
+export { DEFAULT_HANDSHAKE_TIMEOUT_MS, namedSni } from "./options/declarations.ts";
 export {
-  DEFAULT_HANDSHAKE_TIMEOUT_MS,
-  namedSni,
   TLS_ENGINE_OPTIONS,
   TLSC_IO_OPTIONS,
   TLSC_OPTIONS,
@@ -57,15 +56,14 @@ export {
   TLSD_OPTIONS,
   TLSSERVER_TLS_OPTIONS,
   UCSPITLSD_OPTIONS,
-} from "./options.ts";
+} from "./options/tables.ts";
 export type {
   CertificateRulesSource,
-  ClientCertificate,
+  ClientCertificateDemand,
   EngineChannel,
   SniChoice,
   SniLevel,
-  TlscIoOptions,
-  TlsdIoOptions,
   TlsVersion,
   TlsVersions,
-} from "./options.ts";
+} from "./options/declarations.ts";
+export type { TlscIoOptions, TlsdIoOptions } from "./options/tables.ts";

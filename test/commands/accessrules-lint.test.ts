@@ -63,7 +63,7 @@ describe("finds in a directory", () => {
         "rules/clientcert/uri:spiffe:%2F%2Fa.example/deny": "",
       },
       EXIT.ok,
-      "note: clientcert is ours alone: servers of the C suite ignore these rules and let in " +
+      "note: clientcert is ours alone: servers of the C suite ignore these rules and admit " +
         "whom the others allow [extension]\n",
     ],
     [
@@ -72,7 +72,7 @@ describe("finds in a directory", () => {
       EXIT.refused,
       "warning: clientcert/dns:A.example is never looked up: it is spelled " +
         "clientcert/dns:a.example by every check [not-canonical]\n" +
-        "note: clientcert is ours alone: servers of the C suite ignore these rules and let in " +
+        "note: clientcert is ours alone: servers of the C suite ignore these rules and admit " +
         "whom the others allow [extension]\n",
     ],
   ] as const)("%s", async (_, files, code, findings) => {

@@ -69,7 +69,7 @@ describe("for s6", () => {
     expect(scene.readBytes("rules.cdb").equals(compiled)).toBe(true);
   });
 
-  test("rules that let nobody in are warned of", async () => {
+  test("rules that admit nobody are warned of", async () => {
     await using scene = await newScene();
     (await scene.run(NAME, ["rules.cdb"], { input: ":deny\n" }))
       .exits(EXIT.ok)

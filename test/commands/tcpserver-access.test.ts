@@ -137,7 +137,7 @@ describe("rules", () => {
     (await access(scene, "-H -i rules -x missing.cdb", ["true"])).exits(EXIT.system);
   });
 
-  bothWays("that cannot be read let nobody in", async (newScene) => {
+  bothWays("that cannot be read admit nobody", async (newScene) => {
     await using scene = await newScene({ files: { "damaged.cdb": "not a cdb", "empty/": "" } });
     const missing = await access(scene, "-H -x missing.cdb", ["touch", "ran"]);
     missing
@@ -154,7 +154,7 @@ describe("rules", () => {
     expect(scene.has("ran")).toBe(false);
   });
 
-  bothWays("that are no files are an error, and nobody waits for them", async (newScene) => {
+  bothWays("that are no files are an error, at once", async (newScene) => {
     await using scene = await newScene({
       files: {
         "variable/ip4/192.0.2.7_32/allow": "",

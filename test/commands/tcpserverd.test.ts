@@ -139,7 +139,7 @@ describe("limits", () => {
   });
 });
 
-bothWays("level 0 tells nothing, 1 what was refused, 2 everything", async (newScene) => {
+bothWays("verbosity 0 logs nothing, 1 what was refused, 2 everything", async (newScene) => {
   await using scene = await newScene();
   for (const [level, kinds] of [
     [0, []],

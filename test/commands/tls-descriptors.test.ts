@@ -20,13 +20,13 @@ import { dial } from "../ucspi/dial.ts";
 
 /** How a visit may end. */
 const VISITS: readonly ((port: number) => Promise<void>)[] = [
-  /** Says goodbye. */
+  /** Sends close_notify. */
   async (port) => {
     const socket = await visit(port, { maxVersion: "TLSv1.2" });
     socket.end("x");
     await restOf(socket);
   },
-  /** Says goodbye before anything else. */
+  /** Sends close_notify before anything else. */
   async (port) => {
     const socket = await visit(port);
     socket.end();

@@ -89,8 +89,8 @@ describe.concurrent("the client closes first", () => {
     const { port, process } = await serve(scene, "--full-close", script);
     await using tap = await newTap(port);
     await using client = await dialTls(tap.port, OLD);
-    client.end("last words\n");
-    await process.line(/^last words$/);
+    client.end("the last line\n");
+    await process.line(/^the last line$/);
     await client.rest();
     expect(tap.types.at(-1)).toBe(RECORD.alert);
     await process.line(/ end pid \d+ signal 13 /);

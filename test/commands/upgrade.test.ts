@@ -40,7 +40,7 @@ function replaceFiles(
 
 /** Bundles name their build in the first line, the loader has it in its text. */
 function ofAnotherBuild(text: string): string {
-  return text.replace(/\/\/ ucspi \S+ \w{16}/, "// ucspi 9.9.9 0123456789abcdef");
+  return text.replace(/\/\/ ucspi \S+ \w{16}/g, "// ucspi 9.9.9 0123456789abcdef");
 }
 
 const ALL = /\.cjs$/;

@@ -1,5 +1,5 @@
 /**
- * Who is let in, by servers that run: the same random rules behind our super-server and behind those
+ * Who is admitted, by servers that run: the same random rules behind our super-server and behind those
  * of the C suite and of ucspi-tcp, and clients from random addresses of 127.0.0.0/8.
  */
 

@@ -6,7 +6,13 @@ import fc from "fast-check";
 import { describe, expect, test } from "vitest";
 
 import { loadPosix } from "../../src/posix/index.ts";
-import { formatIp, isHostName, parseHosts, readHosts } from "../../src/net/index.ts";
+import {
+  formatIp,
+  HOSTS_BYTES_MAX,
+  isHostName,
+  parseHosts,
+  readHosts,
+} from "../../src/net/index.ts";
 import { mustParse } from "./samples.ts";
 
 const HOSTS = parseHosts(`
@@ -79,6 +85,24 @@ describe("a hosts file", () => {
       rmSync(directory, { recursive: true });
     }
   });
+});
+
+test("a hosts file that is longer than the ceiling is refused, and so is a fifo", () => {
+  const directory = mkdtempSync(join(tmpdir(), "hosts-"));
+  try {
+    const posix = loadPosix();
+    const path = join(directory, "hosts");
+    const fd = posix.open(path, "write", { create: 0o600 });
+    posix.truncate(fd, HOSTS_BYTES_MAX + 1); // a hole, which takes no room
+    posix.close(fd);
+    expect(() => readHosts(posix, path)).toThrow(expect.objectContaining({ code: "EFBIG" }));
+    posix.mkfifo(join(directory, "fifo"), 0o600);
+    expect(() => readHosts(posix, join(directory, "fifo"))).toThrow(
+      expect.objectContaining({ code: "EINVAL" }),
+    );
+  } finally {
+    rmSync(directory, { recursive: true });
+  }
 });
 
 test.each([

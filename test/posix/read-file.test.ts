@@ -11,7 +11,7 @@ import {
 import { loadPosix } from "../../src/posix/native.ts";
 import type { Posix } from "../../src/posix/posix.ts";
 import { FakePosix } from "../support/posix/fake-posix.ts";
-import { codeOf, temporaryFolder } from "./program.ts";
+import { codeOf, request, temporaryFolder, waitFor } from "./program.ts";
 
 const MAX = 10_000;
 
@@ -141,6 +141,19 @@ for (const [kernel, posix, folder] of [
     });
   });
 }
+
+test("what a user named is waited for, if it is a fifo", () => {
+  const posix = loadPosix();
+  const path = temporary.file("waited");
+  posix.mkfifo(path, 0o600);
+  const script = "printf first; sleep 0; printf second";
+  const child = posix.spawn(request(["sh", "-c", `{ ${script}; } > '${path}'`]));
+  const options = { anyKind: true, waits: true };
+  expect(readFile(posix, path, MAX, options).toString()).toBe("firstsecond");
+  posix.waitReady(child.pidfd, { readable: true }, -1);
+  waitFor(child.pid);
+  posix.close(child.pidfd);
+});
 
 test("devices are refused, and files of /proc read though they tell no size", () => {
   const posix = loadPosix();

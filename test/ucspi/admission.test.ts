@@ -1,4 +1,4 @@
-/** What becomes of a client, by the verdict of the rules, the options and what is found out. */
+/** The decision about a client, by the verdict of the rules, the options and the look-ups. */
 
 import { afterEach, beforeEach, describe, expect, test } from "vitest";
 import type { Rules, Verdict } from "../../src/access/index.ts";
@@ -6,6 +6,7 @@ import { Environment } from "../../src/chain/index.ts";
 import type { Launch, Outcome } from "../../src/chain/index.ts";
 import { defineLink, parseLink } from "../../src/chain/index.ts";
 import { ACCESS_OPTIONS, admit, readClient } from "../../src/ucspi/index.ts";
+import type { IpAddress } from "../../src/net/index.ts";
 import { startDnsServer } from "../support/dns-server.ts";
 import type { DnsServer } from "../support/dns-server.ts";
 import { fakeWorld } from "./fake-context.ts";
@@ -25,6 +26,7 @@ const damaged: Verdict = {
 /** Rules with one verdict for every address and one for every name. */
 class FixedRules implements Rules {
   readonly names: string[] = [];
+  readonly addresses: IpAddress[] = [];
   readonly #byIp: Verdict;
   readonly #byName: Verdict;
 
@@ -37,7 +39,8 @@ class FixedRules implements Rules {
     return notFound;
   }
 
-  checkIp(): Verdict {
+  checkIp(ip: IpAddress): Verdict {
+    this.addresses.push(ip);
     return this.#byIp;
   }
 
@@ -104,7 +107,7 @@ function access(options: string, rules?: Rules, variables: readonly string[] = [
 }
 
 /** `end CODE`, or the names and the program that the client gets. */
-async function fate(outcome: Outcome | Promise<Outcome>): Promise<string> {
+async function resultOf(outcome: Outcome | Promise<Outcome>): Promise<string> {
   const result = await outcome;
   if (result.kind === "ended") return `end ${result.exitCode}`;
   const { environment, argv } = result.launch;
@@ -125,42 +128,52 @@ describe("rules alone decide when no names are looked up", () => {
   ])("%s", async (_, verdict, expected) => {
     const { outcome } = access("-H", verdict && new FixedRules(verdict));
     expect(outcome).not.toBeInstanceOf(Promise);
-    expect(await fate(outcome)).toBe(expected);
+    expect(await resultOf(outcome)).toBe(expected);
     expect(dns.queries).toEqual([]);
   });
 });
 
+test("an IPv4-mapped address is checked as it is, or with --unmap as the IPv4 address", () => {
+  const mapped = ["TCPREMOTEIP=::ffff:192.0.2.7"];
+  const families = ["-H", "-H --unmap"].map((options) => {
+    const rules = new FixedRules(deny);
+    access(options, rules, mapped);
+    return rules.addresses.map(({ family }) => family);
+  });
+  expect(families).toEqual([[6], [4]]);
+});
+
 describe("what is looked up", () => {
   test("nothing for a client that a rule denies", async () => {
-    expect(await fate(access("", new FixedRules(deny)).outcome)).toBe("end 1");
-    expect(await fate(access("-r -p", new FixedRules(damaged)).outcome)).toBe("end 111");
+    expect(await resultOf(access("", new FixedRules(deny)).outcome)).toBe("end 1");
+    expect(await resultOf(access("-r -p", new FixedRules(damaged)).outcome)).toBe("end 111");
     expect(dns.queries).toEqual([]);
   });
 
   test("the names of both ends, and stale ones go", async () => {
     dns.records("7.2.0.192.in-addr.arpa", "PTR", ["Client.example.com"]);
     dns.records("1.2.0.192.in-addr.arpa", "PTR", ["server.example.com"]);
-    expect(await fate(access("").outcome)).toBe(
+    expect(await resultOf(access("").outcome)).toBe(
       "cat REMOTEHOST=client.example.com. LOCALHOST=server.example.com.",
     );
   });
 
   test("only the remote name with -l", async () => {
     dns.records("7.2.0.192.in-addr.arpa", "PTR", ["client.example.com"]);
-    expect(await fate(access("-l me").outcome)).toBe(
+    expect(await resultOf(access("-l me").outcome)).toBe(
       "cat REMOTEHOST=client.example.com. LOCALHOST=me",
     );
     expect(dns.queries.map(({ name }) => name)).toEqual(["7.2.0.192.in-addr.arpa"]);
   });
 
   test("-l counts with -H too", async () => {
-    expect(await fate(access("-H -l me").outcome)).toBe("cat LOCALHOST=me");
+    expect(await resultOf(access("-H -l me").outcome)).toBe("cat LOCALHOST=me");
   });
 
   test("-p looks up in spite of -H", async () => {
     dns.records("7.2.0.192.in-addr.arpa", "PTR", ["client.example.com"]);
     dns.records("client.example.com", "A", ["192.0.2.9", "192.0.2.7"]);
-    expect(await fate(access("-H -p").outcome)).toBe("cat REMOTEHOST=client.example.com.");
+    expect(await resultOf(access("-H -p").outcome)).toBe("cat REMOTEHOST=client.example.com.");
   });
 });
 
@@ -175,21 +188,21 @@ describe("a client that only its name can admit", () => {
   ])("%s", async (_, byName, expected) => {
     named();
     const rules = new FixedRules(notFound, byName);
-    expect(await fate(access("", rules).outcome)).toBe(expected);
+    expect(await resultOf(access("", rules).outcome)).toBe(expected);
     expect(rules.names).toEqual(["client.example.com."]);
   });
 
-  test("stays out when it has none", async () => {
+  test("is refused when it has none", async () => {
     const rules = new FixedRules(notFound, allow);
-    expect(await fate(access("", rules).outcome)).toBe("end 1");
+    expect(await resultOf(access("", rules).outcome)).toBe("end 1");
     expect(rules.names).toEqual([]);
   });
 
-  test("stays out when its name does not map back", async () => {
+  test("is refused when its name does not map back", async () => {
     named();
     dns.records("client.example.com", "A", ["192.0.2.8"]);
     const rules = new FixedRules(notFound, allow);
-    expect(await fate(access("-p", rules).outcome)).toBe("end 1");
+    expect(await resultOf(access("-p", rules).outcome)).toBe("end 1");
     expect(rules.names).toEqual([]);
   });
 });
@@ -222,7 +235,7 @@ describe("the paranoid check of a client that is admitted anyway", () => {
     ],
   ])("%s: %s", async (_, options, prepare, expected) => {
     for (const step of prepare) step();
-    expect(await fate(access(options, new FixedRules(allow)).outcome)).toBe(expected);
+    expect(await resultOf(access(options, new FixedRules(allow)).outcome)).toBe(expected);
   });
 });
 
@@ -243,16 +256,16 @@ describe("a DNS that does not answer", () => {
     const { outcome, clock } = access(`-l me ${options}`, new FixedRules(allow));
     await dns.received(1);
     clock.advance(500);
-    expect(await fate(outcome)).toBe(expected);
+    expect(await resultOf(outcome)).toBe(expected);
     expect(clock.pendingTimers).toBe(0);
   });
 
-  test("keeps out whom only a name could admit", async () => {
+  test("refuses a client that only a name could admit", async () => {
     silence();
     const { outcome, clock } = access("-l me -t 500", new FixedRules(notFound, allow));
     await dns.received(1);
     clock.advance(500);
-    expect(await fate(outcome)).toBe("end 1");
+    expect(await resultOf(outcome)).toBe("end 1");
   });
 });
 
@@ -263,7 +276,7 @@ describe("IDENT", () => {
     ["-r -H -v3", "cat", ["warning", "info"]],
   ])("cannot be asked: %s", async (options, expected, kinds) => {
     const { outcome, said } = access(`-v0 ${options}`, new FixedRules(allow));
-    expect(await fate(outcome)).toBe(expected);
+    expect(await resultOf(outcome)).toBe(expected);
     expect(said.map((line) => line.split(": ")[2])).toEqual(kinds);
   });
 });
@@ -316,6 +329,11 @@ describe("what is said", () => {
     ["-v2", deny, [`${prefix} deny pid 4000 ip 192.0.2.7`]],
     ["-v0", damaged, [`${COMMAND}: pid 4000: fatal: unable to read rules.cdb: strerror of EIO`]],
     [
+      "-v0",
+      { ...deny, fault: { kind: "error", why: "unable to read deny", code: "EACCES" } } as const,
+      [`${COMMAND}: pid 4000: warning: unable to read deny: strerror of EACCES`],
+    ],
+    [
       "-v1 --refusals=text",
       deny,
       [`${prefix} refused ip 192.0.2.7 port 50000 by rule: ip4/192.0.2.0_24`],
@@ -343,7 +361,7 @@ describe("what is said", () => {
       "-H -v2 --refusals=text",
       new FixedRules({ ...damaged, rule }),
     );
-    expect(await fate(outcome)).toBe("end 111");
+    expect(await resultOf(outcome)).toBe("end 111");
     const reason = "unable to read rules.cdb: strerror of EIO (rule ip4/192.0.2.7_32)";
     expect(said).toEqual([
       `${COMMAND}: pid 4000: fatal: ${reason}`,
@@ -354,7 +372,7 @@ describe("what is said", () => {
 
   test("rules that cannot be used are recorded as the reason of the refusal, as JSON", async () => {
     const { outcome, said } = access("-H --refusals=json", new FixedRules(damaged));
-    expect(await fate(outcome)).toBe("end 111");
+    expect(await resultOf(outcome)).toBe("end 111");
     expect(JSON.parse(said.at(-1) ?? "")).toMatchObject({
       event: "refused",
       by: "error",
@@ -365,7 +383,7 @@ describe("what is said", () => {
   test("rules for names that cannot be used are recorded too", async () => {
     dns.records("7.2.0.192.in-addr.arpa", "PTR", ["client.example.com"]);
     const { outcome, said } = access("--refusals=text", new FixedRules(notFound, damaged));
-    expect(await fate(outcome)).toBe("end 111");
+    expect(await resultOf(outcome)).toBe("end 111");
     expect(said.at(-1)).toBe(
       `${prefix} refused ip 192.0.2.7 port 50000 by error: unable to read rules.cdb: strerror of EIO`,
     );
@@ -380,7 +398,7 @@ describe("what is said", () => {
       `--refusals=text ${options}`.trim(),
       new FixedRules(byIp, byName),
     );
-    expect(await fate(outcome)).toBe("end 1");
+    expect(await resultOf(outcome)).toBe("end 1");
     expect(said).toEqual([`${prefix} refused ip 192.0.2.7 port 50000 by rule: ${reason}`]);
   });
 });
@@ -389,7 +407,7 @@ describe("the connection itself", () => {
   test("gets the banners before anything is decided, whole", async () => {
     const long = "x".repeat(300);
     const { outcome, kernel } = access(`-H -B a -B ${long}`, new FixedRules(deny));
-    expect(await fate(outcome)).toBe("end 1");
+    expect(await resultOf(outcome)).toBe("end 1");
     expect(kernel.written.get(1)).toBe(`a${long}`);
   });
 
@@ -412,10 +430,10 @@ describe("the connection itself", () => {
     const client = readClient((name) => environment.get(name), COMMAND, 4000);
     const options = parseLink(words, ["-H", "-B", "hello", "cat"]).words.options;
     const request = { launch, program: ["cat"], client, options, rules: undefined, context };
-    expect(await fate(admit(request))).toBe("end 111");
+    expect(await resultOf(admit(request))).toBe("end 111");
     kernel.writeFailure = undefined;
     kernel.isStuck = true;
-    expect(await fate(admit(request))).toBe("end 111");
+    expect(await resultOf(admit(request))).toBe("end 111");
     expect(said).toEqual([
       `${COMMAND}: pid 4000: fatal: unable to write banner: strerror of EPIPE`,
       `${COMMAND}: pid 4000: fatal: unable to write banner: strerror of ETIMEDOUT`,

@@ -15,7 +15,7 @@ import type { RuleResult, Verdict } from "../lookup/rules.ts";
 
 /**
  * Building an index takes about as long as one step of a look-up for every record. It is built once look-ups
- * have taken so many, and some more, so never by a process that checks one connection and is gone. A check
+ * have taken so many, and some more, so never by a process that checks a single connection. A check
  * without it takes a step or two for each length of a prefix, but very many where a file was made so that
  * its keys collide.
  */
@@ -59,7 +59,7 @@ export class CdbRuleSet extends ProbedRules {
     return withRule(ruleResult(value), decodeBytes(key));
   }
 
-  /** What probing every prefix length would find. */
+  /** The networks that probing every prefix length would find. */
   #buildIndexes(): Indexes {
     const ip4 = new NetworkList(4);
     const ip6 = new NetworkList(6);
@@ -78,7 +78,7 @@ export class CdbRuleSet extends ProbedRules {
   }
 }
 
-/** What the value of a compiled rule says. */
+/** The result that the value of a compiled rule stands for. */
 export function ruleResult(bytes: Uint8Array): RuleResult {
   const value = parseRuleValue(bytes);
   if (value.kind === "deny") return DENIED;

@@ -1,8 +1,8 @@
 /**
  * Rules kept in a CDB file that may be replaced at any time. Before each check one stat(2) tells
  * whether the file in memory is still the one on disk; only then is it read again. While the file is
- * missing, unreadable or damaged every check is an error, which keeps clients out; the rules before
- * are never used in its place.
+ * missing, unreadable or damaged every check is an error, so clients are refused; the rules before are
+ * never used in its place.
  */
 
 import { errnoOf, lookAt, stillHolds, UnfitFile } from "../../posix/index.ts";
@@ -17,7 +17,7 @@ import type { ClientCertificate } from "../lookup/client-certificate.ts";
 import type { LocalPeer } from "../lookup/keys.ts";
 import type { CertificateRules, Failed, RuleResult, Verdict } from "../lookup/rules.ts";
 
-/** What was read, and the look at the file before. */
+/** The rules that were read, and the look at the file before. */
 interface Snapshot {
   readonly rules: CdbRuleSet | Failed;
   readonly look: Look;

@@ -1,6 +1,6 @@
 /** The records of a database sorted into its hash tables, to be compared with the slots. */
 
-/** How many tables there are; the low bits of a hash say which one. */
+/** These bits of a hash are the number of its table. */
 const TABLE_BITS = 255;
 
 export class TableRecords {

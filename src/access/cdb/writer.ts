@@ -8,7 +8,7 @@ import { endianness } from "node:os";
 import { CDB_BYTES_MAX, CDB_HASH_START, CDB_HEADER_BYTES } from "./cdb.ts";
 import { CDB_PAIR_BYTES, CDB_TABLES, cdbHash } from "./cdb.ts";
 
-/** Where a database goes: all of `bytes` at `position`. The bytes are reused after the call. */
+/** The file that a database is written to: all of `bytes` at `position`. The bytes are reused after the call. */
 export interface CdbSink {
   write(bytes: Uint8Array, position: number): void;
 }

@@ -12,7 +12,7 @@ import type { Fd, Posix } from "../../posix/index.ts";
 const NAME = "s6-tcprules";
 const STDIN = 0 as Fd;
 const CHUNK_BYTES = 1 << 18;
-/** What ucspi-tcp makes its files with. */
+/** The mode that ucspi-tcp makes its files with. */
 const CREATE_MODE = 0o644;
 /** A file of nothing but mistakes is told in so many lines. */
 const WARNINGS_MAX = 20;

@@ -1,4 +1,4 @@
-/** s6-tcprulescheck: what compiled rules say about a client (networking.md, section 10.1). */
+/** s6-tcprulescheck: show the answer of compiled rules about a client (networking.md, section 10.1). */
 
 import { EXIT } from "../../chain/index.ts";
 import { defineCommand, Fatal, orFatal } from "../../command/index.ts";
@@ -19,10 +19,10 @@ import {
 import type { EnvironmentEdit } from "../../net/index.ts";
 import type { CertificateFact, DjbVerdict, RemoteClient, RulesFormat, Verdict } from "../index.ts";
 
-/** What is known of a client's certificate, or that it has none. */
+/** One thing that is known of a client's certificate, or that it has none. */
 type KnownFact = CertificateFact | "none";
 
-/** What ucspi-tcp takes an absent address for. */
+/** The address that ucspi-tcp assumes where none is given. */
 const ANY_IP = "0.0.0.0";
 
 const KNOWN_FACT = parsedBy<KnownFact>(

@@ -89,7 +89,7 @@ function unpackAllow(
   if (value.exec.length > 0) writeFile(posix, `${rule}/exec`, value.exec);
 }
 
-/** What the file must hold to be read back as this value: a newline in it becomes a NUL. */
+/** The content that is read back as this value: a newline in it becomes a NUL. */
 function variableFile({ value }: EnvironmentEdit): Uint8Array {
   return encodeBytes(value === undefined ? "" : `${value.replaceAll("\n", "\0")}\n`);
 }

@@ -29,7 +29,7 @@ export interface CompileOptions {
   readonly warn: (message: string) => void;
 }
 
-/** What distinguishes the temporary file, as in the C suite. */
+/** Part of the name of the temporary file, as in the C suite. */
 const TEMPORARY_TAG = "s6-accessrules-cdb-from-fs";
 
 /** Compile `directory` to the file `cdb`, which is replaced as a whole or not at all. Throws RulesProblem. */

@@ -1,6 +1,6 @@
-/** What the linter says about a rule. */
+/** The findings of the linter. */
 
-/** What a finding is about; docs/formats/access-rules.md explains each. */
+/** The subject of a finding; docs/formats/access-rules.md explains each. */
 export type FindingCode =
   | "bad-certificate"
   | "bad-id"
@@ -26,7 +26,7 @@ export type FindingCode =
   | "wildcard";
 
 export interface Finding {
-  /** An error keeps clients out or compiling from working; a note is superfluous, or good to know. */
+  /** An error refuses clients or makes compiling fail; a note is about something superfluous, or worth knowing. */
   readonly severity: "error" | "warning" | "note";
   readonly key: string;
   readonly code: FindingCode;

@@ -16,7 +16,7 @@ import { KEY_KINDS, parsePrefixKey } from "../lookup/keys.ts";
 import type { CertificateFact } from "../lookup/client-certificate.ts";
 import type { Finding } from "./finding.ts";
 
-/** What is wrong with a key; undefined when some client can be looked up under it. */
+/** The finding about a key; undefined when some client can be looked up under it. */
 export function lintKey(key: string): Finding | undefined {
   const slash = key.indexOf("/");
   const kind = slash < 0 ? key : key.slice(0, slash);

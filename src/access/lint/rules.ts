@@ -1,7 +1,7 @@
 /**
- * What is probably not meant in a set of rules: rules that no client reaches, that change nothing, or
- * that mean something else where they are compiled. Works on rules from any backend; what only a
- * directory or a file can be wrong in is in lint-directory.ts and lint-cdb.ts.
+ * Finds rules that are probably not meant as they are: that no client reaches, that change nothing, or
+ * that mean something else where they are compiled. Works on rules from any backend; the faults of
+ * directories and of files are in directory.ts and cdb.ts.
  */
 
 import { encodeEdits } from "../../net/index.ts";
@@ -27,7 +27,7 @@ const OURS_ALONE: Finding = {
   key: CLIENT_CERTIFICATE_KIND,
   code: "extension",
   message:
-    "is ours alone: servers of the C suite ignore these rules and let in whom the others allow",
+    "is ours alone: servers of the C suite ignore these rules and admit whom the others allow",
 };
 
 /** The findings of these rules, each key at most once among them. */
@@ -102,7 +102,7 @@ function lintNames(
   }
 }
 
-/** The key of a name that can be looked up; the suffixes of one without end would never end either. */
+/** The key of a name that can be looked up; a longer one may have too many suffixes to go through. */
 function isNameKey(key: string): boolean {
   return key.startsWith(NAME_PREFIX) && key.length <= NAME_PREFIX.length + NAME_BYTES_MAX;
 }

@@ -1,6 +1,6 @@
 /**
  * The keys of rules for TLS clients by their certificates, which are ours alone (docs/formats/access-rules.md):
- * `clientcert/TYPE:VALUE`. What a certificate says is chosen by others, so a value is spelled in one
+ * `clientcert/TYPE:VALUE`. The content of a certificate is chosen by others, so a value is spelled in one
  * way only and cannot leave its key: it never holds a slash, and what is in front of it is ours.
  */
 
@@ -14,7 +14,7 @@ export interface AlternativeName {
   readonly value: string;
 }
 
-/** What rules can tell of the certificate of a client, once it is verified. */
+/** The facts that rules know of the certificate of a client, once it is verified. */
 export interface ClientCertificate {
   /** Of the whole certificate in DER: 64 hexadecimal digits, with or without colons. */
   readonly sha256: string;
@@ -23,7 +23,7 @@ export interface ClientCertificate {
   readonly subject: string | undefined;
 }
 
-/** What of a certificate there are keys for. */
+/** One fact of a certificate that there can be a key for. */
 export type CertificateFact =
   | AlternativeName
   | { readonly kind: "sha256"; readonly value: string }
@@ -35,10 +35,10 @@ export const CLIENT_CERTIFICATE_KIND = "clientcert";
 export const NO_CERTIFICATE_KEY = "clientcert/none";
 /** The key that decides for every certificate. */
 export const ANY_CERTIFICATE_KEY = "clientcert/@";
-/** What the last part of a path can hold (NAME_MAX), be it compiled or not. */
+/** The longest last part of a path (NAME_MAX); it limits compiled keys too. */
 export const NAME_BYTES_MAX = 255;
 
-/** How the values of each type are spelled in keys; undefined for what is no such value. */
+/** The spelling of values in keys, by type; undefined for a text that is no such value. */
 const SPELLINGS: Readonly<Record<CertificateFact["kind"], (value: string) => string | undefined>> =
   {
     sha256: spellFingerprint,
@@ -52,10 +52,10 @@ const SPELLINGS: Readonly<Record<CertificateFact["kind"], (value: string) => str
 /** The types, in the order in which they are looked up. */
 export const CERTIFICATE_FACTS: readonly string[] = Object.keys(SPELLINGS);
 
-/** What SSL_PEER_CERT_SUBJECT says for every subject that has a part too long for it. */
+/** The text of SSL_PEER_CERT_SUBJECT for every subject with a part that is too long for it. */
 const UNUSABLE_SUBJECT = "<invalid>";
 const FINGERPRINT = /^[0-9a-f]{64}$/;
-/** What is not written as it is: the separator of paths, the escape itself, C0, DEL and C1. */
+/** The characters that are escaped: the separator of paths, the escape itself, C0, DEL and C1. */
 const ESCAPED = /[/%\p{Cc}]/gu;
 const ESCAPES = /(?:%[0-9a-f]{2})+/gi;
 const STRAY_ESCAPE = /%(?![0-9a-f]{2})/i;
@@ -77,7 +77,7 @@ export function alternativeNameKeys(names: readonly AlternativeName[]): Readonly
 }
 
 /**
- * What `TYPE:VALUE` states, `%XX` standing for a byte; undefined for another type or a stray `%`. The
+ * Parse `TYPE:VALUE`, `%XX` standing for a byte; undefined for another type or a stray `%`. The
  * value need not be spelled as in keys.
  */
 export function parseCertificateFact(text: string): CertificateFact | undefined {

@@ -1,4 +1,4 @@
-/** Why a check ends as it does: every key that was looked up, and what each of them said. */
+/** Explains the outcome of a check: every key that was looked up, with its result. */
 
 import { ProbedRules } from "./rules.ts";
 
@@ -33,7 +33,7 @@ export function explainUidGid(rules: Rules, peer: LocalPeer): Probe[] {
 
 /**
  * The same for a client of TLS. Behind an alternative name that allows the others follow: what
- * decided is the last key if it keeps out, else the first that allows.
+ * decided is the last key if it refuses, else the first that allows.
  */
 export function explainClientCertificate(
   rules: Rules,

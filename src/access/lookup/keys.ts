@@ -10,7 +10,7 @@ import { CLIENT_CERTIFICATE_KIND } from "./client-certificate.ts";
 import type { IpAddress, IpPrefix } from "../../net/index.ts";
 import type { Gid, Uid } from "../../posix/index.ts";
 
-/** What the first part of a key can be; rules under any other name are never looked up. */
+/** The first parts that a key can have; rules under any other name are never looked up. */
 export const KEY_KINDS: readonly string[] = [
   "ip4",
   "ip6",

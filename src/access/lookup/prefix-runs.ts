@@ -1,5 +1,5 @@
 /**
- * How networks of one family cut the addresses into runs. Networks nest or are disjoint, so each run
+ * Networks of one family cut the addresses into runs. Networks nest or are disjoint, so each run
  * is decided by the innermost network around it.
  */
 

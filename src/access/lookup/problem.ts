@@ -1,4 +1,4 @@
-/** What goes wrong with rules when they are compiled, unpacked or read by a tool. */
+/** Failures of compiling, unpacking and reading rules by a tool. */
 
 import { TemporaryFileError } from "../../posix/index.ts";
 

@@ -12,7 +12,7 @@ const RULE_VALUE_BYTES_MAX = 5 + RULE_ENVIRONMENT_BYTES_MAX + RULE_EXEC_BYTES_MA
 const ALLOW = 0x41;
 const DENY = 0x44;
 
-/** What every denying rule is compiled to. */
+/** The value of every rule that denies. */
 export const DENY_VALUE: Uint8Array = Uint8Array.of(DENY);
 
 /** A value taken apart, its blobs being views into it. */

@@ -1,5 +1,5 @@
 /**
- * Access rules: what a set of rules answers, whatever it is kept in. A caller refuses the client on
+ * Access rules: the answers of a set of rules, in whatever form it is stored. A caller refuses the client on
  * everything but "allow": where no rule matches, and where a rule cannot be read, it is not admitted.
  */
 
@@ -26,7 +26,7 @@ export interface Allowed {
 /** The client is denied. */
 export interface Denied {
   readonly kind: "deny";
-  /** What is wrong with the rule, where it denies because of that. */
+  /** The failure because of which the rule denies, where that is why it does. */
   readonly fault?: Failed;
 }
 
@@ -37,10 +37,10 @@ export interface Failed {
   readonly code: string | undefined;
 }
 
-/** What the rule of one key says. */
+/** The result of looking up one key. */
 export type RuleResult = Allowed | Denied | { readonly kind: "notFound" } | Failed;
 
-/** What all rules together say; `rule` is the key that decided, `ip4/10.0.0.0_8`. */
+/** The answer of all rules together; `rule` is the key that decided, `ip4/10.0.0.0_8`. */
 export type Verdict =
   | (Allowed & { readonly rule: string })
   | (Denied & { readonly rule: string })
@@ -50,7 +50,7 @@ export type Verdict =
 
 /** A set of rules. No method throws: what goes wrong is a verdict. */
 export interface Rules {
-  /** What the rule of this one key says. */
+  /** Look up this one key. */
   probe(key: string): RuleResult;
   /** IPv4-mapped addresses are IPv6 addresses here; see unmapIp for the other reading. */
   checkIp(ip: IpAddress): Verdict;

@@ -38,7 +38,7 @@ export function isCertificateAddress(address: Uint8Array): boolean {
   return CERTIFICATE_PREFIX_BYTES.equals(address.subarray(0, CERTIFICATE_PREFIX_BYTES.length));
 }
 
-/** What an address says, the whole text of it. */
+/** Parse an address, the whole text of it. */
 export function parseRuleAddress(text: string): RuleAddress {
   if (text === "") return { kind: "any" };
   if (text.startsWith(CERTIFICATE_PREFIX)) return parseCertificate(text);

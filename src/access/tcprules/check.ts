@@ -1,4 +1,4 @@
-/** What compiled rules of either format say about a client (networking 10.5, 8.1). */
+/** The answer of compiled rules of either format about a client (networking 10.5, 8.1). */
 
 import { parseEdit, parseIp } from "../../net/index.ts";
 import { encodeBytes, splitBlock } from "../../posix/index.ts";
@@ -23,7 +23,7 @@ export interface RemoteClient {
   readonly info: string | undefined;
 }
 
-/** What the rules of ucspi-tcp say: there is always an answer. */
+/** The answer of rules of ucspi-tcp; they always have one. */
 export interface DjbVerdict {
   readonly allow: boolean;
   /** The key of the rule that decided; undefined when none did, which allows. */

@@ -10,7 +10,7 @@ import type { CdbSink } from "../cdb/writer.ts";
 /** `djb` for ucspi-tcp's tcpserver, `s6` for this suite and the C one. */
 export type RulesFormat = "djb" | "s6";
 
-/** Compiles text that comes in chunks of any size. */
+/** Compiles text in chunks of any size. */
 export class TcpRulesCompiler {
   readonly #writer: CdbWriter;
   readonly #handler: DjbRules | S6Rules;

@@ -13,7 +13,7 @@ const ALLOW_VALUE = new Uint8Array(0);
 const DENY_VALUE = Buffer.from("D\0");
 const PLUS = 0x2b;
 
-/** What ends a plain address, and what makes one less than plain. */
+/** The bytes that end a plain address, and those that no plain address has. */
 const STOPS = new Uint8Array(256);
 for (const byte of Buffer.from(":-#\n")) STOPS[byte] = 1;
 const COLON = 0x3a;

@@ -3,7 +3,7 @@
  * 10.3; docs/formats/access-rules.md). What an address means is left to the formats.
  */
 
-/** What follows the colon. */
+/** The part of a line behind the colon. */
 export interface Instruction {
   readonly allow: boolean;
   /** `NAME=VALUE` each, without the quotes. */
@@ -105,7 +105,7 @@ function unquoted(line: Uint8Array, name: number, equals: number, end: number): 
   return variable;
 }
 
-/** What indexOf finds, sooner on texts of a few dozen bytes. */
+/** The same as indexOf, but faster on texts of a few dozen bytes. */
 function indexOfByte(bytes: Uint8Array, byte: number, from: number): number {
   for (let at = from; at < bytes.length; at += 1) if (bytes[at] === byte) return at;
   return -1;

@@ -9,7 +9,7 @@ import { ALLOW, DENY, isInstructionAt, parseInstruction, RuleLineError } from ".
 
 import type { Instruction } from "./line.ts";
 
-/** What is done with the lines. */
+/** The compiler that the lines are passed to. */
 export interface RuleHandler {
   /** The addresses that one stands for, which may be a range; undefined when it is malformed. */
   expand(address: Uint8Array): readonly Uint8Array[] | undefined;

@@ -2,13 +2,13 @@
  * Where s6 rules cannot keep the order in which tcprules looks at its rules. Tcprules asks for: the
  * address, `=host`, networks, `=.domain`, `=`, the empty address. s6 asks for the address, networks
  * (the empty address being the widest), and only then for names. So names lose to networks they would
- * have beaten. Where that lets in whom a name would have kept out compiling is refused; where it keeps
- * someone out, or lets them in with other variables, there is a warning.
+ * have beaten. Where that admits a client that a name would have refused, compiling is refused; where it
+ * refuses a client, or admits it with other variables, there is a warning.
  */
 
 import { RuleLineError } from "./line.ts";
 
-/** What a rule is to the order of look-ups; single addresses come first in both and do not matter. */
+/** The class of a rule in the order of look-ups; single addresses come first in both and do not matter. */
 export type RuleClass = "network" | "host" | "domain" | "any";
 
 interface Seen {
@@ -32,7 +32,7 @@ export class Precedence {
     return this.#seen.host.length + this.#seen.domain.length > 0;
   }
 
-  /** Throws RuleLineError for an order that would let someone in; warns of one that would not. */
+  /** Throws RuleLineError for an order that would admit more clients; warns of other differences. */
   check(warn: (message: string) => void): void {
     const { network, host, domain, any } = this.#seen;
     compare(network, host, warn);
@@ -55,7 +55,7 @@ function compare(
   if (admitting !== undefined && denied !== undefined) {
     throw new RuleLineError(
       denied.line,
-      `line ${denied.line} denies a host, but s6 looks at addresses first, and line ${admitting.line} lets it in`,
+      `line ${denied.line} denies a host, but s6 looks at addresses first, and line ${admitting.line} admits it`,
     );
   }
   for (const winner of winners) {

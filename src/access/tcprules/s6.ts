@@ -19,7 +19,7 @@ const NO_BYTES = new Uint8Array(0);
 const ALLOW_VALUE = formatAllow(NO_BYTES, NO_BYTES);
 const NUL = Buffer.from("\0");
 const EQUALS = 0x3d;
-/** What ends the key of a single IPv4 address. */
+/** The byte that ends the key of a single IPv4 address. */
 const LAST_DIGIT_OF_32 = 0x32;
 
 interface NameRule {

@@ -6,6 +6,7 @@ import type { Launch, LinkContext, LinkWords } from "../index.ts";
 import { choice, descriptorAbove2, milliseconds, value } from "../../options/index.ts";
 import type { Fd } from "../../posix/index.ts";
 import { Relay } from "./relay/relay.ts";
+import type { Flow } from "./relay/relay.ts";
 
 const NAME = "s6-ioconnect";
 
@@ -60,11 +61,6 @@ export const ioconnect = defineLink({
     }
   },
 });
-
-interface Flow {
-  readonly from: Fd;
-  readonly to: Fd;
-}
 
 /** The two ways to copy; undefined, and told, when a descriptor is not open. */
 function findEnds(launch: Launch, words: Words, context: LinkContext): Flow[] | undefined {

@@ -110,7 +110,7 @@ export async function measureOffset<Reply>(
   let fd: Fd | undefined;
   try {
     fd = connectTo(posix, options);
-    return await runSeries({ world, protocol, options, fd }, listener);
+    return await makeExchanges({ world, protocol, options, fd }, listener);
   } catch (error) {
     return { kind: "failed", why: reasonOf(posix, error) };
   } finally {
@@ -136,7 +136,7 @@ function connectTo(posix: Posix, { server, scope }: SeriesOptions): Fd {
   }
 }
 
-async function runSeries<Reply>(
+async function makeExchanges<Reply>(
   series: Series<Reply>,
   listener: ExchangeListener<Reply>,
 ): Promise<SeriesOutcome<Reply>> {

@@ -11,7 +11,7 @@ import {
 } from "../../net/index.ts";
 import type { IpAddress, UcspiConnection } from "../../net/index.ts";
 import type { Fd, Posix } from "../../posix/index.ts";
-import { SystemError } from "../../posix/index.ts";
+import { SystemError, UnfitFile } from "../../posix/index.ts";
 import { IDENT_SERVER_OPTIONS, IdentResponder, readSecret, serveIdent } from "../index.ts";
 import type {
   IdentEnd,
@@ -81,10 +81,11 @@ function officeOf(words: Words, { posix, clock, report }: LinkContext): Office |
     OFFICES.set(words, office);
     return office;
   } catch (error) {
-    if (!(error instanceof SystemError) && !(error instanceof RangeError)) throw error;
+    const isCall = error instanceof SystemError || error instanceof UnfitFile;
+    if (!isCall && !(error instanceof RangeError)) throw error;
     const file = option.kind === "hash" ? option.file : "";
     report(NAME, "fatal", `unable to read ${file}: ${error.message}`);
-    return error instanceof SystemError ? EXIT.system : EXIT.usage;
+    return isCall ? EXIT.system : EXIT.usage;
   }
 }
 

@@ -9,7 +9,7 @@ const SOCKET = 0 as Fd;
 
 export const tlsEngine = defineCommand({
   name: "ucspi-tls-engine",
-  summary: "conduct the TLS connections of a server",
+  summary: "handle the TLS connections of a server",
   family: "long",
   options: TLS_ENGINE_OPTIONS,
   operands: "",

@@ -5,7 +5,7 @@
  */
 
 import { TUNNEL_EXIT } from "../tunnel/exit.ts";
-import type { Control } from "../tunnel/session.ts";
+import type { Control } from "../tunnel/tls-connection.ts";
 import type { Ends } from "../tunnel/wire.ts";
 import { Backoff } from "./backoff.ts";
 import type { EngineConfiguration } from "./messages.ts";

@@ -1,15 +1,15 @@
 /**
- * The engine: conducts the tunnels of a server in a process of its own, which needs no right but to
+ * The engine: runs the tunnels of a server in a process of its own, which needs no right but to
  * use the descriptors that it is sent. It lives as long as the server or any of its programs does.
  */
 
 import type { Clock } from "../../clock/index.ts";
 import type { Resident, Stop } from "../../host/index.ts";
 import type { Fd, Posix } from "../../posix/index.ts";
-import { openParty } from "../handshake/party.ts";
-import type { TlsParty } from "../handshake/party.ts";
-import { Session } from "../tunnel/session.ts";
-import type { SessionOptions } from "../tunnel/session.ts";
+import { openSide } from "../handshake/side.ts";
+import type { TlsSide } from "../handshake/side.ts";
+import { TlsConnection } from "../tunnel/tls-connection.ts";
+import type { TlsConnectionOptions } from "../tunnel/tls-connection.ts";
 import { TUNNEL_EXIT } from "../tunnel/exit.ts";
 import type { TunnelEnd } from "../tunnel/exit.ts";
 import { Channel } from "./channel.ts";
@@ -26,15 +26,15 @@ export interface EngineOptions {
   failed(speaker: string, message: string): void;
 }
 
-/** A session, and in whose name it fails. */
-interface Conducted {
-  readonly session: Session;
+/** A connection, and in whose name it fails. */
+interface Running {
+  readonly connection: TlsConnection;
   readonly speaker: string;
 }
 
 interface Configured {
   readonly configuration: EngineConfiguration;
-  readonly party: TlsParty;
+  readonly side: TlsSide;
 }
 
 export class Engine implements Resident {
@@ -45,7 +45,7 @@ export class Engine implements Resident {
   #channel: Channel | undefined;
   readonly #parts = new Map<number, Uint8Array[]>();
   readonly #configured = new Map<number, Configured>();
-  readonly #sessions = new Map<number, Conducted>();
+  readonly #connections = new Map<number, Running>();
   /** A server of another version, or none, is told our version and nothing more. */
   #state: "ungreeted" | "running" | "refused" = "ungreeted";
   #finish: (exitCode: number) => void = () => undefined;
@@ -73,7 +73,7 @@ export class Engine implements Resident {
   stop(how: Stop): void {
     this.#channel?.close();
     if (how === "leave" || how === "drain") return;
-    for (const { session } of this.#sessions.values()) session.abort();
+    for (const { connection } of this.#connections.values()) connection.abort();
     if (how === "kill") this.#finish(0);
   }
 
@@ -112,7 +112,7 @@ export class Engine implements Resident {
         this.#relay(id, fds);
         break;
       case "abort":
-        this.#sessions.get(id)?.session.abort();
+        this.#connections.get(id)?.connection.abort();
         break;
       case "ping":
         this.#reply({ kind: "pong", id });
@@ -129,25 +129,25 @@ export class Engine implements Resident {
   #configure(id: number, parts: readonly Uint8Array[]): void {
     this.#parts.delete(id);
     const configuration = JSON.parse(Buffer.concat(parts).toString()) as EngineConfiguration;
-    const party = openParty(configuration.party, this.#options.clock);
-    this.#configured.set(id, { configuration, party });
+    const side = openSide(configuration.side, this.#options.clock);
+    this.#configured.set(id, { configuration, side });
   }
 
   #open(id: number, request: OpenRequest, fds: readonly Fd[]): void {
     const configured = this.#configured.get(request.configuration);
     if (configured === undefined) throw new RangeError(`no configuration ${request.configuration}`);
-    const { configuration, party } = configured;
+    const { configuration, side } = configured;
     const given = endsOf(request, fds);
     if (given === undefined) {
       this.#closeAll(fds);
       this.#ended(id, this.#cannotReceive(), configuration.speaker);
       return;
     }
-    const session = new Session(
+    const connection = new TlsConnection(
       {
         ...this.#options,
         ...configuration.settings,
-        party,
+        side,
         ...given,
       },
       {
@@ -156,18 +156,18 @@ export class Engine implements Resident {
         ended: (end) => this.#ended(id, end, configuration.speaker),
       },
     );
-    this.#sessions.set(id, { session, speaker: configuration.speaker });
+    this.#connections.set(id, { connection, speaker: configuration.speaker });
   }
 
   #relay(id: number, fds: readonly Fd[]): void {
-    const session = this.#sessions.get(id)?.session;
+    const connection = this.#connections.get(id)?.connection;
     const [read, write] = fds;
-    if (session !== undefined && read !== undefined && write !== undefined) {
-      session.relay({ read, write });
+    if (connection !== undefined && read !== undefined && write !== undefined) {
+      connection.relay({ read, write });
       return;
     }
     this.#closeAll(fds);
-    session?.abort(this.#cannotReceive());
+    connection?.abort(this.#cannotReceive());
   }
 
   /** Where we have as many descriptors as we may, the kernel delivers a message without its own. */
@@ -181,7 +181,7 @@ export class Engine implements Resident {
   }
 
   #ended(id: number, { exitCode, message }: TunnelEnd, speaker: string): void {
-    this.#sessions.delete(id);
+    this.#connections.delete(id);
     if (message !== undefined) this.#options.failed(speaker, message);
     this.#reply({ kind: "ended", id, exitCode });
     this.#finishIfIdle();
@@ -194,14 +194,14 @@ export class Engine implements Resident {
   /** Programs that are running are served to their end; others will not be. */
   #serverClosed(): void {
     this.#isServerGone = true;
-    for (const { session } of this.#sessions.values()) {
-      if (!session.hasProgram) session.abort();
+    for (const { connection } of this.#connections.values()) {
+      if (!connection.hasProgram) connection.abort();
     }
     this.#finishIfIdle();
   }
 
   #finishIfIdle(): void {
-    if (this.#isServerGone && this.#sessions.size === 0) this.#finish(0);
+    if (this.#isServerGone && this.#connections.size === 0) this.#finish(0);
   }
 }
 
@@ -209,7 +209,7 @@ export class Engine implements Resident {
 function endsOf(
   { network, waitsForCommand }: OpenRequest,
   fds: readonly Fd[],
-): Pick<SessionOptions, "network" | "control"> | undefined {
+): Pick<TlsConnectionOptions, "network" | "control"> | undefined {
   const [read, write] = [fds[0], fds[network - 1]];
   if (read === undefined || write === undefined) return undefined;
   const ends = { read, write };

@@ -7,16 +7,16 @@
 import type { TlsFacts } from "../handshake/facts.ts";
 import { formatFacts, parseFacts } from "./facts-message.ts";
 import type { TunnelSettings } from "../tunnel/tunnel.ts";
-import type { PartyMaterial } from "../handshake/party.ts";
+import type { SideMaterial } from "../handshake/side.ts";
 
 /** One message. A configuration that is longer travels in several. */
 export const MESSAGE_BYTES_MAX = 65_536;
 
 const HEADER_BYTES = 5;
 
-/** How the engine is to conduct the tunnels of one configuration. */
+/** How the engine is to run the tunnels of one configuration. */
 export interface EngineConfiguration {
-  readonly party: PartyMaterial;
+  readonly side: SideMaterial;
   readonly settings: TunnelSettings;
   /** In whose name failures are reported. */
   readonly speaker: string;

@@ -6,7 +6,7 @@
 import type { Clock, Timer } from "../../clock/index.ts";
 import type { Child, Fd, Posix } from "../../posix/index.ts";
 import { TUNNEL_EXIT } from "../tunnel/exit.ts";
-import type { Control } from "../tunnel/session.ts";
+import type { Control } from "../tunnel/tls-connection.ts";
 import { fdsOf } from "../tunnel/wire.ts";
 import type { Ends } from "../tunnel/wire.ts";
 import { Channel } from "./channel.ts";
@@ -82,13 +82,19 @@ export class RunningEngine {
     this.#channel.check();
   }
 
-  /** All descriptors are the engine's from now on. */
+  /** All descriptors are the engine's from now on. The tunnel of an engine that has ended has, too. */
   open(configuration: EngineConfiguration, network: Ends, control?: Control): RemoteTunnel {
     const id = this.#nextTunnel();
     const tunnel = new PendingTunnel({
       relay: ({ read, write }) => this.#send({ kind: "relay", id }, [read, write]),
       abort: () => this.#send({ kind: "abort", id }),
     });
+    const descriptors = descriptorsOf(network, control);
+    if (!this.isAlive) {
+      for (const fd of descriptors) this.#options.posix.close(fd);
+      tunnel.end(TUNNEL_EXIT.system);
+      return tunnel;
+    }
     // From here on it ends with the engine, which may turn out to be gone with the first message.
     this.#tunnels.set(id, tunnel);
     this.#channel.keepAlive(true);
@@ -99,7 +105,7 @@ export class RunningEngine {
       waitsForCommand: control !== undefined,
     } as const;
     if (control === undefined) this.#limitHandshake(tunnel, configuration);
-    this.#send({ kind: "open", id, request }, descriptorsOf(network, control));
+    this.#send({ kind: "open", id, request }, descriptors);
     return tunnel;
   }
 

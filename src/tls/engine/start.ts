@@ -6,7 +6,7 @@ import type { ChildEnd } from "../../host/index.ts";
 import { wordsOf } from "../../options/index.ts";
 import { joinBlock, SystemError } from "../../posix/index.ts";
 import type { Child, Identity, Pid } from "../../posix/index.ts";
-import { TLS_ENGINE_OPTIONS } from "../options.ts";
+import { TLS_ENGINE_OPTIONS } from "../options/tables.ts";
 import { EngineClient } from "./engine-client.ts";
 import type { EngineProcess } from "./running-engine.ts";
 

@@ -14,9 +14,9 @@ import type { AdmitPeer } from "./peer-rules.ts";
 import { loadServerMaterial, pairsOf, validityWarnings } from "../material/material.ts";
 import type { ServerMaterial } from "../material/material.ts";
 import { MaterialSource } from "../material/material-source.ts";
-import { DEFAULT_HANDSHAKE_TIMEOUT_MS } from "../options.ts";
-import { materialOptions, materialVariables } from "../server-options.ts";
-import type { TlsOptions } from "../server-options.ts";
+import { DEFAULT_HANDSHAKE_TIMEOUT_MS } from "../options/declarations.ts";
+import { materialOptions, materialVariables } from "./tls-options.ts";
+import type { TlsOptions } from "./tls-options.ts";
 
 export interface AcceptorOptions {
   readonly posix: Posix;
@@ -33,7 +33,7 @@ export interface Secured {
   readonly kind: "secured";
   readonly stream: TLSSocket;
   readonly facts: TlsFacts;
-  /** The variables that tell of it, and those that the rule of the client's certificate sets. */
+  /** The variables that describe it, and those that the rule of the client's certificate sets. */
   readonly edits: readonly EnvironmentEdit[];
 }
 

@@ -1,6 +1,6 @@
 /** Which certificate for which name: the choice that a server makes by SNI (networking.md, 14.1). */
 
-import type { SniLevel } from "../options.ts";
+import type { SniLevel } from "../options/declarations.ts";
 
 /** What a server may choose from. */
 export interface ServerNamesOptions<T> {

@@ -1,13 +1,13 @@
 /** s6-tlsc-io: TLS between a server on two descriptors and the program on 0 and 1 (networking.md, section 14). */
 
 import { defineLink, end } from "../../chain/index.ts";
-import { clientLoader, conduct, operandNumbers, TLSC_IO_OPTIONS } from "../index.ts";
+import { clientLoader, runTunnel, operandNumbers, TLSC_IO_OPTIONS } from "../index.ts";
 
 const NAME = "s6-tlsc-io";
 
 export const tlscIo = defineLink({
   name: NAME,
-  summary: "conduct a TLS connection of a client for the program on the standard descriptors",
+  summary: "handle a TLS connection of a client for the program on the standard descriptors",
   family: "long",
   options: TLSC_IO_OPTIONS,
   operands: ["fdr", "fdw"],
@@ -21,7 +21,7 @@ export const tlscIo = defineLink({
     const loader = clientLoader(options, context);
     const network = operandNumbers(operands);
     const local = { read: 0, write: 1 };
-    const conducted = { name: NAME, loader, channel, verbosity, network, local } as const;
-    return end(await conduct(launch, conducted, context));
+    const tunnel = { name: NAME, loader, channel, verbosity, network, local } as const;
+    return end(await runTunnel(launch, tunnel, context));
   },
 });

@@ -1,7 +1,7 @@
 /** s6-tlsc: a program before TLS, with the server on descriptors 6 and 7 (networking.md, section 15). */
 
 import { defineLink } from "../../chain/index.ts";
-import { clientPlan, securing, TLSC_OPTIONS } from "../index.ts";
+import { clientCommand, securing, TLSC_OPTIONS } from "../index.ts";
 
 const NAME = "s6-tlsc";
 
@@ -12,5 +12,5 @@ export const tlsc = defineLink({
   options: TLSC_OPTIONS,
   operands: [],
   program: "required",
-  ...securing<typeof TLSC_OPTIONS>((options, context) => clientPlan(NAME, options, context)),
+  ...securing<typeof TLSC_OPTIONS>((options, context) => clientCommand(NAME, options, context)),
 });

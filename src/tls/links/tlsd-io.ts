@@ -1,13 +1,13 @@
 /** s6-tlsd-io: TLS between the client on descriptors 0 and 1 and two pipes (networking.md, section 14). */
 
 import { defineLink, end } from "../../chain/index.ts";
-import { conduct, operandNumbers, serverLoader, TLSD_IO_OPTIONS } from "../index.ts";
+import { runTunnel, operandNumbers, serverLoader, TLSD_IO_OPTIONS } from "../index.ts";
 
 const NAME = "s6-tlsd-io";
 
 export const tlsdIo = defineLink({
   name: NAME,
-  summary: "conduct a TLS connection of a server for the program behind two descriptors",
+  summary: "handle a TLS connection of a server for the program behind two descriptors",
   family: "long",
   options: TLSD_IO_OPTIONS,
   operands: ["fdr", "fdw"],
@@ -21,7 +21,7 @@ export const tlsdIo = defineLink({
     const loader = serverLoader(options, context);
     const network = { read: 0, write: 1 };
     const local = operandNumbers(operands);
-    const conducted = { name: NAME, loader, channel, verbosity, network, local } as const;
-    return end(await conduct(launch, conducted, context));
+    const tunnel = { name: NAME, loader, channel, verbosity, network, local } as const;
+    return end(await runTunnel(launch, tunnel, context));
   },
 });

@@ -3,7 +3,7 @@
 import { decide, openRules } from "../../access/index.ts";
 import { defineLink } from "../../chain/index.ts";
 import type { Posix } from "../../posix/index.ts";
-import { ruledServerPlan, securing, TLSD_OPTIONS } from "../index.ts";
+import { ruledServerCommand, securing, TLSD_OPTIONS } from "../index.ts";
 import type { AdmitPeer, CertificateRulesSource } from "../index.ts";
 
 const NAME = "s6-tlsd";
@@ -16,7 +16,7 @@ export const tlsd = defineLink({
   operands: [],
   program: "required",
   ...securing<typeof TLSD_OPTIONS>((options, context) =>
-    ruledServerPlan(NAME, options, context, openPeerRules),
+    ruledServerCommand(NAME, options, context, openPeerRules),
   ),
 });
 

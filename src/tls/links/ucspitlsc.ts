@@ -1,7 +1,7 @@
 /** s6-ucspitlsc: a program that starts TLS with its server when it likes to (networking.md, section 16). */
 
 import { defineLink } from "../../chain/index.ts";
-import { clientPlan, offering, TLSC_OPTIONS } from "../index.ts";
+import { clientCommand, offering, TLSC_OPTIONS } from "../index.ts";
 
 const NAME = "s6-ucspitlsc";
 
@@ -12,5 +12,5 @@ export const ucspitlsc = defineLink({
   options: TLSC_OPTIONS,
   operands: [],
   program: "required",
-  ...offering<typeof TLSC_OPTIONS>((options, context) => clientPlan(NAME, options, context)),
+  ...offering<typeof TLSC_OPTIONS>((options, context) => clientCommand(NAME, options, context)),
 });

@@ -1,7 +1,7 @@
 /** s6-ucspitlsd: a program that starts TLS with its client when it likes to (networking.md, section 16). */
 
 import { defineLink } from "../../chain/index.ts";
-import { offering, serverPlan, UCSPITLSD_OPTIONS } from "../index.ts";
+import { offering, serverCommand, UCSPITLSD_OPTIONS } from "../index.ts";
 
 const NAME = "s6-ucspitlsd";
 
@@ -12,5 +12,7 @@ export const ucspitlsd = defineLink({
   options: UCSPITLSD_OPTIONS,
   operands: [],
   program: "required",
-  ...offering<typeof UCSPITLSD_OPTIONS>((options, context) => serverPlan(NAME, options, context)),
+  ...offering<typeof UCSPITLSD_OPTIONS>((options, context) =>
+    serverCommand(NAME, options, context),
+  ),
 });

@@ -10,7 +10,8 @@ import type { KeyPair } from "./credentials.ts";
 import { TlsMaterialError, UnsetVariable } from "./material-error.ts";
 import type { Side } from "./material-error.ts";
 import type { MaterialFiles } from "./material-files.ts";
-import type { ClientCertificate, SniLevel, TlscIoOptions, TlsdIoOptions } from "../options.ts";
+import type { ClientCertificateDemand, SniLevel } from "../options/declarations.ts";
+import type { TlscIoOptions, TlsdIoOptions } from "../options/tables.ts";
 
 /** Where the names of files come from; an `Environment` is one. */
 export interface TlsVariables {
@@ -36,7 +37,7 @@ export interface ServerMaterial extends TlsPolicy {
   readonly sniLevel: SniLevel;
   readonly defaultPair: KeyPair | undefined;
   readonly namedPairs: readonly NamedPair[];
-  readonly clientCertificate: ClientCertificate;
+  readonly clientCertificate: ClientCertificateDemand;
   /** In PEM. None where no client certificate is asked for. */
   readonly anchors: readonly string[];
 }

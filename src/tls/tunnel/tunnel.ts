@@ -11,7 +11,7 @@ import type { TLSSocket } from "node:tls";
 import type { Clock, Timer } from "../../clock/index.ts";
 import type { Posix, SystemError } from "../../posix/index.ts";
 import type { TlsFacts } from "../handshake/facts.ts";
-import type { TlsParty } from "../handshake/party.ts";
+import type { TlsSide } from "../handshake/side.ts";
 import { tlsFailure, TUNNEL_EXIT } from "./exit.ts";
 import type { TunnelEnd } from "./exit.ts";
 import { step } from "./machine.ts";
@@ -37,7 +37,7 @@ export interface TunnelSettings extends ClosingSettings {
 export interface TunnelOptions extends TunnelSettings {
   readonly posix: Posix;
   readonly clock: Clock;
-  readonly party: TlsParty;
+  readonly side: TlsSide;
   /** The tunnel's own from now on. */
   readonly network: Ends;
 }
@@ -77,7 +77,7 @@ export class Tunnel {
       writeFailed: () => this.#happen({ kind: "unreachable" }),
     });
     this.#wire.on("error", ignore);
-    this.#socket = options.party.start(this.#wire);
+    this.#socket = options.side.start(this.#wire);
     this.#listen();
     this.#setTimer(options.handshakeTimeoutMs, () => {
       const message = options.tellsTimeout ? "handshake timed out" : undefined;
@@ -120,7 +120,7 @@ export class Tunnel {
 
   #listen(): void {
     const socket = this.#socket;
-    const { describeError } = this.#options.party;
+    const { describeError } = this.#options.side;
     socket.once("secure", () => this.#judge());
     for (const event of ERRORS) {
       socket.on(event, (error: unknown) => this.#failTls(describeError(error)));
@@ -133,7 +133,7 @@ export class Tunnel {
   /** The handshake is done: is the peer accepted? */
   #judge(): void {
     if (this.#state === "over") return;
-    const why = this.#options.party.verdict(this.#socket);
+    const why = this.#options.side.verdict(this.#socket);
     if (why === undefined) this.#happen({ kind: "secured" });
     else this.#failTls(why);
   }
@@ -168,7 +168,7 @@ export class Tunnel {
     switch (effect.do) {
       case "tellSecured":
         this.#timer?.cancel();
-        this.#settleHandshake({ kind: "secured", facts: this.#options.party.facts(this.#socket) });
+        this.#settleHandshake({ kind: "secured", facts: this.#options.side.facts(this.#socket) });
         break;
       case "tellFailed":
         this.#settleHandshake({ kind: "failed", end: effect.end });

@@ -1,6 +1,6 @@
 /**
  * The network side of a tunnel: ciphertext on a pair of descriptors, as the Duplex that node:tls works
- * on. Node's own sockets do not tell a peer that said goodbye (close_notify) from one that is gone, nor
+ * on. Node's own sockets do not tell a peer that sent close_notify from one that is gone, nor
  * that it went in the middle of a record; and they end the connection as they like, not as the tunnel
  * decides. Nothing is read before it is asked for, so a slow reader behind the tunnel slows the peer.
  */

@@ -1,5 +1,5 @@
 /**
- * TLS for a program that this process is about to become: a child conducts the tunnel (networking.md,
+ * TLS for a program that this process is about to become: a child runs the tunnel (networking.md,
  * sections 15 and 16), for nothing of this process will be left to do it.
  */
 
@@ -20,10 +20,10 @@ import type { Fd, Posix, WaitStatus } from "../../posix/index.ts";
 import { parseTlsBlock, TLS_BLOCK_BYTES_MAX } from "../handshake/block.ts";
 import { decideAboutPeer } from "./peer-admission.ts";
 import { peerOf } from "../handshake/facts.ts";
-import type { EngineChannel } from "../options.ts";
+import type { EngineChannel } from "../options/declarations.ts";
 import { openPipes } from "../tunnel/pipes.ts";
-import { findNetwork } from "./plan.ts";
-import type { Plan } from "./plan.ts";
+import { findNetwork } from "./tls-command.ts";
+import type { TlsCommand } from "./tls-command.ts";
 import { controlEdits, controlNumbers, freeNumbers } from "./ucspi-tls.ts";
 import { privateEdits } from "./variables.ts";
 import type { Ends } from "../tunnel/wire.ts";
@@ -32,14 +32,14 @@ import type { Ends } from "../tunnel/wire.ts";
 export async function secureByChild(
   launch: Launch,
   program: readonly string[],
-  plan: Plan,
+  command: TlsCommand,
   context: LinkContext,
 ): Promise<Outcome> {
   const { posix } = context;
-  if (findNetwork(launch, plan, context) === undefined) return end(EXIT.system);
+  if (findNetwork(launch, command, context) === undefined) return end(EXIT.system);
   const pipes = openPipes(posix);
   const [told, teller] = posix.pipe();
-  const child = await startChild(launch, plan, context, {
+  const child = await startChild(launch, command, context, {
     local: pipes.engine,
     channel: teller,
     kind: "notification",
@@ -53,14 +53,14 @@ export async function secureByChild(
     return end(exitCodeOf(await child.ended));
   }
   child.release();
-  const secured = withEnvironment(launch, [...privateEdits(launch.environment, plan), ...edits]);
+  const secured = withEnvironment(launch, [...privateEdits(launch.environment, command), ...edits]);
   // Of this connection, not what the environment says of another.
   const peer = peerOf((name) => edits.find((edit) => edit.name === name)?.value);
-  const admission = decideAboutPeer(peer, plan, context);
+  const admission = decideAboutPeer(peer, command, context);
   if (admission.kind === "refuse") return end(admission.exitCode);
   const attached = withDescriptors(secured, [
-    [plan.ends.read, pipes.program.read],
-    [plan.ends.write, pipes.program.write],
+    [command.ends.read, pipes.program.read],
+    [command.ends.write, pipes.program.write],
   ]);
   return goOn({ ...withEnvironment(attached, admission.edits), argv: admission.words ?? program });
 }
@@ -69,14 +69,14 @@ export async function secureByChild(
 export async function offerByChild(
   launch: Launch,
   program: readonly string[],
-  plan: Plan,
+  command: TlsCommand,
   context: LinkContext,
 ): Promise<Outcome> {
   const { posix } = context;
-  if (findNetwork(launch, plan, context) === undefined) return end(EXIT.system);
+  if (findNetwork(launch, command, context) === undefined) return end(EXIT.system);
   const pipes = openPipes(posix);
   const [ours, theirs] = posix.socketPair("stream");
-  const child = await startChild(launch, plan, context, {
+  const child = await startChild(launch, command, context, {
     local: pipes.engine,
     channel: ours,
     kind: "control",
@@ -91,7 +91,7 @@ export async function offerByChild(
     [numbers.read, pipes.program.read],
     [numbers.write, pipes.program.write],
   ]);
-  const edits = [...privateEdits(launch.environment, plan), ...controlEdits(numbers)];
+  const edits = [...privateEdits(launch.environment, command), ...controlEdits(numbers)];
   return goOn({ ...withEnvironment(offered, edits), argv: program });
 }
 
@@ -115,21 +115,21 @@ interface EngineChild {
 /** Start the engine of this one tunnel, and close our copies of its ends. The exit code if it fails. */
 async function startChild(
   launch: Launch,
-  plan: Plan,
+  command: TlsCommand,
   context: LinkContext,
   ends: ChildEnds,
 ): Promise<EngineChild | number> {
   const { posix } = context;
-  const { channel, operands, descriptors } = layOut(plan, ends);
-  const words = [...plan.engineWords(channel), "--", ...operands.map(String)];
-  const file = engineFile(launch, plan, context, channel);
+  const { channel, operands, descriptors } = layOut(command, ends);
+  const words = [...command.engineWords(channel), "--", ...operands.map(String)];
+  const file = engineFile(launch, command, context, channel);
   const children = new Children(context);
-  const spawner = new Spawner(plan.name, { ...context, isBecoming: false }, { children });
+  const spawner = new Spawner(command.name, { ...context, isBecoming: false }, { children });
   const argv = [file, ...words];
   const result = await spawner.spawn({ ...withDescriptors(launch, descriptors), argv });
   for (const fd of [ends.local.read, ends.local.write, ends.channel]) posix.close(fd);
   if (result.kind === "ended") return result.exitCode;
-  if (result.kind === "failed") return reportFailure(result.error, file, plan, context);
+  if (result.kind === "failed") return reportFailure(result.error, file, command, context);
   let hearOfExec = (): void => undefined;
   const executed = new Promise<undefined>((resolve) => {
     hearOfExec = () => resolve(undefined);
@@ -137,7 +137,7 @@ async function startChild(
   const ended = new Promise<WaitStatus>((resolve) => {
     spawner.follow(result, {
       executed: hearOfExec,
-      ended: (end) => resolve(statusOf(end, file, plan, context)),
+      ended: (end) => resolve(statusOf(end, file, command, context)),
     });
   });
   return { executed, ended, release: () => children.release(result.child) };
@@ -146,17 +146,17 @@ async function startChild(
 function statusOf(
   end: WaitStatus | SystemError,
   file: string,
-  plan: Plan,
+  command: TlsCommand,
   context: LinkContext,
 ): WaitStatus {
   if (!(end instanceof SystemError)) return end;
-  return { kind: "exited", exitCode: reportFailure(end, file, plan, context) };
+  return { kind: "exited", exitCode: reportFailure(end, file, command, context) };
 }
 
 function reportFailure(
   error: SystemError,
   file: string,
-  { name }: Plan,
+  { name }: TlsCommand,
   { report }: LinkContext,
 ): number {
   report(name, "fatal", `unable to spawn ${file}: ${error.message}`);
@@ -173,7 +173,7 @@ interface Layout {
  * Which descriptor is what in the engine: s6-tlsd-io has the network as its standard input and output
  * and the program as its operands, s6-tlsc-io the other way round.
  */
-function layOut({ engine, ends }: Plan, { local, channel, kind }: ChildEnds): Layout {
+function layOut({ engine, ends }: TlsCommand, { local, channel, kind }: ChildEnds): Layout {
   if (engine === "s6-tlsc-io") {
     const [number = 3] = freeNumbers(1, (taken) => taken === ends.read || taken === ends.write);
     return {
@@ -203,7 +203,7 @@ function layOut({ engine, ends }: Plan, { local, channel, kind }: ChildEnds): La
  */
 function engineFile(
   launch: Launch,
-  { engine }: Plan,
+  { engine }: TlsCommand,
   { chains, posix }: LinkContext,
   channel: EngineChannel,
 ): string {

@@ -1,5 +1,5 @@
 /**
- * TLS for the program of a connection that a server is making a process for: the tunnel is conducted
+ * TLS for the program of a connection that a server is making a process for: the tunnel is run
  * by the server's engine, and the process gets the pipes to it.
  */
 
@@ -22,8 +22,8 @@ import type { EngineConfiguration } from "../engine/messages.ts";
 import { engineFor } from "../engine/start.ts";
 import { tlsEdits } from "../handshake/facts.ts";
 import { TlsMaterialError, UnsetVariable } from "../material/material-error.ts";
-import { findNetwork } from "./plan.ts";
-import type { Plan } from "./plan.ts";
+import { findNetwork } from "./tls-command.ts";
+import type { TlsCommand } from "./tls-command.ts";
 import { TUNNEL_EXIT } from "../tunnel/exit.ts";
 import { openPipes, orClose } from "../tunnel/pipes.ts";
 import { controlEdits, controlNumbers, tellDecision } from "./ucspi-tls.ts";
@@ -32,7 +32,7 @@ import { fdsOf } from "../tunnel/wire.ts";
 import type { Ends } from "../tunnel/wire.ts";
 
 /** Everything that is needed to open tunnels for one environment. */
-interface Equipment {
+interface EngineUse {
   readonly engine: EngineClient;
   readonly configuration: EngineConfiguration;
 }
@@ -43,16 +43,16 @@ interface Equipment {
  */
 export function prepareEngine(
   launch: Launch,
-  plan: Plan,
+  command: TlsCommand,
   context: LinkContext,
 ): Promise<number | undefined> {
   try {
-    const equipment = findEquipment(launch.environment, plan, context);
-    equipment.engine.start();
+    const use = findEngineUse(launch.environment, command, context);
+    use.engine.start();
     return Promise.resolve(undefined);
   } catch (error) {
     if (error instanceof UnsetVariable) return Promise.resolve(undefined);
-    return Promise.resolve(reportUnequipped(error, plan, context));
+    return Promise.resolve(reportNoEngine(error, command, context));
   }
 }
 
@@ -60,43 +60,47 @@ export function prepareEngine(
 export async function secureByEngine(
   launch: Launch,
   program: readonly string[],
-  plan: Plan,
+  command: TlsCommand,
   context: LinkContext,
 ): Promise<Outcome> {
-  const equipment = equip(launch.environment, plan, context);
-  if (typeof equipment === "number") return end(equipment);
-  const network = findNetwork(launch, plan, context);
+  const use = engineToUse(launch.environment, command, context);
+  if (typeof use === "number") return end(use);
+  const network = findNetwork(launch, command, context);
   if (network === undefined) return end(EXIT.system);
-  const { engine, configuration } = equipment;
+  const { engine, configuration } = use;
   const { posix } = context;
   const tunnel = engine.open(configuration, copyOf(network, posix));
   const securing = await tunnel.secured;
   if (securing.kind === "failed") return end(securing.exitCode);
   const { facts } = securing;
-  const admission = decideAboutPeer(facts.peer, plan, context);
+  const admission = decideAboutPeer(facts.peer, command, context);
   if (admission.kind === "refuse") {
     tunnel.abort();
     return end(admission.exitCode);
   }
-  const edits = [...privateEdits(launch.environment, plan), ...tlsEdits(facts), ...admission.edits];
+  const edits = [
+    ...privateEdits(launch.environment, command),
+    ...tlsEdits(facts),
+    ...admission.edits,
+  ];
   const argv = admission.words ?? program;
   const secured = { ...withEnvironment(launch, edits), argv };
-  return goOn(attach(secured, tunnel, plan, posix));
+  return goOn(attach(secured, tunnel, command, posix));
 }
 
 /** Let the program start TLS when it likes to (networking.md, section 16). */
 export function offerByEngine(
   launch: Launch,
   program: readonly string[],
-  plan: Plan,
+  command: TlsCommand,
   context: LinkContext,
 ): Outcome {
-  const equipment = equip(launch.environment, plan, context);
-  if (typeof equipment === "number") return end(equipment);
-  const network = findNetwork(launch, plan, context);
+  const use = engineToUse(launch.environment, command, context);
+  if (typeof use === "number") return end(use);
+  const network = findNetwork(launch, command, context);
   if (network === undefined) return end(EXIT.system);
   const { posix } = context;
-  const { tunnel, control, program: pipes } = openOffer(network, equipment, posix);
+  const { tunnel, control, program: pipes } = openOffer(network, use, posix);
   const numbers = controlNumbers(launch, posix);
   const offered = withEnvironment(
     withDescriptors(launch, [
@@ -104,11 +108,11 @@ export function offerByEngine(
       [numbers.read, pipes.read],
       [numbers.write, pipes.write],
     ]),
-    [...privateEdits(launch.environment, plan), ...controlEdits(numbers)],
+    [...privateEdits(launch.environment, command), ...controlEdits(numbers)],
   );
   const mine = [control, pipes.read, pipes.write];
-  const companion = companionOf(tunnel, mine, posix, (pid) => {
-    void tunnel.decided.then((accepts) => tellDecision(accepts, pid, plan, context));
+  const companion = companionFor(tunnel, mine, posix, (pid) => {
+    void tunnel.decided.then((accepts) => tellDecision(accepts, pid, command, context));
   });
   return goOn(withCompanion({ ...offered, argv: program }, companion));
 }
@@ -121,7 +125,7 @@ interface Offer {
 }
 
 /** Throws SystemError. */
-function openOffer(open: Ends, { engine, configuration }: Equipment, posix: Posix): Offer {
+function openOffer(open: Ends, { engine, configuration }: EngineUse, posix: Posix): Offer {
   const network = copyOf(open, posix);
   const { program, engine: local } = orClose(posix, fdsOf(network), () => openPipes(posix));
   const opened = [network, program, local].flatMap(fdsOf);
@@ -133,27 +137,35 @@ function openOffer(open: Ends, { engine, configuration }: Equipment, posix: Posi
 }
 
 /** The engine and what it needs to know; the exit code, with the reason reported, if there is no way. */
-function equip(environment: Environment, plan: Plan, context: LinkContext): Equipment | number {
+function engineToUse(
+  environment: Environment,
+  command: TlsCommand,
+  context: LinkContext,
+): EngineUse | number {
   try {
-    return findEquipment(environment, plan, context);
+    return findEngineUse(environment, command, context);
   } catch (error) {
-    return reportUnequipped(error, plan, context);
+    return reportNoEngine(error, command, context);
   }
 }
 
 /** Throws TlsMaterialError and VariableError. */
-function findEquipment(
+function findEngineUse(
   environment: Environment,
-  { configurations }: Plan,
+  { configurations }: TlsCommand,
   context: LinkContext,
-): Equipment {
+): EngineUse {
   const identity = engineIdentity(environment, context.posix);
   const configuration = configurations.current(environment);
   return { engine: engineFor(identity, environment.get("PATH"), context), configuration };
 }
 
-/** The exit code for the lack of equipment. Errors of any other kind are thrown on. */
-function reportUnequipped(error: unknown, { name, engine }: Plan, { report }: LinkContext): number {
+/** The exit code where there is no engine or nothing to tell it. Errors of any other kind are thrown on. */
+function reportNoEngine(
+  error: unknown,
+  { name, engine }: TlsCommand,
+  { report }: LinkContext,
+): number {
   if (error instanceof TlsMaterialError) {
     report(engine, "fatal", error.message);
     return error.exitCode;
@@ -168,7 +180,7 @@ function reportUnequipped(error: unknown, { name, engine }: Plan, { report }: Li
 }
 
 /** Put the tunnel in place of the network. */
-function attach(launch: Launch, tunnel: RemoteTunnel, { ends }: Plan, posix: Posix): Launch {
+function attach(launch: Launch, tunnel: RemoteTunnel, { ends }: TlsCommand, posix: Posix): Launch {
   try {
     const { engine, program } = openPipes(posix);
     tunnel.relay(engine);
@@ -176,14 +188,14 @@ function attach(launch: Launch, tunnel: RemoteTunnel, { ends }: Plan, posix: Pos
       [ends.read, program.read],
       [ends.write, program.write],
     ]);
-    return withCompanion(attached, companionOf(tunnel, [program.read, program.write], posix));
+    return withCompanion(attached, companionFor(tunnel, [program.read, program.write], posix));
   } catch (error) {
     tunnel.abort();
     throw error;
   }
 }
 
-function companionOf(
+function companionFor(
   tunnel: RemoteTunnel,
   fds: readonly Fd[],
   posix: Posix,

@@ -5,7 +5,7 @@ import type { LinkContext } from "../../chain/index.ts";
 import type { EnvironmentEdit } from "../../net/index.ts";
 import type { PeerCertificate } from "../handshake/facts.ts";
 import { admitPeer } from "../handshake/peer-rules.ts";
-import type { Plan } from "./plan.ts";
+import type { TlsCommand } from "./tls-command.ts";
 
 export type Admission =
   | {
@@ -20,7 +20,7 @@ export type Admission =
 /** Is a client with this certificate (undefined: none that was verified) to be served? */
 export function decideAboutPeer(
   peer: PeerCertificate | undefined,
-  { name, admit, verbosity }: Plan,
+  { name, admit, verbosity }: TlsCommand,
   { report }: LinkContext,
 ): Admission {
   const admission = admitPeer(peer, admit);

@@ -4,7 +4,7 @@ import { isOwnDescriptor } from "../../chain/index.ts";
 import type { Launch, LinkContext } from "../../chain/index.ts";
 import type { EnvironmentEdit } from "../../net/index.ts";
 import type { Posix } from "../../posix/index.ts";
-import type { Plan } from "./plan.ts";
+import type { TlsCommand } from "./tls-command.ts";
 
 /** The numbers of the descriptors in the program. */
 export interface ControlNumbers {
@@ -43,7 +43,7 @@ export function freeNumbers(count: number, isTaken: (number: number) => boolean)
 export function tellDecision(
   accepts: boolean | undefined,
   pid: number,
-  { name, verbosity }: Plan,
+  { name, verbosity }: TlsCommand,
   { report }: LinkContext,
 ): void {
   if (verbosity < 2 || accepts === undefined) return;

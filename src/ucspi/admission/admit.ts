@@ -35,7 +35,7 @@ export interface AdmissionRequest {
   readonly context: LinkContext;
 }
 
-/** What the rules say of the address where a name may still decide. */
+/** The decision by address where a name may still decide. */
 type Undenied = Admitted | Refused;
 
 export function admit(request: AdmissionRequest): Outcome | Promise<Outcome> {
@@ -154,7 +154,7 @@ function serve(request: AdmissionRequest, admitted: Admitted, lookedUp: LookedUp
   return goOn({ ...withEnvironment(launch, edits), argv: admitted.words ?? program });
 }
 
-/** What was looked up overrides what a rule sets under the same names; the unknown is removed. */
+/** The names and the user override variables that a rule sets; those that are not known are removed. */
 function editsOf(protocol: string, lookedUp: LookedUp): EnvironmentEdit[] {
   const names = ucspiNames(protocol);
   return [

@@ -11,7 +11,7 @@ export interface LookedUp {
 }
 
 export interface Client extends UcspiConnection {
-  /** What messages about this client begin with: the command and its pid. */
+  /** The start of messages about this client: the command and its pid. */
   readonly reporter: string;
   readonly pid: number;
 }

@@ -237,8 +237,9 @@ export class ConnectionServer<Peer, Local> {
     try {
       this.options.events.faulted(error);
     } catch (again) {
-      // An uncaught exception, outside the calls that connections depend on.
-      queueMicrotask(() => {
+      // Nobody is left to hear of it here, and neither may the connections suffer. A host takes what a
+      // timer throws for a fault of this server; elsewhere it is an uncaught exception.
+      this.options.clock.setTimer(0, () => {
         throw again;
       });
     }

@@ -103,6 +103,33 @@ describe("the reader", () => {
     expect(() => new Cdb(cut).verify()).toThrow(CdbError);
   });
 
+  test.each<[string, (file: Buffer) => unknown]>([
+    ["whose records end within the header", (file) => file.writeUInt32LE(2047, 0)],
+    ["of zeros, which is no empty database", (file) => file.fill(0)],
+    [
+      "without tables whose records end behind the file",
+      (file) => {
+        file.writeUInt32LE(file.length + 1, 0);
+        for (const table of [41, 129]) file.writeUInt32LE(0, table * 8 + 4);
+      },
+    ],
+    [
+      "with a table among its records",
+      (file) => {
+        file.writeUInt32LE(2048, 129 * 8);
+        file.writeUInt32LE(1, 129 * 8 + 4);
+      },
+    ],
+    [
+      "with a table that reaches past its end",
+      (file) => file.writeUInt32LE(file.readUInt32LE(129 * 8) + 8, 129 * 8),
+    ],
+  ])("refuses a file %s, when it is opened", (_, damage) => {
+    const file = cdbBytes(ONE_TWO_ONE);
+    damage(file);
+    expect(() => new Cdb(file)).toThrow(CdbError);
+  });
+
   test("refuses tables that lie on each other", () => {
     const crafted = cdbBytes(ONE_TWO_ONE);
     const end = crafted.readUInt32LE(0);
@@ -151,7 +178,7 @@ describe("a damaged file", () => {
     ["ip6/::_0", formatAllow(Buffer.from(""), Buffer.from("true"))],
   ]);
 
-  function lettingIn(bytes: Uint8Array): string[] {
+  function admitted(bytes: Uint8Array): string[] {
     try {
       const rules = new CdbRuleSet(bytes);
       return DENIED.filter((ip) => rules.checkIp(mustParseIp(ip)).kind === "allow");
@@ -161,7 +188,7 @@ describe("a damaged file", () => {
     }
   }
 
-  test("with any byte changed lets nobody in whom the whole file keeps out", () => {
+  test("with any byte changed admits nobody whom the whole file denies", () => {
     // A value that is turned into neither A nor D is a rule that says nothing: the format cannot tell.
     const values = denyValuePositions(intact);
     for (let at = 0; at < intact.length; at += 1) {
@@ -169,24 +196,24 @@ describe("a damaged file", () => {
       for (const flip of [0x01, 0x80, 0xff]) {
         const damaged = Buffer.from(intact);
         damaged[at] = (damaged[at] ?? 0) ^ flip;
-        expect(lettingIn(damaged), `byte ${at}`).toEqual([]);
+        expect(admitted(damaged), `byte ${at}`).toEqual([]);
       }
     }
   });
 
-  test("cut anywhere lets nobody in whom the whole file keeps out", () => {
+  test("cut anywhere admits nobody whom the whole file denies", () => {
     for (let bytes = 0; bytes < intact.length; bytes += 1) {
-      expect(lettingIn(intact.subarray(0, bytes))).toEqual([]);
+      expect(admitted(intact.subarray(0, bytes))).toEqual([]);
     }
   });
 
-  test("of any bytes is an error or an answer, never anything else", () => {
+  test("of any bytes gives an error or an answer, never anything else", () => {
     const words = fc.array(fc.tuple(fc.nat(intact.length - 1), fc.nat(255)), { maxLength: 20 });
     fc.assert(
       fc.property(words, fc.nat(4000), (changes, bytes) => {
         const damaged = Buffer.concat([intact, Buffer.alloc(2000)]).subarray(0, bytes);
         for (const [at, byte] of changes) if (at < damaged.length) damaged[at] = byte;
-        lettingIn(damaged);
+        admitted(damaged);
         try {
           const cdb = new Cdb(damaged);
           for (const { key } of cdb.entries()) [...cdb.findAll(key)].at(0);

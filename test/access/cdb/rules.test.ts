@@ -39,7 +39,7 @@ describe("rules in a file", () => {
     expect(it.verdict()).toBe("allow");
   });
 
-  test("that is deleted keep everybody out until it is back", () => {
+  test("that is deleted refuse everybody until it is back", () => {
     using it = served(ALLOWING);
     expect(it.verdict()).toBe("allow");
     unlinkSync(it.path);
@@ -54,7 +54,7 @@ describe("rules in a file", () => {
     expect(it.verdict()).toBe("allow");
   });
 
-  test.each([0, 100, 2048, 2060])("that is cut to %i bytes keep everybody out", (bytes) => {
+  test.each([0, 100, 2048, 2060])("that is cut to %i bytes refuse everybody", (bytes) => {
     using it = served(ALLOWING);
     expect(it.verdict()).toBe("allow");
     it.replace(ALLOWING.subarray(0, bytes));
@@ -63,12 +63,12 @@ describe("rules in a file", () => {
     expect(it.verdict()).toBe("deny");
   });
 
-  test("that are a directory keep everybody out", () => {
+  test("that are a directory refuse everybody", () => {
     using directory = new TemporaryDirectory();
     expect(new CdbRules(new NodeFiles(), directory.path).checkIp(CLIENT).kind).toBe("error");
   });
 
-  test("that is a fifo keep everybody out, and nobody waits", () => {
+  test("that is a fifo refuse everybody, at once", () => {
     using directory = new TemporaryDirectory();
     execFileSync("mkfifo", [directory.file("rules.cdb")]);
     const rules = new CdbRules(new NodeFiles(), directory.file("rules.cdb"));

@@ -76,6 +76,12 @@ describe("a rule in a directory", () => {
     expect(it.rules.checkIp(CLIENT)).toEqual({ kind: "deny", rule: KEY, fault });
   });
 
+  test("whose script is removed while it is looked up has none", () => {
+    using it = opened({ [`${KEY}/allow`]: "", [`${KEY}/exec`]: "exit 1" });
+    it.kernel.openFailure = "ENOENT";
+    expect(it.rules.checkIp(CLIENT)).toMatchObject({ kind: "allow", exec: undefined });
+  });
+
   test("with a variable that we may not read is an error", () => {
     using it = opened({ [`${KEY}/allow`]: "", [`${KEY}/env/A`]: "b" });
     it.kernel.forbidden.add(it.directory.file(`${KEY}/env/A`));
@@ -91,7 +97,7 @@ describe("a rule in a directory", () => {
     expect(most.rules.checkIp(CLIENT)).toMatchObject({ kind: "error", code: "EFBIG", rule: KEY });
   });
 
-  test("that is a plain file is an error, which keeps the client out", () => {
+  test("that is a plain file is an error, so that the client is refused", () => {
     using it = opened({ [KEY]: "", "ip4/0.0.0.0_0/allow": "" });
     expect(it.rules.checkIp(CLIENT)).toMatchObject({ kind: "error", code: "ENOTDIR", rule: KEY });
   });
@@ -138,7 +144,7 @@ describe("a rule in a directory", () => {
   });
 
   test.each([["exec"], ["env/X"]])(
-    "that has a fifo, a socket or a device for its %s keeps the client out, and nobody waits",
+    "that has a fifo, a socket or a device for its %s refuses the client, at once",
     (name) => {
       using it = opened({ [`${KEY}/allow`]: "", [`${KEY}/env/`]: "" });
       const path = it.directory.file(`${KEY}/${name}`);

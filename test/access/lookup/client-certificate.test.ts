@@ -74,7 +74,7 @@ describe("a certificate", () => {
   );
 
   test("with 128 alternative names is looked up to the last", () => {
-    const alternativeNames = dnsNames(128).slice(1);
+    const alternativeNames = dnsNames(129).slice(1);
     expect(rules.checkClientCertificate(certificate({ alternativeNames }))).toMatchObject({
       kind: "allow",
       rule: "clientcert/dns:n127.example",
@@ -100,7 +100,7 @@ describe("a certificate", () => {
     });
   });
 
-  test("is kept out by a name whose rule cannot be read, though another name allows", () => {
+  test("is refused by a name whose rule cannot be read, though another name allows", () => {
     const alternativeNames = [...dnsNames(128).slice(127), ...dnsNames(1)];
     expect(rules.checkClientCertificate(certificate({ alternativeNames }))).toMatchObject({
       kind: "error",

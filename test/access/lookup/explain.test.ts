@@ -58,7 +58,7 @@ test("a user is looked up until there is an answer, an error included", () => {
   ]);
 });
 
-test("a certificate is looked up with all its names, as any of them may keep it out", () => {
+test("a certificate is looked up with all its names, as any of them may refuse it", () => {
   const certificate = {
     sha256: "0".repeat(64),
     alternativeNames: [

@@ -5,7 +5,7 @@ import { checkDjbRules, checkS6Rules, detectRulesFormat } from "../../../src/acc
 
 import type { RulesFormat } from "../../../src/access/index.ts";
 
-/** Compile text that comes in these pieces. */
+/** Compile text in these pieces. */
 function compiled(format: RulesFormat, pieces: readonly (string | Uint8Array)[]) {
   const parts = new Map<number, Buffer>();
   const warnings: string[] = [];
@@ -204,17 +204,17 @@ describe("tcprules text for s6", () => {
   });
 
   test.each([
-    ["a network lets in a host that is denied by name", "10.:allow\n=bad.example:deny"],
-    ["everybody is let in before names are asked for", "=.bad.example:deny\n:allow"],
+    ["a network admits a host that is denied by name", "10.:allow\n=bad.example:deny"],
+    ["everybody is admitted before names are asked for", "=.bad.example:deny\n:allow"],
     ["a host and its domain differ", "=a.example:allow\n=.a.example:deny"],
   ])("is refused where %s", (_, text) => {
     expect(errorOf("s6", text).line).toBe(2 - Number(text.startsWith("=.bad")));
   });
 
   test.each([
-    ["a network keeps out a host that is allowed by name", "10.:deny\n=a.example:allow"],
-    ["a network lets in without the variables of the host", '10.:allow\n=a:allow,RELAY="x"'],
-    ["everybody is let in without the variables of names", ':allow\n=a:allow,RELAY=""'],
+    ["a network refuses a host that is allowed by name", "10.:deny\n=a.example:allow"],
+    ["a network admits without the variables of the host", '10.:allow\n=a:allow,RELAY="x"'],
+    ["everybody is admitted without the variables of names", ':allow\n=a:allow,RELAY=""'],
   ])("warns where %s", (_, text) => {
     expect(compiled("s6", [text]).warnings).toEqual([
       expect.stringMatching(/^line 2 .*line 1 decides where both match$/),

@@ -2,7 +2,7 @@
 
 import fc from "fast-check";
 import { describe, expect, test } from "vitest";
-import { loadPosix } from "../../../src/posix/index.ts";
+import { loadPosix, SystemError } from "../../../src/posix/index.ts";
 import type { Child, Fd, Posix } from "../../../src/posix/index.ts";
 import { EngineClient } from "../../../src/tls/engine/engine-client.ts";
 import {
@@ -113,7 +113,7 @@ function open(client: EngineClient, configuration = CONFIGURATION): RemoteTunnel
 }
 
 describe("a tunnel", () => {
-  test("is what the engine tells of it", async () => {
+  test("has the outcome that the engine replies", async () => {
     using scene = newClient();
     const tunnel = open(scene.client);
     expect(scene.engine().hear()).toMatchObject({ kind: "lastPart" });
@@ -164,6 +164,21 @@ describe("a tunnel", () => {
     expect(scene.engines).toHaveLength(1);
     expect(await tunnel.secured).toEqual({ kind: "failed", exitCode: 111 });
     await tunnel.ended;
+    expect(scene.clock.pendingTimers).toBe(0);
+  });
+
+  test("fails when the engine is gone before it was greeted", async () => {
+    const gone: Posix = Object.assign(Object.create(posix), {
+      sendMessage() {
+        throw new SystemError("EPIPE", 32, "sendmsg", "Broken pipe");
+      },
+    });
+    using scene = newClient("none", gone);
+    const [read, write] = posix.pipe();
+    const tunnel = scene.client.open(CONFIGURATION, { read, write });
+    expect(await tunnel.secured).toEqual({ kind: "failed", exitCode: 111 });
+    await tunnel.ended;
+    expect([posix.isOpen(read), posix.isOpen(write)]).toEqual([false, false]);
     expect(scene.clock.pendingTimers).toBe(0);
   });
 

@@ -149,7 +149,7 @@ test("a configuration travels in parts that fit, in order", () => {
       enforcesCloseNotify: false,
       closesBothWays: false,
     },
-    party: {
+    side: {
       role: "server",
       material: {
         sniLevel: 0,

@@ -1,4 +1,4 @@
-/** What an engine is told before it can conduct tunnels, in as few words as possible. */
+/** What an engine is told before it can run tunnels, as short as possible. */
 
 import type { EngineConfiguration } from "../../../src/tls/engine/messages.ts";
 
@@ -14,7 +14,7 @@ export function configurationOf(speaker: string): EngineConfiguration {
       enforcesCloseNotify: false,
       closesBothWays: false,
     },
-    party: {
+    side: {
       role: "client",
       material: {
         pair: undefined,

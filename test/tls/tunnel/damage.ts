@@ -10,8 +10,8 @@ import { expect } from "vitest";
 import { systemClock } from "../../../src/clock/index.ts";
 import { loadPosix } from "../../../src/posix/index.ts";
 import type { ClientMaterial } from "../../../src/tls/index.ts";
-import { openParty } from "../../../src/tls/handshake/party.ts";
-import type { PartyMaterial } from "../../../src/tls/handshake/party.ts";
+import { openSide } from "../../../src/tls/handshake/side.ts";
+import type { SideMaterial } from "../../../src/tls/handshake/side.ts";
 import { Tunnel } from "../../../src/tls/tunnel/tunnel.ts";
 import type { TunnelSettings } from "../../../src/tls/tunnel/tunnel.ts";
 import { newSelfSigned } from "../../support/certificates.ts";
@@ -79,7 +79,7 @@ const UNFORESEEN =
 export async function expectClientStands(version: SecureVersion, times: number): Promise<void> {
   const posix = loadPosix();
   const certificate = newSelfSigned({ names: ["dns:localhost"] });
-  const party = openParty(clientOf(certificate), systemClock);
+  const side = openSide(clientOf(certificate), systemClock);
   const secureContext = createSecureContext({
     cert: certificate.pem,
     key: certificate.keyPem,
@@ -89,7 +89,7 @@ export async function expectClientStands(version: SecureVersion, times: number):
   const play: Play = async (damage) => {
     const { fd, plain } = await openConnection(posix);
     const ends = { network: { read: fd, write: fd } };
-    const tunnel = new Tunnel({ ...SETTINGS, ...ends, posix, clock: systemClock, party });
+    const tunnel = new Tunnel({ ...SETTINGS, ...ends, posix, clock: systemClock, side });
     void tunnel.handshake().then(({ kind }) => {
       if (kind === "failed") return;
       const [read, write] = openNonblockingPipe(posix);
@@ -109,7 +109,7 @@ export async function expectClientStands(version: SecureVersion, times: number):
   await until(() => descriptorsOf(process.pid).size <= before);
 }
 
-function clientOf({ pem }: Certificate): PartyMaterial {
+function clientOf({ pem }: Certificate): SideMaterial {
   const material: ClientMaterial = {
     pair: undefined,
     anchors: [pem],
@@ -157,7 +157,7 @@ interface Outcome {
   readonly sentBytes: number;
 }
 
-/** One conversation: the handshake, a greeting each way, and goodbye. */
+/** One conversation: the handshake, a greeting each way, and close_notify. */
 async function converse(
   plain: Socket,
   damage: Damage | undefined,

@@ -110,28 +110,28 @@ test("a program that does not read is given no more until it does", async () => 
 
 test("the end comes behind what waits, for the end of the turn or for room", async () => {
   const scene = open();
-  deliver(scene, "last words");
+  deliver(scene, "the last line");
   scene.program.endDelivery();
   expect(readAll(scene)).toEqual([]);
   await endOfTurn();
-  expect(readAll(scene)).toEqual(["last words", "end"]);
+  expect(readAll(scene)).toEqual(["the last line", "end"]);
 
   const slow = open();
-  deliver(slow, "x".repeat(PIPE_BYTES), "last words");
+  deliver(slow, "x".repeat(PIPE_BYTES), "the last line");
   slow.program.endDelivery();
   await endOfTurn();
   expect(readAll(slow)).toEqual(["x".repeat(PIPE_BYTES)]);
   slow.posix.turn();
-  expect(readAll(slow)).toEqual(["last words", "end"]);
+  expect(readAll(slow)).toEqual(["the last line", "end"]);
   expect([scene.told, slow.told]).toEqual([["delivered"], ["isFull", "delivered"]]);
 });
 
 test("what has come before its input is closed still reaches the program", async () => {
   const scene = open();
-  deliver(scene, "last words");
+  deliver(scene, "the last line");
   scene.program.closeInput();
   await endOfTurn();
-  expect(readAll(scene)).toEqual(["last words", "end"]);
+  expect(readAll(scene)).toEqual(["the last line", "end"]);
   expect(scene.told).toEqual([]);
 });
 

@@ -7,7 +7,7 @@ import { describe, expect, test } from "vitest";
 import { systemClock } from "../../../src/clock/index.ts";
 import { Tunnel } from "../../../src/tls/tunnel/tunnel.ts";
 import { openConnection } from "./connections.ts";
-import { openTunnel as open, PARTY, posix, SETTINGS } from "./tunnels.ts";
+import { openTunnel as open, SIDE, posix, SETTINGS } from "./tunnels.ts";
 
 /** All that a stream brings; it is not destroyed by that. */
 async function read(stream: Socket): Promise<string> {
@@ -140,17 +140,17 @@ test("a record that makes no sense ends the tunnel, and is told", async () => {
 test("what came in one piece with a record that makes no sense still arrives", async () => {
   const scene = await open();
   scene.plain.cork();
-  scene.peer.write("last words");
+  scene.peer.write("the last line");
   scene.plain.write(Buffer.from([23, 3, 3, 0, 40, ...Buffer.alloc(40, 0x55)]));
   scene.plain.uncork();
-  expect(await read(scene.stdin)).toBe("last words");
+  expect(await read(scene.stdin)).toBe("the last line");
   expect(await scene.end()).toMatchObject({ exitCode: 98 });
 });
 
 test("a handshake that does not come is given up", async () => {
   const { fd, plain } = await openConnection(posix);
   const network = { read: fd, write: fd };
-  const options = { ...SETTINGS, handshakeTimeoutMs: 20, posix, clock: systemClock, party: PARTY };
+  const options = { ...SETTINGS, handshakeTimeoutMs: 20, posix, clock: systemClock, side: SIDE };
   const tunnel = new Tunnel({ ...options, network });
   expect(await tunnel.handshake()).toEqual({
     kind: "failed",
@@ -162,7 +162,7 @@ test("a handshake that does not come is given up", async () => {
 test("a connection that ends before the handshake fails", async () => {
   const { fd, plain } = await openConnection(posix);
   const network = { read: fd, write: fd };
-  const tunnel = new Tunnel({ ...SETTINGS, posix, clock: systemClock, party: PARTY, network });
+  const tunnel = new Tunnel({ ...SETTINGS, posix, clock: systemClock, side: SIDE, network });
   plain.end();
   const handshake = await tunnel.handshake();
   expect(handshake).toMatchObject({ kind: "failed", end: { exitCode: 98 } });
@@ -206,14 +206,14 @@ test("what waits in one tunnel is not touched by what moves through others", asy
 test("any pieces arrive as they were sent, both ways", async () => {
   const pieces = fc.array(fc.integer({ min: 1, max: 70_000 }), { maxLength: 12 });
   await fc.assert(
-    fc.asyncProperty(pieces, pieces, fc.boolean(), async (theirs, ours, goodbye) => {
+    fc.asyncProperty(pieces, pieces, fc.boolean(), async (theirs, ours, saysCloseNotify) => {
       const scene = await open({}, {});
       const sent = theirs.map((length, at) => String.fromCharCode(65 + at).repeat(length));
       const answer = ours.map((length, at) => String.fromCharCode(97 + at).repeat(length));
       for (const piece of sent) scene.peer.write(piece);
       for (const piece of answer) scene.stdout.write(piece);
       scene.stdout.end();
-      if (goodbye) scene.peer.end();
+      if (saysCloseNotify) scene.peer.end();
       else scene.peer.write("", () => scene.plain.end());
       const [atProgram, atPeer] = await Promise.all([read(scene.stdin), read(scene.peer)]);
       expect(atProgram).toBe(sent.join(""));

@@ -9,7 +9,7 @@ import type { Clock } from "../../../src/clock/index.ts";
 import { loadPosix } from "../../../src/posix/index.ts";
 import type { Fd } from "../../../src/posix/index.ts";
 import { Tunnel } from "../../../src/tls/tunnel/tunnel.ts";
-import type { TlsParty } from "../../../src/tls/handshake/party.ts";
+import type { TlsSide } from "../../../src/tls/handshake/side.ts";
 import type { TunnelEnd } from "../../../src/tls/tunnel/exit.ts";
 import type { TunnelSettings } from "../../../src/tls/tunnel/tunnel.ts";
 import { newSelfSigned } from "../../support/certificates.ts";
@@ -33,7 +33,7 @@ const FACTS = {
 };
 
 /** A server that takes anybody. */
-export const PARTY: TlsParty = {
+export const SIDE: TlsSide = {
   start: (wire) => new TLSSocket(wire, { isServer: true, secureContext }),
   verdict: () => undefined,
   facts: () => FACTS,
@@ -80,10 +80,10 @@ export async function openTunnel(
     ...settings,
     posix,
     clock,
-    party: {
-      ...PARTY,
+    side: {
+      ...SIDE,
       start(wire) {
-        const socket = PARTY.start(wire);
+        const socket = SIDE.start(wire);
         sockets.push(socket);
         return socket;
       },

@@ -147,7 +147,7 @@ async function serve(chain: string, { awaitsExec = false, maxConnections = 40 } 
 
 describe("a child that the event loop cannot watch", () => {
   test("is served and reaped all the same, and so is the rest of its batch", async () => {
-    const { kernel, log, server, connect, endAll, sigchld, expectRest } = await serve("cat");
+    const { kernel, clock, log, server, connect, endAll, sigchld, expectRest } = await serve("cat");
     kernel.childWatchFailure = "ENOSPC";
     connect(3);
     expect(kernel.spawned).toHaveLength(3);
@@ -155,6 +155,7 @@ describe("a child that the event loop cannot watch", () => {
     endAll();
     sigchld();
     await settled();
+    clock.advance(0);
     expect(log.filter((line) => line.startsWith("ended"))).toHaveLength(3);
     expectRest();
   });

@@ -34,9 +34,9 @@ export async function makeCa(
   { keyType, days, name, force }: Options,
   [directory = ""]: readonly string[],
 ): Promise<void> {
-  if (!force) refuseExisting(certFiles(directory, AUTHORITY));
+  if (!force) refuseExisting(context.posix, certFiles(directory, AUTHORITY));
   const authority = await makeAuthority(tools(context), { keyType, days, name });
-  writeCertified(directory, AUTHORITY, authority, { replaces: force });
+  writeCertified(context.posix, directory, AUTHORITY, authority, { replaces: force });
   printFingerprint(context, authority);
 }
 
@@ -47,7 +47,7 @@ export async function makeServer(
 ): Promise<void> {
   const typed = words.map((word) => parseServerName(word).value);
   const file = ownFileName(typed[0] ?? "");
-  const old = oldKey(directory, file, options);
+  const old = oldKey(context, directory, file, options);
   const names =
     old !== undefined && typed.length === 1 ? await serverNamesOf(old.certificates) : typed;
   await issue(context, options, directory, file, (authority) =>
@@ -65,7 +65,7 @@ export async function makeClient(
 ): Promise<void> {
   const name = parseClientName(word).commonName;
   const file = ownFileName(name);
-  const old = oldKey(directory, file, options);
+  const old = oldKey(context, directory, file, options);
   await issue(context, options, directory, file, (authority) =>
     issueClientCertificate(tools(context), authority, { ...issueOptions(options, old), name }),
   );
@@ -76,7 +76,7 @@ export async function show(
   _options: Options,
   [path = ""]: readonly string[],
 ): Promise<void> {
-  const descriptions = describeCertificates(readBounded(path), path);
+  const descriptions = describeCertificates(readBounded(context.posix, path), path);
   const texts = descriptions.map((description, index) => {
     return formatDescription(`${path}: ${index + 1} of ${descriptions.length}`, description);
   });
@@ -90,10 +90,10 @@ export async function importFile(
 ): Promise<void> {
   const name = parseClientName(word ?? basename(path).replace(/\.(?:p12|pfx)$/i, "")).commonName;
   const file = ownFileName(name);
-  if (!force) refuseExisting(certFiles(directory, file));
-  const bytes = readBounded(path);
+  if (!force) refuseExisting(context.posix, certFiles(directory, file));
+  const bytes = readBounded(context.posix, path);
   const content = await importPkcs12(bytes, readPassphrase(context, passphraseFile), path);
-  writeCertified(directory, file, content, { replaces: force });
+  writeCertified(context.posix, directory, file, content, { replaces: force });
   if (content.othersCount > 0) {
     context.report(
       NAME,
@@ -113,26 +113,31 @@ async function issue(
   sign: (authority: CertifiedKey) => Promise<CertifiedKey>,
 ): Promise<void> {
   const replaces = force || renew;
-  if (!replaces) refuseExisting(certFiles(directory, file));
+  if (!replaces) refuseExisting(context.posix, certFiles(directory, file));
   const certified = await sign(await openAuthority(context, directory));
-  writeCertified(directory, file, certified, { replaces });
+  writeCertified(context.posix, directory, file, certified, { replaces });
   printFingerprint(context, certified);
 }
 
 async function openAuthority(context: CommandContext, directory: string): Promise<CertifiedKey> {
-  const authority = readCertified(certFiles(directory, AUTHORITY));
+  const authority = readCertified(context.posix, certFiles(directory, AUTHORITY));
   if (authority !== undefined) return authority;
   const made = await makeAuthority(tools(context));
-  const files = writeCertified(directory, AUTHORITY, made, { replaces: false });
+  const files = writeCertified(context.posix, directory, AUTHORITY, made, { replaces: false });
   context.report(NAME, "info", `made the authority ${files.certificates}`);
   return made;
 }
 
 /** With --renew: the certificate and key that are there. */
-function oldKey(directory: string, file: string, { renew }: Options): CertifiedKey | undefined {
+function oldKey(
+  { posix }: CommandContext,
+  directory: string,
+  file: string,
+  { renew }: Options,
+): CertifiedKey | undefined {
   if (!renew) return undefined;
   const files = certFiles(directory, file);
-  const old = readCertified(files);
+  const old = readCertified(posix, files);
   if (old !== undefined) return old;
   throw new CertProblem("input", `${files.certificates} is not there to be renewed`);
 }
@@ -151,7 +156,8 @@ function ownFileName(name: string): string {
 
 /** The first line, without its end. */
 function readPassphrase(context: CommandContext, path: string | undefined): string {
-  const bytes = path === undefined ? context.readInput(CERT_FILE_BYTES_MAX) : readBounded(path);
+  const bytes =
+    path === undefined ? context.readInput(CERT_FILE_BYTES_MAX) : readBounded(context.posix, path);
   return Buffer.from(bytes).toString("utf8").split(/\r?\n/, 1)[0] ?? "";
 }
 

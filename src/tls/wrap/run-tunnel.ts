@@ -1,21 +1,21 @@
-/** The whole life of s6-tlsd-io and s6-tlsc-io: one tunnel, conducted by this process. */
+/** The whole life of s6-tlsd-io and s6-tlsc-io: one tunnel, run by this process. */
 
 import type { Launch, LinkContext } from "../../chain/index.ts";
 import { VariableError } from "../../net/index.ts";
 import type { Fd, Identity, Posix } from "../../posix/index.ts";
 import { MaterialFiles } from "../material/material-files.ts";
 import { TlsMaterialError } from "../material/material-error.ts";
-import type { EngineChannel } from "../options.ts";
+import type { EngineChannel } from "../options/declarations.ts";
 import { openUnder } from "../tunnel/network.ts";
-import { openParty } from "../handshake/party.ts";
-import type { EngineName, Loader } from "./plan.ts";
-import { Session, tell } from "../tunnel/session.ts";
+import { openSide } from "../handshake/side.ts";
+import type { EngineName, Loader } from "./tls-command.ts";
+import { TlsConnection, tell } from "../tunnel/tls-connection.ts";
 import { TUNNEL_EXIT } from "../tunnel/exit.ts";
 import type { TunnelEnd } from "../tunnel/exit.ts";
 import { engineIdentity } from "./variables.ts";
 import type { Ends } from "../tunnel/wire.ts";
 
-export interface ConductOptions {
+export interface RunTunnelOptions {
   readonly name: EngineName;
   readonly loader: Loader;
   readonly channel: EngineChannel | undefined;
@@ -26,9 +26,9 @@ export interface ConductOptions {
 }
 
 /** The exit code (networking.md, section 14.3). */
-export async function conduct(
+export async function runTunnel(
   launch: Launch,
-  options: ConductOptions,
+  options: RunTunnelOptions,
   context: LinkContext,
 ): Promise<number> {
   const { name, loader } = options;
@@ -39,13 +39,17 @@ export async function conduct(
     const channel = options.channel && endOf(launch, options.channel.fd, posix);
     const identity = engineIdentity(launch.environment, posix);
     const configuration = loader.load(launch.environment, new MaterialFiles(posix));
-    const party = openParty(configuration.party, clock);
+    const side = openSide(configuration.side, clock);
     if (identity !== undefined) takeOn(identity, posix);
-    const session = { posix, clock, party, network, ...configuration.settings };
+    const connection = { posix, clock, side, network, ...configuration.settings };
     const { exitCode, message } =
       options.channel?.kind === "control" && channel !== undefined
-        ? await waitAndRelay({ ...session, control: { socket: channel, local } }, options, context)
-        : await relay({ ...session, control: undefined }, local, channel);
+        ? await waitAndRelay(
+            { ...connection, control: { socket: channel, local } },
+            options,
+            context,
+          )
+        : await relay({ ...connection, control: undefined }, local, channel);
     if (message !== undefined) report(name, "fatal", message);
     return exitCode;
   } catch (error) {
@@ -59,15 +63,19 @@ export async function conduct(
   }
 }
 
-type SessionOptions = ConstructorParameters<typeof Session>[0];
+type TlsConnectionOptions = ConstructorParameters<typeof TlsConnection>[0];
 
-/** The handshake, a word about it to whoever waits, and then the program's turn. */
-function relay(options: SessionOptions, local: Ends, teller: Fd | undefined): Promise<TunnelEnd> {
+/** The handshake, a notification of whoever waits for it, and then the program. */
+function relay(
+  options: TlsConnectionOptions,
+  local: Ends,
+  teller: Fd | undefined,
+): Promise<TunnelEnd> {
   return new Promise((resolve) => {
-    const session = new Session(options, {
+    const connection = new TlsConnection(options, {
       secured(facts) {
         if (teller !== undefined) tell(options.posix, teller, facts);
-        session.relay(local);
+        connection.relay(local);
       },
       ended: resolve,
     });
@@ -76,12 +84,12 @@ function relay(options: SessionOptions, local: Ends, teller: Fd | undefined): Pr
 
 /** The same when the program of UCSPI-TLS says so, whose pid is that of our parent. */
 function waitAndRelay(
-  options: SessionOptions,
-  { name, verbosity }: ConductOptions,
+  options: TlsConnectionOptions,
+  { name, verbosity }: RunTunnelOptions,
   { report }: LinkContext,
 ): Promise<TunnelEnd> {
   return new Promise((resolve) => {
-    new Session(options, {
+    new TlsConnection(options, {
       decided(accepts) {
         if (verbosity < 2) return;
         report(name, "info", `the program ${accepts ? "accepted" : "declined"} opportunistic TLS`);

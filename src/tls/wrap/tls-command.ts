@@ -8,7 +8,7 @@ import { Configurations } from "../engine/configurations.ts";
 import type { EngineConfiguration } from "../engine/messages.ts";
 import type { AdmitPeer } from "../handshake/peer-rules.ts";
 import type { Posix } from "../../posix/index.ts";
-import { openParty } from "../handshake/party.ts";
+import { openSide } from "../handshake/side.ts";
 import type { MaterialFiles } from "../material/material-files.ts";
 import {
   loadClientMaterial,
@@ -18,32 +18,27 @@ import {
 } from "../material/material.ts";
 import { networkOf } from "../tunnel/network.ts";
 import type { EndNumbers } from "../tunnel/network.ts";
-import {
-  DEFAULT_HANDSHAKE_TIMEOUT_MS,
-  namedSni,
-  TLSC_IO_OPTIONS,
-  TLSD_IO_OPTIONS,
-} from "../options.ts";
+import { DEFAULT_HANDSHAKE_TIMEOUT_MS, namedSni } from "../options/declarations.ts";
+import { TLSC_IO_OPTIONS, TLSD_IO_OPTIONS } from "../options/tables.ts";
+import type { CertificateRulesSource, EngineChannel } from "../options/declarations.ts";
 import type {
-  CertificateRulesSource,
-  EngineChannel,
   TLSC_OPTIONS,
   TLSD_OPTIONS,
   TlscIoOptions,
   TlsdIoOptions,
   UCSPITLSD_OPTIONS,
-} from "../options.ts";
+} from "../options/tables.ts";
 import type { TunnelSettings } from "../tunnel/tunnel.ts";
 import type { Ends } from "../tunnel/wire.ts";
 
-/** The commands that conduct a single tunnel. */
+/** The commands that run a single tunnel. */
 export type EngineName = "s6-tlsd-io" | "s6-tlsc-io";
 
 /** A command line that wraps a program in TLS. */
-export interface Plan {
+export interface TlsCommand {
   /** Who speaks of the wrapping. */
   readonly name: string;
-  /** Who speaks of the tunnel, and conducts it where there is no server to do that. */
+  /** In whose name failures of the tunnel are reported; runs it where there is no server to do that. */
   readonly engine: EngineName;
   /** Where the network is, and the program's end of the tunnel will be. */
   readonly ends: EndNumbers;
@@ -60,11 +55,11 @@ export interface Plan {
 export type OpenPeerRules = (source: CertificateRulesSource, posix: Posix) => AdmitPeer;
 
 /** s6-ucspitlsd, which knows no rules. */
-export function serverPlan(
+export function serverCommand(
   name: string,
   options: OptionsOf<typeof UCSPITLSD_OPTIONS>,
   context: LinkContext,
-): Plan {
+): TlsCommand {
   const loader = checked(serverLoader(options, context), context);
   return {
     name,
@@ -80,23 +75,23 @@ export function serverPlan(
 }
 
 /** s6-tlsd: the same with rules about the certificates of clients. */
-export function ruledServerPlan(
+export function ruledServerCommand(
   name: string,
   options: OptionsOf<typeof TLSD_OPTIONS>,
   context: LinkContext,
   open: OpenPeerRules,
-): Plan {
+): TlsCommand {
   const { certificateRules } = options;
   const admit = certificateRules && open(certificateRules, context.posix);
-  return { ...serverPlan(name, options, context), admit };
+  return { ...serverCommand(name, options, context), admit };
 }
 
 /** s6-tlsc and s6-ucspitlsc. Throws UsageError. */
-export function clientPlan(
+export function clientCommand(
   name: string,
   options: OptionsOf<typeof TLSC_OPTIONS>,
   context: LinkContext,
-): Plan {
+): TlsCommand {
   const { readFd, writeFd } = options;
   if (readFd === writeFd) throw new UsageError("read-fd and write-fd must differ", true);
   const loader = checked(clientLoader(options, context), context);
@@ -112,10 +107,10 @@ export function clientPlan(
   };
 }
 
-/** Where the plan's network is in a launch; undefined, and told, when that is not open. */
+/** Where the command's network is in a launch; undefined, and told, when that is not open. */
 export function findNetwork(
   launch: Launch,
-  { name, ends }: Plan,
+  { name, ends }: TlsCommand,
   { posix, report }: LinkContext,
 ): Ends | undefined {
   const network = networkOf(launch, ends, posix);
@@ -146,7 +141,7 @@ export function serverLoader(
         files,
       );
       for (const text of validityWarnings(pairsOf(material), posix.realtimeNs())) warn(text);
-      return { party: { role: "server", material }, settings: settingsOf(options), speaker };
+      return { side: { role: "server", material }, settings: settingsOf(options), speaker };
     },
   };
 }
@@ -163,7 +158,7 @@ export function clientLoader(
       const material = loadClientMaterial(variables, options, files);
       const pairs = material.pair === undefined ? [] : [material.pair];
       for (const text of validityWarnings(pairs, posix.realtimeNs())) warn(text);
-      return { party: { role: "client", material }, settings: settingsOf(options), speaker };
+      return { side: { role: "client", material }, settings: settingsOf(options), speaker };
     },
   };
 }
@@ -174,7 +169,7 @@ function checked(loader: Loader, { clock }: LinkContext): Loader {
     ...loader,
     load(variables, files) {
       const configuration = loader.load(variables, files);
-      openParty(configuration.party, clock);
+      openSide(configuration.side, clock);
       return configuration;
     },
   };

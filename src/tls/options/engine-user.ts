@@ -1,9 +1,9 @@
 /** Under which account TLS is spoken: the variables TLS_UID and TLS_GID, from an account's name. */
 
-import type { EnvironmentEdit } from "../net/index.ts";
-import { text, UsageError, value } from "../options/index.ts";
-import { rememberedNames } from "../posix/index.ts";
-import type { Posix } from "../posix/index.ts";
+import type { EnvironmentEdit } from "../../net/index.ts";
+import { text, UsageError, value } from "../../options/index.ts";
+import { rememberedNames } from "../../posix/index.ts";
+import type { Posix } from "../../posix/index.ts";
 
 export const ENGINE_USER = value(
   {

@@ -1,4 +1,4 @@
-/** What the TLS commands are told: one table per command (networking.md, sections 14 to 16). */
+/** The options of the TLS commands, each declared once (networking.md, sections 14 to 16). */
 
 import {
   choice,
@@ -13,12 +13,11 @@ import {
   oneOf,
   parsedBy,
   pathOfKind,
-  pick,
   unsigned,
   value,
-} from "../options/index.ts";
-import type { ArgumentKind, OptionsOf, OptionUse, PathOfKind } from "../options/index.ts";
-import { encodeBytes } from "../posix/index.ts";
+} from "../../options/index.ts";
+import type { ArgumentKind, OptionUse, PathOfKind } from "../../options/index.ts";
+import { encodeBytes } from "../../posix/index.ts";
 
 /** How long a handshake may take when no option says it. The C suite waits for ever. */
 export const DEFAULT_HANDSHAKE_TIMEOUT_MS = 30_000;
@@ -29,7 +28,7 @@ const ALPN_NAME_BYTES_MAX = 255;
 const ALPN_LIST_BYTES_MAX = 65_535;
 
 /** Does a server want a certificate of its client? */
-export type ClientCertificate = "none" | "optional" | "required";
+export type ClientCertificateDemand = "none" | "optional" | "required";
 
 /** 0: one pair of certificate and key; 1: more, by the name asked for; 2: no name, no handshake. */
 export type SniLevel = 0 | 1 | 2;
@@ -65,12 +64,12 @@ const VERBOSITY_FORM = {
   help: "0: say nothing of handshakes that take too long, 1: the default, 2: say more",
 };
 
-const VERBOSITY = value({ ...VERBOSITY_FORM, glued: true }, unsigned, 1);
+export const VERBOSITY = value({ ...VERBOSITY_FORM, glued: true }, unsigned, 1);
 
 /** As the C suite writes it for its engines. */
-const ENGINE_VERBOSITY = value(VERBOSITY_FORM, unsigned, 1);
+export const ENGINE_VERBOSITY = value(VERBOSITY_FORM, unsigned, 1);
 
-const CHANNEL = fold<EngineChannel | undefined>(
+export const CHANNEL = fold<EngineChannel | undefined>(
   undefined,
   [
     {
@@ -92,7 +91,7 @@ const CHANNEL = fold<EngineChannel | undefined>(
 );
 
 /** What both sides, in all their commands, understand alike. */
-const CLOSING = {
+export const CLOSING = {
   sendsCloseNotify: choice(false, [
     {
       short: "S",
@@ -123,7 +122,7 @@ const CLOSING = {
   ]),
 };
 
-const HANDSHAKE_TIMEOUT = value(
+export const HANDSHAKE_TIMEOUT = value(
   {
     short: "K",
     long: "handshake-timeout",
@@ -133,7 +132,7 @@ const HANDSHAKE_TIMEOUT = value(
   millisecondsOrZero,
 );
 
-const CLIENT_CERTIFICATE = choice<ClientCertificate>("none", [
+export const CLIENT_CERTIFICATE = choice<ClientCertificateDemand>("none", [
   {
     short: "Y",
     long: "client-cert",
@@ -148,7 +147,7 @@ const CLIENT_CERTIFICATE = choice<ClientCertificate>("none", [
   },
 ]);
 
-const SENDS_CERTIFICATE = choice(false, [
+export const SENDS_CERTIFICATE = choice(false, [
   {
     short: "Y",
     long: "no-client-cert",
@@ -163,7 +162,7 @@ const SENDS_CERTIFICATE = choice(false, [
   },
 ]);
 
-const VERIFIES_CERTIFICATE = choice(true, [
+export const VERIFIES_CERTIFICATE = choice(true, [
   {
     long: "verify-cert",
     value: true,
@@ -176,7 +175,7 @@ const VERIFIES_CERTIFICATE = choice(true, [
   },
 ]);
 
-const SERVER_NAME = value(
+export const SERVER_NAME = value(
   {
     short: "k",
     long: "servername",
@@ -204,7 +203,7 @@ const SNI_LEVEL_FORM = {
 
 const NO_SNI: SniChoice = { level: 0, isNumber: false };
 
-const SNI = fold<SniChoice>(
+export const SNI = fold<SniChoice>(
   NO_SNI,
   [
     { ...SNI_LEVEL_FORM, next: (_, text) => ({ level: LEVEL_NUMBER.parse(text), isNumber: true }) },
@@ -215,9 +214,9 @@ const SNI = fold<SniChoice>(
 );
 
 /** The level as a number only, as s6-tlsserver has it. */
-const SNI_LEVEL = value<SniLevel, SniLevel>(SNI_LEVEL_FORM, LEVEL_NUMBER, 0);
+export const SNI_LEVEL = value<SniLevel, SniLevel>(SNI_LEVEL_FORM, LEVEL_NUMBER, 0);
 
-const KEEPS_VARIABLES = choice(false, [
+export const KEEPS_VARIABLES = choice(false, [
   {
     short: "Z",
     long: "keep",
@@ -241,7 +240,7 @@ const ALPN_NAMES = parsedBy(
 );
 
 /** What the C suite lacks, the same for both sides. */
-const TUNING = {
+export const TUNING = {
   idleTimeoutMs: value(
     {
       long: "idle-timeout",
@@ -297,7 +296,7 @@ const TUNING = {
   }),
 };
 
-const VERIFIES_NAME = choice(true, [
+export const VERIFIES_NAME = choice(true, [
   {
     long: "no-verify-name",
     value: false,
@@ -306,7 +305,7 @@ const VERIFIES_NAME = choice(true, [
   },
 ]);
 
-const CERTIFICATE_RULES = pathOfKind([
+export const CERTIFICATE_RULES = pathOfKind([
   {
     long: "rules-directory",
     argument: "dir",
@@ -322,98 +321,6 @@ const CERTIFICATE_RULES = pathOfKind([
     kind: "cdb",
   },
 ]);
-
-/** s6-ucspitlsd. The order of these tables is the one in which the C suite writes the options. */
-export const UCSPITLSD_OPTIONS = {
-  verbosity: VERBOSITY,
-  ...CLOSING,
-  clientCertificate: CLIENT_CERTIFICATE,
-  handshakeTimeoutMs: HANDSHAKE_TIMEOUT,
-  keepsVariables: KEEPS_VARIABLES,
-  sni: SNI,
-  ...TUNING,
-};
-
-/** s6-tlsd. */
-export const TLSD_OPTIONS = { ...UCSPITLSD_OPTIONS, certificateRules: CERTIFICATE_RULES };
-
-/** What s6-tlsserver hands on to s6-tlsd, but for how much to say. */
-export const TLSSERVER_TLS_OPTIONS = {
-  ...CLOSING,
-  ...pick(TLSD_OPTIONS, "clientCertificate", "handshakeTimeoutMs", "keepsVariables"),
-  sniLevel: SNI_LEVEL,
-  ...TUNING,
-};
-
-/** What s6-tlsclient hands on to s6-tlsc. */
-export const TLSCLIENT_TLS_OPTIONS = {
-  ...CLOSING,
-  sendsCertificate: SENDS_CERTIFICATE,
-  verifiesCertificate: VERIFIES_CERTIFICATE,
-  keepsVariables: KEEPS_VARIABLES,
-  handshakeTimeoutMs: HANDSHAKE_TIMEOUT,
-  serverName: SERVER_NAME,
-  ...TUNING,
-  verifiesName: VERIFIES_NAME,
-};
-
-/** s6-tlsc and s6-ucspitlsc. That the two descriptors differ is for the command to check. */
-export const TLSC_OPTIONS = {
-  verbosity: VERBOSITY,
-  ...TLSCLIENT_TLS_OPTIONS,
-  readFd: value(
-    {
-      short: "6",
-      long: "read-fd",
-      argument: "fdr",
-      help: "the descriptor that reads from the server, 6 by default",
-    },
-    descriptorAbove2,
-    6,
-  ),
-  writeFd: value(
-    {
-      short: "7",
-      long: "write-fd",
-      argument: "fdw",
-      help: "the descriptor that writes to the server, 7 by default",
-    },
-    descriptorAbove2,
-    7,
-  ),
-};
-
-/** ucspi-tls-engine. */
-export const TLS_ENGINE_OPTIONS = {
-  uid: value(
-    { long: "uid", argument: "uid", help: "run as this user, without supplementary groups" },
-    unsigned,
-  ),
-  gid: value({ long: "gid", argument: "gid", help: "run as this group" }, unsigned),
-};
-
-const ENGINE = { verbosity: ENGINE_VERBOSITY, channel: CHANNEL };
-
-/** s6-tlsd-io. */
-export const TLSD_IO_OPTIONS = {
-  ...ENGINE,
-  ...CLOSING,
-  ...pick(TLSD_OPTIONS, "clientCertificate", "handshakeTimeoutMs", "sni"),
-  ...TUNING,
-};
-
-/** s6-tlsc-io. */
-export const TLSC_IO_OPTIONS = {
-  ...ENGINE,
-  ...CLOSING,
-  ...pick(TLSC_OPTIONS, "sendsCertificate", "verifiesCertificate", "handshakeTimeoutMs"),
-  ...pick(TLSC_OPTIONS, "serverName"),
-  ...TUNING,
-  ...pick(TLSC_OPTIONS, "verifiesName"),
-};
-
-export type TlsdIoOptions = OptionsOf<typeof TLSD_IO_OPTIONS>;
-export type TlscIoOptions = OptionsOf<typeof TLSC_IO_OPTIONS>;
 
 function notification(fd: number): EngineChannel | undefined {
   return fd === 0 ? undefined : { kind: "notification", fd };

@@ -1,4 +1,4 @@
-/** Contexts as the parties of tunnels. */
+/** Contexts as the side of a connection that a tunnel takes: server or client. */
 
 import type { Duplex } from "node:stream";
 import type { TLSSocket } from "node:tls";
@@ -8,24 +8,24 @@ import { describeTlsError } from "./describe-error.ts";
 import type { ClientMaterial, ServerMaterial } from "../material/material.ts";
 import type { TlsFacts } from "./facts.ts";
 
-/** One of the two parties of TLS: starts a handshake, judges the other party. */
-export interface TlsParty {
+/** One of the two sides of TLS: starts a handshake, and decides whether the other side is accepted. */
+export interface TlsSide {
   start(wire: Duplex): TLSSocket;
-  /** Why the other party is not accepted, once the handshake is done. */
+  /** Why the other side is not accepted, once the handshake is done. */
   verdict(socket: TLSSocket): string | undefined;
   facts(socket: TLSSocket): TlsFacts;
   /** A failure of the engine in a few words. */
   describeError(error: unknown): string;
 }
 
-export type PartyMaterial =
+export type SideMaterial =
   | { readonly role: "server"; readonly material: ServerMaterial }
   | { readonly role: "client"; readonly material: ClientMaterial };
 
 /** Throws TlsMaterialError for material that OpenSSL will not use. */
-export function openParty(party: PartyMaterial, clock: Clock): TlsParty {
-  if (party.role === "client") {
-    const contexts = new ClientContexts(party.material);
+export function openSide(side: SideMaterial, clock: Clock): TlsSide {
+  if (side.role === "client") {
+    const contexts = new ClientContexts(side.material);
     return {
       start: (wire) => contexts.connect(wire),
       verdict: (socket) => contexts.verdict(socket),
@@ -33,7 +33,7 @@ export function openParty(party: PartyMaterial, clock: Clock): TlsParty {
       describeError: describeTlsError,
     };
   }
-  const contexts = new ServerContexts(party.material, clock);
+  const contexts = new ServerContexts(side.material, clock);
   return {
     start: (wire) => contexts.accept(wire),
     verdict: (socket) => contexts.verdict(socket),

@@ -1,6 +1,6 @@
 /**
  * A tunnel from its order to its end: for UCSPI-TLS, wait until the program asks for it (networking.md,
- * section 16); then the handshake, and tell of it; then relay.
+ * section 16); then the handshake, and a notification of its outcome; then relay.
  */
 
 import { SystemError, writeFully } from "../../posix/index.ts";
@@ -21,16 +21,16 @@ export interface Control {
   readonly local: Ends;
 }
 
-export interface SessionEvents {
+export interface TlsConnectionEvents {
   /** The program of UCSPI-TLS wants TLS, or never will. */
   decided?(accepts: boolean): void;
-  /** The handshake is done; call `relay`, unless the session has a control socket. */
+  /** The handshake is done; call `relay`, unless the connection has a control socket. */
   secured(facts: TlsFacts): void;
   /** Told once, and last. */
   ended(end: TunnelEnd): void;
 }
 
-export interface SessionOptions extends TunnelOptions {
+export interface TlsConnectionOptions extends TunnelOptions {
   readonly control: Control | undefined;
 }
 
@@ -42,19 +42,19 @@ const CANNOT_UNDERSTAND: TunnelEnd = {
 const START = 0x79; // y
 const START_AND_TELL = 0x59; // Y
 
-export class Session {
-  readonly #options: SessionOptions;
-  readonly #events: SessionEvents;
+export class TlsConnection {
+  readonly #options: TlsConnectionOptions;
+  readonly #events: TlsConnectionEvents;
   #watch: Watch | undefined;
   #tunnel: Tunnel | undefined;
   #isRelaying = false;
   #isOver = false;
 
   /**
-   * All descriptors are the session's own from now on. Those of the network, which the program of
+   * All descriptors are the connection's own from now on. Those of the network, which the program of
    * UCSPI-TLS uses too, stay as they are until it asks for TLS.
    */
-  constructor(options: SessionOptions, events: SessionEvents) {
+  constructor(options: TlsConnectionOptions, events: TlsConnectionEvents) {
     this.#options = options;
     this.#events = events;
     if (options.control === undefined) this.#secure((facts) => events.secured(facts));
@@ -125,7 +125,7 @@ export class Session {
     });
   }
 
-  /** The end of a session that has never had a tunnel. */
+  /** The end of a connection that has never had a tunnel. */
   #endWithout(end: TunnelEnd): void {
     if (this.#isOver) return;
     this.#isOver = true;

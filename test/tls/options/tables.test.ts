@@ -1,7 +1,7 @@
 import fc from "fast-check";
 import { describe, expect, test } from "vitest";
-import { parseOptions, UsageError, wordsOf } from "../../src/options/index.ts";
-import type { OptionTable } from "../../src/options/index.ts";
+import { parseOptions, UsageError, wordsOf } from "../../../src/options/index.ts";
+import type { OptionTable } from "../../../src/options/index.ts";
 import {
   namedSni,
   TLSC_IO_OPTIONS,
@@ -9,8 +9,8 @@ import {
   TLSD_IO_OPTIONS,
   TLSD_OPTIONS,
   UCSPITLSD_OPTIONS,
-} from "../../src/tls/index.ts";
-import type { EngineChannel } from "../../src/tls/index.ts";
+} from "../../../src/tls/index.ts";
+import type { EngineChannel } from "../../../src/tls/index.ts";
 
 function parse<Table extends OptionTable>(options: Table, words: readonly string[]) {
   return parseOptions({ family: "long", options, explains: false }, words).options;
