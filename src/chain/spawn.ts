@@ -4,7 +4,7 @@
  * as an event.
  */
 
-import type { ChildEnd, Children } from "../host/index.ts";
+import type { ChildEnd } from "../host/index.ts";
 import { joinBlock, SystemError } from "../posix/index.ts";
 import type { Child, SpawnRequest, WaitStatus } from "../posix/index.ts";
 import { askersOf, blameFor } from "./blame.ts";
@@ -45,11 +45,6 @@ export type SpawnResult = Spawned | Ended | Failed;
 /** A launch whose links have run: what is left of it is to be executed. */
 export type Prepared = Extract<ChainResult, { readonly kind: "program" }>;
 
-export interface SpawnerOptions {
-  /** Who waits for the children. */
-  readonly children: Children;
-}
-
 /** What becomes of a child. */
 export interface Fate {
   /** Its program was executed. */
@@ -65,15 +60,13 @@ export interface Fate {
 export class Spawner {
   readonly #context: LinkContext;
   readonly #server: string;
-  readonly #children: Children;
   readonly #search: ProgramSearch;
   readonly #words = new WeakMap<readonly string[], Words>();
 
   /** `server` is the name of the command that speaks when a child cannot be made. */
-  constructor(server: string, context: LinkContext, { children }: SpawnerOptions) {
+  constructor(server: string, context: LinkContext) {
     this.#server = server;
     this.#context = context;
-    this.#children = children;
     this.#search = new ProgramSearch(context);
   }
 
@@ -109,7 +102,7 @@ export class Spawner {
   /** Wait for the child, and reap it. */
   follow({ child, askers }: Spawned, fate: Fate): void {
     const { executed } = fate;
-    this.#children.watch(child, {
+    this.#context.children.watch(child, {
       ...(executed === undefined ? {} : { executed }),
       ended: (end) => fate.ended(this.#judge(end, child, askers)),
     });

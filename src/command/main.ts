@@ -35,7 +35,7 @@ import type { Command, CommandContext, Definition } from "./command.ts";
 import { Fatal } from "./fatal.ts";
 import { packageVersion } from "./package.ts";
 import { isCommandName, loadDefinition } from "./registry.ts";
-import { openChains, openHost, processSignals } from "./system.ts";
+import { openChains, openCommandHost, processSignals } from "./system.ts";
 
 /** Run the command `name`, one of those in `directory`, with the words of this process, and end the process. */
 export async function main(name: string, directory: string): Promise<never> {
@@ -241,13 +241,15 @@ interface Surroundings {
 }
 
 function commandContext({ posix, log, origin, directory }: Surroundings): CommandContext {
+  const host = openCommandHost(posix, log);
   const launchers = resolve(origin.notes?.folder || directory);
   return {
     posix,
-    host: openHost(posix, log),
+    host,
     report: log.report,
     clock: systemClock,
     signals: processSignals,
+    children: host.children,
     chains: openChains(launchers, process.env["UCSPI_CHAIN"] !== "exec"),
     isBecoming: true,
     node: { file: process.execPath, version: process.version, processor: process.arch },

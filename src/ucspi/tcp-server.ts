@@ -8,7 +8,7 @@ import type { CertificateRules, Rules, RulesSource } from "../access/index.ts";
 import { Environment } from "../chain/index.ts";
 import type { Chains, Launch, LinkContext } from "../chain/index.ts";
 import type { Clock } from "../clock/index.ts";
-import type { Host, Report, Resident, Signals, Stop } from "../host/index.ts";
+import type { Children, Host, Report, Resident, Signals, Stop } from "../host/index.ts";
 import { fromSocketAddress, parseIp, toSocketAddress } from "../net/index.ts";
 import type { Endpoint } from "../net/index.ts";
 import type { Fd, Posix, SystemError, WaitStatus } from "../posix/index.ts";
@@ -74,6 +74,7 @@ export interface TcpServerSystem {
   readonly clock: Clock;
   readonly chains: Chains;
   readonly signals: Signals;
+  readonly children: Children;
   readonly host: Host;
   readonly report: Report;
   readonly variables: Readonly<Record<string, string | undefined>>;

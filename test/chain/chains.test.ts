@@ -9,7 +9,6 @@ import {
   withIdentity,
 } from "../../src/chain/index.ts";
 import type { Companion, Launch, Link, Reach } from "../../src/chain/index.ts";
-import { Children } from "../../src/host/index.ts";
 import { UsageError } from "../../src/options/index.ts";
 import { SystemError } from "../../src/posix/index.ts";
 import { splitBlock } from "../../src/posix/index.ts";
@@ -72,7 +71,7 @@ async function spawn(world: World, words: readonly string[]): Promise<[string, s
 }
 
 function spawnerOf({ context }: World): Spawner {
-  return new Spawner("server", context, { children: new Children(context) });
+  return new Spawner("server", context);
 }
 
 function serverWorld(): World {
