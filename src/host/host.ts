@@ -1,10 +1,11 @@
 /**
- * The host: owns what a process has only once (signals, the log, children and, in a process of our own,
- * orphans), and runs any number of residents. The fault of one costs no other. The working directory is
- * nobody's.
+ * The host: owns what a process has only once (signals, the log, children, record locks and, in a process
+ * of our own, orphans), and runs any number of residents. The fault of one costs no other. The working
+ * directory is nobody's.
  */
 
 import type { Clock, Timer } from "../clock/index.ts";
+import { LockTable } from "../posix/index.ts";
 import type { Posix } from "../posix/index.ts";
 import { ChildRegistry } from "./children.ts";
 import type { Children } from "./children.ts";
@@ -35,6 +36,8 @@ export interface Host {
   readonly log: Log;
   /** Those of this process, for whoever is no resident. */
   readonly children: Children;
+  /** The record locks that this process holds, by file: of all who live in it, and of its chain. */
+  readonly locks: LockTable;
   /**
    * Make a resident, which uses the process through the faces that it is given, and start it. Throws
    * what `create` throws.
@@ -60,6 +63,7 @@ export class ProcessHost implements Host {
   readonly signals: Signals;
   readonly log: Log;
   readonly children: Children;
+  readonly locks: LockTable;
   /** A duty that is still to be taken on. */
   #reapsOrphans: boolean;
 
@@ -69,6 +73,7 @@ export class ProcessHost implements Host {
     this.signals = signals;
     this.log = log;
     this.children = new ChildRegistry({ posix, clock, signals });
+    this.locks = new LockTable(posix);
     this.#reapsOrphans = ownsProcess;
   }
 
