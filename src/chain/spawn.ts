@@ -89,14 +89,15 @@ export class Spawner {
   /** Create the process, or try again to. Without a child, what the links have set up stays. */
   create({ launch, by, path }: Prepared): Spawned | Failed {
     const { companions = [] } = launch;
+    let child: Child;
     try {
-      const child = this.#createChild(launch, path);
-      for (const companion of companions) companion.release(child.pid);
-      return { kind: "child", child, askers: askersOf(launch, by), companions };
+      child = this.#createChild(launch, path);
     } catch (error) {
       if (!(error instanceof SystemError)) throw error;
       return { kind: "failed", error };
     }
+    for (const companion of companions) this.#release(companion, child);
+    return { kind: "child", child, askers: askersOf(launch, by), companions };
   }
 
   /** Wait for the child, and reap it. */
@@ -113,6 +114,17 @@ export class Spawner {
     const result = this.create(prepared);
     if (result.kind === "failed") abandon(prepared.launch);
     return result;
+  }
+
+  /** The child is there, whatever the closing of our copies says. */
+  #release(companion: Companion, { pid }: Child): void {
+    try {
+      companion.release(pid);
+    } catch (error) {
+      if (!(error instanceof SystemError)) throw error;
+      const text = `unable to close what child ${pid} was given: ${error.message}`;
+      this.#context.report(this.#server, "warning", text);
+    }
   }
 
   #createChild(original: Launch, path: string | undefined): Child {
