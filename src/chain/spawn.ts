@@ -34,13 +34,13 @@ export interface Ended {
 }
 
 /** The system could not make a process at all (EAGAIN, ENOMEM, EMFILE): nobody's fault. */
-export interface Failed {
+export interface NotSpawned {
   readonly kind: "failed";
   readonly error: SystemError;
 }
 
 /** A child, or the exit code that the chain has ended with. */
-export type SpawnResult = Spawned | Ended | Failed;
+export type SpawnResult = Spawned | Ended | NotSpawned;
 
 /** A launch whose links have run: what is left of it is to be executed. */
 export type Prepared = Extract<ChainResult, { readonly kind: "program" }>;
@@ -87,7 +87,7 @@ export class Spawner {
   }
 
   /** Create the process, or try again to. Without a child, what the links have set up stays. */
-  create({ launch, by, path }: Prepared): Spawned | Failed {
+  create({ launch, by, path }: Prepared): Spawned | NotSpawned {
     const { companions = [] } = launch;
     let child: Child;
     try {

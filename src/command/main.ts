@@ -162,14 +162,14 @@ function takeOomScore(variables: readonly string[]): OomScore | undefined {
 }
 
 /** A command line that has been understood. */
-interface Prepared {
+interface PreparedCommand {
   readonly builtin: "help" | "version" | "explain" | undefined;
   run(): Promise<number>;
   explain?(): Promise<string>;
 }
 
 async function runPrepared(
-  { builtin, run, explain }: Prepared,
+  { builtin, run, explain }: PreparedCommand,
   definition: Definition,
   context: CommandContext,
 ): Promise<number> {
@@ -190,7 +190,7 @@ function prepareLink(
   words: readonly string[],
   origin: Origin & { readonly oomScore: OomScore | undefined },
   context: CommandContext,
-): Prepared {
+): PreparedCommand {
   const { builtin, words: parsed } = parseLink(link, words);
   function begin(): Launch {
     const argv = [link.name, ...words];
@@ -214,7 +214,7 @@ function prepareCommand(
   command: Command,
   words: readonly string[],
   context: CommandContext,
-): Prepared {
+): PreparedCommand {
   const { options, operands, builtin } = parseOptions({ ...command, explains: false }, words);
   const [least, most] = command.operandCount;
   if (builtin === undefined && (operands.length < least || operands.length > most)) {

@@ -1,3 +1,4 @@
+export type { AlternativeName } from "./alternative-name.ts";
 export {
   formatIp,
   formatMaskedIp,
