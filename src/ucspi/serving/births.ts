@@ -18,7 +18,7 @@ export interface BirthsOptions {
 
 /** The events of a process, in this order. */
 export interface BirthEvents {
-  created(process: BornProcess): void;
+  created(born: BornProcess): void;
   begun(): void;
   /** Its program could not be executed, and the server has to say so: in place of `ended`. */
   failed(error: SystemError): void;
