@@ -97,7 +97,9 @@ async function coreFiles(links) {
   for (let size = 0; size !== core.size;) {
     size = core.size;
     const pairs = [...core].map(async (file) => [file, await sharedFilesOf([file])]);
-    const closed = (await Promise.all(pairs)).filter(([, all]) => [...all].every((f) => core.has(f)));
+    const closed = (await Promise.all(pairs)).filter(([, all]) =>
+      [...all].every((f) => core.has(f)),
+    );
     core = new Set(closed.map(([file]) => file));
   }
   return core;
@@ -155,7 +157,12 @@ async function sharedEntry(files, texts) {
 }
 
 /** What the loader and scripts/precompile.mjs use of the core. */
-const PRECOMPILED = `command_main$main command_main$multicall chain_inherit$initialLaunch posix_native$loadPosix`;
+const USED_BY_NAME = [
+  "command_main$main",
+  "command_main$multicall",
+  "chain_inherit$initialLaunch",
+  "posix_native$loadPosix",
+];
 
 /** The bundles by name: the core, and whatever it and they can ever import. */
 async function bundleAll() {
@@ -191,7 +198,7 @@ async function bundleAll() {
       : (inner) => inner === what;
     texts.set(bundleName(what), await bundleOf({ entryPoints: [what] }, isInside));
   }
-  const used = [...texts.values(), PRECOMPILED].join("\n");
+  const used = [...texts.values(), ...USED_BY_NAME].join("\n");
   texts.set("core", await bundleOf(await sharedEntry(core, used), isCore));
   return texts;
 }
@@ -218,8 +225,10 @@ async function asCommonJs(text, imports) {
   const body = text
     .replace(/^import \{([^}]*)\} from ("[^"]+");$/gm, (_, list, path) => {
       statements += 1;
-      const names = namesOf(list).filter(isUsed).map((name) => name.replace(" as ", ":"));
-      return `const {${names.join()}} = require(${path});`;
+      const names = namesOf(list)
+        .filter(isUsed)
+        .map((name) => name.replace(" as ", ":"));
+      return names.length === 0 ? "" : `const {${names.join()}} = require(${path});`;
     })
     .replace(/\bimport\(("[^"]+")\)/g, (dynamic, path) => {
       statements += 1;

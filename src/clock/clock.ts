@@ -26,25 +26,17 @@ export interface Clock {
 /** The longest delay that setTimeout takes; it turns a longer one into 1 ms. */
 const NODE_TIMER_MS_MAX = 0x7fff_ffff;
 
-const NS_PER_MS = 1_000_000;
-const MS_PER_SECOND = 1000;
+const NS_PER_MS = 1_000_000n;
 
 /** The machine's clocks. Its wall clock has the resolution of `Date.now()`: 1 ms. */
-export const systemClock: Clock = systemClockWith(() => BigInt(Date.now()) * BigInt(NS_PER_MS));
+export const systemClock: Clock = systemClockWith(() => BigInt(Date.now()) * NS_PER_MS);
 
 /**
  * The machine's clocks with another source of wall-clock time, for those who need more than
  * milliseconds: `systemClockWith(() => posix.realtimeNs())`.
  */
 export function systemClockWith(realtimeNs: () => bigint): Clock {
-  return { monotonicMs, realtimeNs, setTimer: setSystemTimer };
-}
-
-/** The first use of `performance` in a process loads a millisecond's worth of Node; this needs nothing. */
-function monotonicMs(): number {
-  // oxlint-disable-next-line no-restricted-globals -- Only this file reads the machine's clocks.
-  const [seconds, nanoseconds] = process.hrtime();
-  return seconds * MS_PER_SECOND + nanoseconds / NS_PER_MS;
+  return { monotonicMs: () => performance.now(), realtimeNs, setTimer: setSystemTimer };
 }
 
 /** The moment by which a piece of work has to be over; absent (undefined) means never. */
@@ -84,13 +76,13 @@ export function deadlineAfter(clock: Clock, timeoutMs: number | undefined): Dead
  * callback, and has a maximum. So a timer that comes early is set again for what is left.
  */
 function setSystemTimer(delayMs: number, fire: () => void): Timer {
-  const atMs = monotonicMs() + delayMs;
+  const atMs = performance.now() + delayMs;
   let pending: NodeJS.Timeout;
   function arm(leftMs: number): void {
     pending = setTimeout(expire, Math.min(Math.max(Math.ceil(leftMs), 0), NODE_TIMER_MS_MAX));
   }
   function expire(): void {
-    const leftMs = atMs - monotonicMs();
+    const leftMs = atMs - performance.now();
     if (leftMs > 0) arm(leftMs);
     else fire();
   }
