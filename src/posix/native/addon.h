@@ -84,6 +84,9 @@ napi_value int_or_throw(napi_env env, const char *syscall, int outcome);
 /* places.c: free what no child needs any more. */
 void end_births(struct instance *instance);
 
+/* handover.c: a descriptor that is not close-on-exec (any more), so that programs inherit it. */
+void note_inheritable(int fd);
+
 /* errnos.c */
 const char *errno_name(int error);
 int errno_of_name(const char *name);

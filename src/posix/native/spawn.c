@@ -86,6 +86,7 @@ static size_t room_for(const struct request *request) {
   size_t directory = request->directory == NULL ? 0 : strlen(request->directory) + 1;
   return count_vectors(blocks) * sizeof(char *) + request->limits * sizeof(struct limit) +
          request->moves * sizeof(struct move) + request->groups * sizeof(gid_t) +
+         RIGHTS_ROOM(request->moves + 1) +
          blocks->files.length + blocks->argv.length + blocks->environment.length +
          blocks->extra.length + directory;
 }
@@ -100,7 +101,8 @@ static struct bytes copy_bytes(unsigned char **at, struct bytes bytes) {
 /* Wide fields first, so that each is aligned. */
 static void copy_request(struct birth *birth, const struct request *request, void *room) {
   char **vectors = room;
-  birth->limits = (struct limit *)(vectors + count_vectors(&request->blocks));
+  birth->control = (unsigned char *)(vectors + count_vectors(&request->blocks));
+  birth->limits = (struct limit *)(birth->control + RIGHTS_ROOM(request->moves + 1));
   birth->moves = (struct move *)(birth->limits + request->limits);
   birth->groups = (gid_t *)(birth->moves + request->moves);
   unsigned char *at = (unsigned char *)(birth->groups + request->groups);
@@ -113,12 +115,6 @@ static void copy_request(struct birth *birth, const struct request *request, voi
     birth->directory = memcpy(at, request->directory, strlen(request->directory) + 1);
 }
 
-static bool is_target(const struct birth *birth, int fd, int but) {
-  for (int i = 0; i < birth->move_count; i++)
-    if (i != but && birth->moves[i].target == fd) return true;
-  return false;
-}
-
 static void read_moves(struct birth *birth, const double *at) {
   birth->first_free_fd = 3;
   for (int i = 0; i < birth->move_count; i++) {
@@ -127,8 +123,6 @@ static void read_moves(struct birth *birth, const double *at) {
     move->source = (int)*at++;
     if (move->target >= birth->first_free_fd) birth->first_free_fd = move->target + 1;
   }
-  for (int i = 0; i < birth->move_count; i++)
-    birth->moves[i].is_in_the_way = is_target(birth, birth->moves[i].source, i);
 }
 
 static void read_plan(struct birth *birth, const struct request *request) {
@@ -162,7 +156,9 @@ static int clone_child(struct instance *instance, struct place *place, int *pidf
   void **top = stack_top(place);
   *--top = &place->birth;
   *--top = (void *)child_main;
-  unsigned long flags = (place->is_shared ? 0 : CLONE_VM) | CLONE_CHILD_CLEARTID | SIGCHLD;
+  unsigned long flags = (place->is_shared ? 0 : CLONE_VM) |
+                        (place->birth.table_bound < 0 ? 0 : CLONE_FILES) | CLONE_CHILD_CLEARTID |
+                        SIGCHLD;
   *pidfd = -1;
   if (!instance->lacks_clone_pidfd) {
     int pid = (int)raw_clone(flags | CLONE_PIDFD, top, pidfd, &place->is_running);
@@ -198,6 +194,7 @@ static napi_value method_spawn(napi_env env, napi_callback_info info) {
   if (place == NULL) return throw_errno(env, "mmap", errno);
   copy_request(&place->birth, &request, place + 1);
   read_plan(&place->birth, &request);
+  hand_over(births, place);
   int pidfd = -1;
   int pid = start_child(instance, place, &pidfd);
   if (pid < 0) {
@@ -207,6 +204,15 @@ static napi_value method_spawn(napi_env env, napi_callback_info info) {
   request.result[RESULT_PID] = pid;
   request.result[RESULT_PIDFD] = pidfd;
   return double_result(env, launch_place(births, place, pid));
+}
+
+/* prepareSpawns() */
+static napi_value method_prepare_spawns(napi_env env, napi_callback_info info) {
+  (void)info;
+  struct births *births = births_of(instance_of(env));
+  if (births == NULL) return throw_errno(env, "malloc", ENOMEM);
+  prepare_pairs(births);
+  return undefined_result(env);
 }
 
 /* birthsInFlight(into: Float64Array): how many there are */
@@ -233,6 +239,7 @@ static napi_value method_birth_failure(napi_env env, napi_callback_info info) {
 }
 
 const struct method spawn_methods[] = {
+    {"prepareSpawns", method_prepare_spawns},
     {"spawn", method_spawn},
     {"birthsInFlight", method_births_in_flight},
     {"birthFailure", method_birth_failure},

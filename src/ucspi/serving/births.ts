@@ -39,6 +39,7 @@ export class Births {
 
   /** `server` is the command in whose name it is reported that a child was killed before its exec. */
   constructor(server: string, context: LinkContext, { awaitsExec }: BirthsOptions) {
+    context.posix.prepareSpawns();
     const children = new Children(context);
     this.#spawner = new Spawner(server, context, { children });
     this.#awaitsExec = awaitsExec;
