@@ -4,7 +4,7 @@
  */
 
 import { spawnSync } from "node:child_process";
-import { readdirSync, readFileSync, readlinkSync, writeFileSync } from "node:fs";
+import { readdirSync, readFileSync, readlinkSync, realpathSync, writeFileSync } from "node:fs";
 import fc from "fast-check";
 import { describe, expect, test } from "vitest";
 
@@ -198,6 +198,20 @@ describe("the descriptors of children", () => {
     expect(ownTable()).toEqual(before);
   });
 
+  test("include the directory that a child enters, in the same way", () => {
+    const opened = posix.open(folder.path, "read", { directory: true });
+    const directory = posix.dup2(opened, 3_500, true);
+    posix.close(opened);
+    const [output, input] = posix.pipe();
+    const child = posix.spawn(request(["pwd", "-P"], { directory, descriptors: [1, input] }));
+    for (const fd of [input, directory]) posix.close(fd);
+    expect(readToEnd(output)).toBe(`${realpathSync(folder.path)}\n`);
+    posix.close(output);
+    posix.waitReady(child.pidfd, { readable: true }, -1);
+    posix.close(child.pidfd);
+    posix.reap(child.pid);
+  });
+
   test("include more than one message holds", () => {
     const before = ownTable();
     const many = Array.from({ length: 300 }, () => posix.open("/dev/null", "read"));
@@ -211,12 +225,17 @@ describe("the descriptors of children", () => {
 
 const canCompile = spawnSync("cc", ["--version"]).status === 0;
 
-test.skipIf(!canCompile).each(["close_range", "socketpair", "sendmsg"])(
+test.skipIf(!canCompile).each([
+  ["close_range", "SYS_close_range", "ANY"],
+  ["a table of its own to close_range", "SYS_close_range", "2"],
+  ["socketpair", "SYS_socketpair", "ANY"],
+  ["sendmsg", "SYS_sendmsg", "ANY"],
+])(
   "children have their descriptors where the system refuses %s (needs a C compiler)",
-  (call) => {
+  (_, refused, flags) => {
     const source = `${import.meta.dirname}/../fixtures/posix/refuse-call.c`;
-    const filter = folder.file(`refuse-${call}`);
-    const words = ["-o", filter, `-DREFUSED=SYS_${call}`, source];
+    const filter = folder.file(`refuse-${refused}-${flags}`);
+    const words = ["-o", filter, `-DREFUSED=${refused}`, `-DFLAGS=${flags}`, source];
     expect(spawnSync("cc", words, { encoding: "utf8" }).stderr).toBe("");
     const { stdout } = spawnSync(filter, fixtureCommand("handover"), {
       encoding: "utf8",
