@@ -83,6 +83,7 @@ struct birth {
   int receiving; /* the end of a pair that the rights are at */
   struct rights rights;
   unsigned char *control; /* room for RIGHTS_ROOM(move_count + 1) */
+  bool has_no_handlers; /* clone has taken them away */
   bool has_rights; /* written by the child: it has received them */
   char oom_score[8]; /* text; empty leaves the score */
   volatile int error; /* written by the child, once, before it ends */

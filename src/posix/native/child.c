@@ -179,7 +179,11 @@ IN_CHILD static bool set_identity(struct birth *birth) {
 IN_CHILD int child_main(void *argument) {
   struct birth *birth = argument;
   bool has_descriptors = take_descriptors(birth);
-  program_dispositions(); /* the handlers of Node and libuv must never run here */
+  /* The handlers of Node and libuv must never run here. */
+  if (birth->has_no_handlers)
+    program_ignored();
+  else
+    program_dispositions();
   if (has_descriptors && set_surroundings(birth) && set_descriptors_and_limits(birth) &&
       set_identity(birth)) {
     program_mask();

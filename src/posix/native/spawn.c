@@ -17,6 +17,9 @@
 #ifndef CLONE_PIDFD
 #define CLONE_PIDFD 0x00001000
 #endif
+#ifndef CLONE_CLEAR_SIGHAND
+#define CLONE_CLEAR_SIGHAND 0x100000000ULL
+#endif
 #ifndef SYS_pidfd_open
 #define SYS_pidfd_open 434
 #endif
@@ -151,15 +154,37 @@ static void read_plan(struct birth *birth, const struct request *request) {
   birth->step = STEP_NONE;
 }
 
-/* clone(2), with a pidfd or else -1 in its place. */
+/* clone3(2), which takes the handlers away as well: 62 calls that the child need not make. */
+static int clone3_child(struct instance *instance, struct place *place, void **top, int *pidfd,
+                        unsigned long flags) {
+  struct clone3_arguments arguments = {
+      .flags = flags | CLONE_PIDFD | CLONE_CLEAR_SIGHAND,
+      .pidfd = (uintptr_t)pidfd,
+      .child_tid = (uintptr_t)&place->is_running,
+      .exit_signal = SIGCHLD,
+      .stack = (uintptr_t)place,
+      .stack_size = (uintptr_t)top - (uintptr_t)place,
+  };
+  place->birth.has_no_handlers = true;
+  int pid = (int)raw_clone3(&arguments);
+  if (pid == -ENOSYS || pid == -EINVAL || pid == -EPERM) instance->lacks_clone3 = true;
+  return pid;
+}
+
+/* A child, with a pidfd or else -1 in its place. */
 static int clone_child(struct instance *instance, struct place *place, int *pidfd) {
   void **top = stack_top(place);
   *--top = &place->birth;
   *--top = (void *)child_main;
   unsigned long flags = (place->is_shared ? 0 : CLONE_VM) |
-                        (place->birth.table_bound < 0 ? 0 : CLONE_FILES) | CLONE_CHILD_CLEARTID |
-                        SIGCHLD;
+                        (place->birth.table_bound < 0 ? 0 : CLONE_FILES) | CLONE_CHILD_CLEARTID;
   *pidfd = -1;
+  if (!instance->lacks_clone3) {
+    int pid = clone3_child(instance, place, top, pidfd, flags);
+    if (!instance->lacks_clone3) return pid;
+  }
+  place->birth.has_no_handlers = false;
+  flags |= SIGCHLD;
   if (!instance->lacks_clone_pidfd) {
     int pid = (int)raw_clone(flags | CLONE_PIDFD, top, pidfd, &place->is_running);
     if (pid != -EINVAL) return pid;
@@ -173,6 +198,7 @@ static int clone_child(struct instance *instance, struct place *place, int *pidf
 /* A process that shares our memory must not share a handler's run: nothing is delivered meanwhile. */
 static int start_child(struct instance *instance, struct place *place, int *pidfd) {
   uint64_t mask = 0;
+  seek_ignored();
   place->is_running = 1;
   set_mask(~UINT64_C(0), &mask);
   int pid = clone_child(instance, place, pidfd);
