@@ -75,17 +75,6 @@ void prepare_pairs(struct births *births) {
   births->has_made_pairs = true;
 }
 
-bool take_pair(struct births *births, struct place *place) {
-  prepare_pairs(births);
-  if (births->pair_count == 0) {
-    for (struct place *other = births->in_flight; other != NULL; other = other->next)
-      if (has_rights(other)) return_pair(births, other);
-  }
-  if (births->pair_count == 0) return false;
-  place->pair = births->pairs[--births->pair_count];
-  return true;
-}
-
 void return_place(struct births *births, struct place *place) {
   return_pair(births, place);
   if (place->length != PLACE_BYTES || place->is_shared || births->free_count >= FREE_MAX) {
@@ -109,6 +98,18 @@ static void collect_places(struct births *births) {
     *link = place->next;
     return_place(births, place);
   }
+}
+
+bool take_pair(struct births *births, struct place *place) {
+  prepare_pairs(births);
+  if (births->pair_count == 0) {
+    collect_places(births);
+    for (struct place *other = births->in_flight; other != NULL; other = other->next)
+      if (has_rights(other)) return_pair(births, other);
+  }
+  if (births->pair_count == 0) return false;
+  place->pair = births->pairs[--births->pair_count];
+  return true;
 }
 
 static struct place *map_place(size_t length, bool is_shared) {
