@@ -8,6 +8,7 @@
 #include "raw.h"
 
 #include <fcntl.h>
+#include <stddef.h>
 #include <sys/syscall.h>
 
 #ifdef SYS_setgroups32
@@ -96,6 +97,17 @@ IN_CHILD static long set_oom_score(const struct birth *birth) {
   return written;
 }
 
+/* Where the kernel has no such list, /proc may tell whether the program was executed. */
+IN_CHILD static void set_running(struct birth *birth) {
+  struct robust_list *robust = &birth->robust;
+  robust->first = &robust->entry;
+  robust->entry = robust;
+  robust->offset = (char *)birth->running - (char *)&robust->entry;
+  robust->pending = NULL;
+  __atomic_store_n(birth->running, (pid_t)raw1(SYS_gettid, 0), __ATOMIC_RELEASE);
+  raw2(SYS_set_robust_list, robust, offsetof(struct robust_list, entry));
+}
+
 /* True when a step went well; else leaves word of it. */
 IN_CHILD static bool went_well(struct birth *birth, enum step step, long result) {
   if (result >= 0) return true;
@@ -135,6 +147,7 @@ IN_CHILD static bool set_identity(struct birth *birth) {
 
 IN_CHILD int child_main(void *argument) {
   struct birth *birth = argument;
+  if (birth->running != NULL) set_running(birth);
   program_dispositions(); /* the handlers of Node and libuv must never run here */
   if (set_surroundings(birth) && set_descriptors_and_limits(birth) && set_identity(birth)) {
     program_mask();

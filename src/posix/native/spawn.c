@@ -197,6 +197,7 @@ static napi_value method_spawn(napi_env env, napi_callback_info info) {
   struct place *place = take_place(births, room_for(&request), has_oom_score);
   if (place == NULL) return throw_errno(env, "mmap", errno);
   copy_request(&place->birth, &request, place + 1);
+  place->birth.running = place->is_shared ? &place->is_running : NULL;
   read_plan(&place->birth, &request);
   int pidfd = -1;
   int pid = start_child(instance, place, &pidfd);
