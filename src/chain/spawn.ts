@@ -6,7 +6,7 @@
 
 import type { ChildEnd, Children } from "../host/index.ts";
 import { joinBlock, SystemError } from "../posix/index.ts";
-import type { Child, SpawnRequest, WaitStatus } from "../posix/index.ts";
+import type { Child, Limit, Resource, SpawnRequest, WaitStatus } from "../posix/index.ts";
 import { askersOf, blameFor } from "./blame.ts";
 import type { Askers } from "./blame.ts";
 import type { ChainResult } from "./chains.ts";
@@ -68,6 +68,8 @@ export class Spawner {
   readonly #children: Children;
   readonly #search: ProgramSearch;
   readonly #words = new WeakMap<readonly string[], Words>();
+  /** The hard limit on open files that launches begin with. */
+  readonly #hardNofile: number;
 
   /** `server` is the name of the command that speaks when a child cannot be made. */
   constructor(server: string, context: LinkContext, { children }: SpawnerOptions) {
@@ -75,6 +77,7 @@ export class Spawner {
     this.#context = context;
     this.#children = children;
     this.#search = new ProgramSearch(context);
+    this.#hardNofile = context.posix.getrlimit("nofile").hard;
   }
 
   /** Run the links at the head of the launch and spawn what is left. */
@@ -135,13 +138,21 @@ export class Spawner {
       environmentExtra: extra,
       descriptors: flatten(launch.descriptors),
       session: launch.session,
-      limits: launch.limits.size === 0 ? undefined : [...launch.limits],
+      limits: launch.limits.size === 0 ? undefined : this.#limitsOf(launch),
       identity: launch.identity,
       directory: launch.directory,
       umask: launch.umask,
       oomScore: launch.launcher?.oomScore?.original,
     };
     return posix.spawn(request);
+  }
+
+  /** A hard limit that no link has changed is what it is now: somebody may have lowered the server's. */
+  #limitsOf({ limits }: Launch): [Resource, Limit][] {
+    return [...limits].map(([resource, limit]) => {
+      const isUnchanged = resource === "nofile" && limit.hard === this.#hardNofile;
+      return [resource, isUnchanged ? { soft: limit.soft, hard: Number.NaN } : limit];
+    });
   }
 
   #wordsOf(argv: readonly string[], path: string | undefined): Words {

@@ -33,6 +33,7 @@ struct kernel_limit {
 
 struct limit {
   int resource;
+  bool keeps_hard; /* the hard limit stays as it is, and is the most that the soft one may be */
   struct kernel_limit value;
 };
 

@@ -78,10 +78,21 @@ IN_CHILD static long place_descriptors(struct birth *birth) {
   return 0;
 }
 
+IN_CHILD static long set_limit(const struct limit *limit) {
+  struct kernel_limit value = limit->value;
+  if (limit->keeps_hard) {
+    struct kernel_limit current;
+    long got = raw4(SYS_prlimit64, 0, limit->resource, NULL, &current);
+    if (got < 0) return got;
+    value.hard = current.hard;
+    if (value.soft > value.hard) value.soft = value.hard;
+  }
+  return raw4(SYS_prlimit64, 0, limit->resource, &value, NULL);
+}
+
 IN_CHILD static long set_limits(const struct birth *birth) {
   for (int i = 0; i < birth->limit_count; i++) {
-    const struct limit *limit = &birth->limits[i];
-    long set = raw4(SYS_prlimit64, 0, limit->resource, &limit->value, NULL);
+    long set = set_limit(&birth->limits[i]);
     if (set < 0) return set;
   }
   return 0;

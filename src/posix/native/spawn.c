@@ -7,6 +7,7 @@
 #include "raw.h"
 
 #include <errno.h>
+#include <math.h>
 #include <sched.h>
 #include <signal.h>
 #include <stdio.h>
@@ -148,8 +149,9 @@ static void read_plan(struct birth *birth, const struct request *request) {
   for (size_t i = 0; i < request->groups; i++) birth->groups[i] = (gid_t)*at++;
   for (size_t i = 0; i < request->limits; i++, at += 3) {
     birth->limits[i].resource = RESOURCES[(int)at[0]];
+    birth->limits[i].keeps_hard = isnan(at[2]);
     birth->limits[i].value.soft = limit_of_double(at[1]);
-    birth->limits[i].value.hard = limit_of_double(at[2]);
+    birth->limits[i].value.hard = isnan(at[2]) ? 0 : limit_of_double(at[2]);
   }
   birth->closes_others = plan[PLAN_CLOSES] != 0;
   read_moves(birth, at);
