@@ -64,7 +64,7 @@ const shapes: fc.Arbitrary<Shape> = fc.oneof(
 const numbers = fc.integer({ min: 3, max: 40 });
 
 describe("descriptors of Node", () => {
-  test("are all known where nothing like them is inherited", () => {
+  test("descriptors of Node are all known where nothing like them is inherited", () => {
     const plain = fc.record({
       kind: fc.constant("other" as const),
       access: fc.constant("read" as const),
@@ -82,7 +82,7 @@ describe("descriptors of Node", () => {
     );
   });
 
-  test("are never taken to be inherited ones that only look like one of their pieces", () => {
+  test("descriptors of Node are never taken to be inherited ones that only look like one of their pieces", () => {
     fc.assert(
       fc.property(
         fc.array(fc.tuple(numbers, shapes), { maxLength: 6 }),
@@ -96,7 +96,7 @@ describe("descriptors of Node", () => {
     );
   });
 
-  test("are kept with the inherited one where either may be Node's", () => {
+  test("descriptors of Node are kept with the inherited one where either may be Node's", () => {
     const { all } = placed(new Map([[9, EVENT]]), 2);
     const known = nodesOwn(all);
     expect(known.has(9)).toBe(false);
