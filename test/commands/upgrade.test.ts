@@ -80,7 +80,7 @@ test("a server serves as before when its package is replaced by another build", 
   expect(server.output).not.toMatch(/fatal|other build/);
 });
 
-test("a link that a rule has executed later is the new build's", async () => {
+test("a link that a rule executes later is the new build's", async () => {
   const files = { "rules/ip4/127.0.0.1_32/allow": "", "rules/ip4/127.0.0.1_32/exec": "" };
   await using scene = await newScene({ files });
   scene.write("rules/ip4/127.0.0.1_32/exec", 's6-softlimit -o 55 sh -c "ulimit -Sn"\n');
