@@ -100,11 +100,11 @@ describe.skipIf(bash.isMissing)(`completion in bash${bash.why}`, () => {
     return shellLines("bash", ["--norc", "-c", script, "bash", file, line, ...words]);
   }
 
-  test.each(CASES)("offers $title", (example) => {
+  test.each(CASES)("the completion offers $title", (example) => {
     check(complete(example.line), example);
   });
 
-  test("offers nothing for a number", () => {
+  test("the completion in bash offers nothing for a number", () => {
     expect(complete("s6-tcpserver -c ")).toEqual([]);
   });
 });
@@ -118,7 +118,7 @@ describe.skipIf(fish.isMissing)(`completion in fish${fish.why}`, () => {
     return lines.map((text) => text.replace(/\t.*/, "").replace(/^--refusals=/, ""));
   }
 
-  test.each(CASES)("offers $title", (example) => {
+  test.each(CASES)("the completion offers $title", (example) => {
     check(complete(example.line), {
       ...example,
       offers: example.offers.map((word) => word.replace(/=$/, "")),
@@ -128,6 +128,6 @@ describe.skipIf(fish.isMissing)(`completion in fish${fish.why}`, () => {
 
 const zsh = peer("zsh");
 
-test.skipIf(zsh.isMissing)(`zsh understands its completion${zsh.why}`, () => {
+test.skipIf(zsh.isMissing)(`zsh loads its completion without errors${zsh.why}`, () => {
   expect(shellLines("zsh", ["-n", join(folder, "_ucspi")])).toEqual([]);
 });
