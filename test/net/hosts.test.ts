@@ -31,24 +31,24 @@ fe80::1%lo zoned
 describe("a hosts file", () => {
   const addresses = (name: string, family?: 4 | 6) => HOSTS.addresses(name, family).map(formatIp);
 
-  test("gives the addresses of a name, IPv6 before IPv4", () => {
+  test("a hosts file gives the addresses of a name, IPv6 before IPv4", () => {
     expect(addresses("localhost")).toEqual(["::1", "127.0.0.1"]);
     expect(addresses("localhost", 4)).toEqual(["127.0.0.1"]);
     expect(addresses("localhost", 6)).toEqual(["::1"]);
     expect(addresses("www.example.com")).toEqual(["192.0.2.1", "192.0.2.2"]);
   });
 
-  test("finds a name that has only an IPv6 address", () => {
+  test("a hosts file finds a name that has only an IPv6 address", () => {
     expect(addresses("v6only.example.com")).toEqual(["2001:db8::6"]);
     expect(addresses("v6only.example.com", 4)).toEqual([]);
   });
 
-  test("minds neither case nor one trailing dot", () => {
+  test("a hosts file is searched without regard to case and one trailing dot", () => {
     expect(addresses("wWw.eXample.COM.")).toEqual(["192.0.2.1", "192.0.2.2"]);
     expect(addresses("www.example.com..")).toEqual([]);
   });
 
-  test("gives the names of an address as DNS would", () => {
+  test("a hosts file gives the names of an address as DNS would", () => {
     expect(HOSTS.names(mustParse("127.0.0.1"))).toEqual(["localhost.", "localhost.localdomain."]);
     expect(HOSTS.names(mustParse("192.0.2.1"))).toEqual(["www.example.com.", "www."]);
     expect(HOSTS.names(mustParse("0:0:0:0:0:0:0:1"))).toEqual(["localhost.", "ip6-localhost."]);
@@ -56,7 +56,7 @@ describe("a hosts file", () => {
     expect(HOSTS.names(mustParse("203.0.113.1"))).toEqual([]);
   });
 
-  test("passes over what makes no sense", () => {
+  test("the parser of a hosts file ignores invalid lines", () => {
     expect(addresses("zoned")).toEqual([]);
     expect(addresses("nonsense")).toEqual([]);
     expect(addresses("comment")).toEqual([]);
@@ -64,7 +64,7 @@ describe("a hosts file", () => {
     expect(addresses("constructor")).toEqual([]);
   });
 
-  test("may hold anything", () => {
+  test("a hosts file may hold any bytes", () => {
     fc.assert(
       fc.property(fc.string({ maxLength: 200 }), (text) => {
         parseHosts(text).addresses(text);
@@ -72,7 +72,7 @@ describe("a hosts file", () => {
     );
   });
 
-  test("is read from a path, and its absence is an error", () => {
+  test("a hosts file is read from a path, and its absence is an error", () => {
     const directory = mkdtempSync(join(tmpdir(), "hosts-"));
     try {
       const path = join(directory, "hosts");
@@ -117,6 +117,6 @@ test.each([
   [`${"a".repeat(64)}.`, false],
   ["a.".repeat(127), true],
   ["a.".repeat(128), false],
-])("%j as the name of a host: %s", (name, fit) => {
+])("the name %j is a valid name of a host: %s", (name, fit) => {
   expect(isHostName(name)).toBe(fit);
 });
