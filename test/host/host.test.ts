@@ -68,7 +68,7 @@ function fail(): never {
 }
 
 describe("a host", () => {
-  test("starts a resident, passes on how it is to stop, and tells its exit code", async () => {
+  test("a host starts a resident, passes on how it is to stop, and returns its exit code", async () => {
     const hosted = host.run((faces) => new Sample(faces));
     hosted.stop("drain");
     hosted.stop("terminate");
@@ -82,12 +82,12 @@ describe("a host", () => {
   test.each([
     ["throws", () => fail()],
     ["rejects", () => Promise.reject(new Error("oops"))],
-  ])("tells why a resident whose start %s has not started", async (_, start) => {
+  ])("a host reports why a resident whose start %s has not started", async (_, start) => {
     const { ended } = host.run((faces) => Object.assign(new Sample(faces), { start }));
     expect(await ended).toMatchObject({ kind: "notStarted", error: { message: "oops" } });
   });
 
-  test("throws what making a resident throws", () => {
+  test("a host throws the error that making a resident throws", () => {
     expect(() => host.run(fail)).toThrow("oops");
   });
 
@@ -117,7 +117,7 @@ describe("a host", () => {
     ],
   ];
   test.each(callbacks)(
-    "reports a %s that throws, and kills that resident alone",
+    "a host reports a %s that throws, and kills that resident alone",
     async (_, set) => {
       const faulty = host.run((faces) => new Sample(faces, "faulty"));
       const other = host.run((faces) => new Sample(faces, "other"));
@@ -137,7 +137,7 @@ describe("a host", () => {
     },
   );
 
-  test("reports the first fault only, and gives up a resident that does not end", async () => {
+  test("a host reports the first fault only, and gives up a resident that does not end", async () => {
     const { resident, ended } = host.run((faces) => new Sample(faces));
     resident.isStubborn = true;
     for (let i = 0; i < 3; i++) resident.faces.clock.setTimer(i, fail);
@@ -147,7 +147,7 @@ describe("a host", () => {
     expect(await ended).toEqual({ kind: "faulty" });
   });
 
-  test("takes a stop that throws for a fault", async () => {
+  test("a host takes a stop that throws for a fault", async () => {
     const hosted = host.run((faces) => new Sample(faces));
     hosted.resident.stop = fail;
     hosted.stop("drain");
@@ -156,7 +156,7 @@ describe("a host", () => {
     expect(said).toHaveLength(1);
   });
 
-  test("takes a `done` that rejects for a fault", async () => {
+  test("a host takes a `done` that rejects for a fault", async () => {
     const hosted = host.run((faces) =>
       Object.assign(new Sample(faces), { done: Promise.reject(new Error("oops")) }),
     );
@@ -167,7 +167,7 @@ describe("a host", () => {
 });
 
 describe("the signals of a process", () => {
-  test("are taken once, as long as somebody wants them", () => {
+  test("the signals of a process are taken once, as long as a handler is registered", () => {
     const signals = new SharedSignals(source);
     const heard: string[] = [];
     const stopOne = signals.on(["SIGTERM", "SIGHUP"], (name) => heard.push(`one ${name}`));
@@ -184,7 +184,7 @@ describe("the signals of a process", () => {
     expect(source.handlers.get("SIGTERM")?.size).toBe(0);
   });
 
-  test("reach a handler no more that another one has taken off", () => {
+  test("a signal reaches a handler no more that another handler has removed", () => {
     const signals = new SharedSignals(source);
     const heard: string[] = [];
     signals.on(["SIGTERM"], () => stop());

@@ -92,7 +92,7 @@ test("every line is written once and in order, or counted as missing", () => {
   );
 });
 
-test("what matters more is never dropped as long as it alone would fit", () => {
+test("a line of a higher kind is never dropped as long as it alone would fit", () => {
   const withoutLosses = fc.array(
     step.filter(({ do: what }) => what !== "lose"),
     {
