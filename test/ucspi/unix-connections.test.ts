@@ -110,7 +110,7 @@ function paths(scene: Scene): { readonly path: string } {
   return { path: scene.path("socket") };
 }
 
-test("a program is told who has connected to a Unix-domain socket, and users are counted", async () => {
+test("a program gets the ids of the client of a Unix-domain socket, and users are counted", async () => {
   await using scene = await newScene();
   const { path } = paths(scene);
   using server = new UnixServer(path, 2);
