@@ -13,7 +13,7 @@ import { isHostName } from "./host-name.ts";
 
 import type { Family, IpAddress } from "./address.ts";
 
-/** What a hosts file says. Names are compared without regard to case or to one trailing dot. */
+/** The entries of a hosts file. Names are compared without regard to case or to one trailing dot. */
 export interface Hosts {
   /** The addresses of a name: IPv6 before IPv4, each in file order; none if it is not listed. */
   addresses(name: string, family?: Family): readonly IpAddress[];

@@ -19,7 +19,7 @@ export interface ResolverConfig {
 
 const DNS_PORT = 53;
 
-/** How much of resolv.conf counts. */
+/** The bytes of resolv.conf that are read. */
 export const RESOLV_CONF_BYTES_MAX = 4096;
 
 /** The most suffixes that are tried for one name. */
