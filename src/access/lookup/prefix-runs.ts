@@ -71,9 +71,9 @@ export class PrefixRuns {
   readonly width: number;
   /** The first address of each run, ascending, `width` words each. */
   readonly starts: Uint32Array;
-  /** Who decides each run: the owner of a network, or NOBODY. */
+  /** The owner of the network that decides each run, or NOBODY. */
   readonly owners: Uint32Array;
-  /** How many runs there are. Addresses before the first are decided by nobody. */
+  /** The number of runs. No network decides the addresses before the first. */
   count = 0;
   /** For each network the number of the smallest one around it, -1 where there is none. */
   readonly parents: Int32Array;

@@ -63,7 +63,7 @@ export class RuleTextParser {
     this.#handler = handler;
   }
 
-  /** How many lines were read. */
+  /** The number of lines that were read. */
   get lines(): number {
     return this.#line;
   }

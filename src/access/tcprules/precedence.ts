@@ -1,5 +1,5 @@
 /**
- * Where s6 rules cannot keep the order in which tcprules looks at its rules. Tcprules asks for: the
+ * The cases in which s6 rules cannot keep the order of tcprules. Tcprules looks up: the
  * address, `=host`, networks, `=.domain`, `=`, the empty address. s6 asks for the address, networks
  * (the empty address being the widest), and only then for names. So names lose to networks they would
  * have beaten. Where that admits a client that a name would have refused, compiling is refused; where it
