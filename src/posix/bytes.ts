@@ -77,7 +77,7 @@ function decodePiecewise(buffer: Buffer): string {
   return text;
 }
 
-/** How many bytes from `at` on form one valid character; 0 if none do. */
+/** The number of bytes from `at` on that form one valid character; 0 if none do. */
 function sequenceLength(buffer: Buffer, at: number): number {
   const lead = buffer.readUInt8(at);
   if (lead < 0x80) return 1;

@@ -15,7 +15,7 @@ const SECOND_NS = 1_000_000_000n;
 /** The calls that looking takes. */
 export type LookingPosix = Pick<Posix, "fileVersion" | "realtimeNs">;
 
-/** What a path led to when somebody looked: a version, or an errno name. */
+/** The file at a path when it was examined: a version, or an errno name. */
 export interface Look {
   readonly version: FileVersion | string;
   /** May it have changed since without showing it? */
@@ -38,7 +38,7 @@ export function stillHolds(
   return isSameVersion(before, version);
 }
 
-/** What was made of some files, made again when one of them has changed. */
+/** A value made of some files, made again when one of them has changed. */
 export class MadeOfFiles<T> {
   readonly #posix: LookingPosix;
   readonly #paths: readonly string[];

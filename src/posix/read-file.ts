@@ -24,7 +24,7 @@ export interface ReadOptions {
   readonly waits?: boolean;
 }
 
-/** Why a file is not one to read. */
+/** The reason why a file is refused. */
 export type Unfitness = "not a regular file" | "too long" | "changing";
 
 /** The errno that says the same. */
@@ -44,7 +44,7 @@ export class UnfitFile extends Error {
   }
 }
 
-/** How often a file is read again that changed meanwhile. */
+/** The number of times that a file that changed meanwhile is read again. */
 const ATTEMPTS_MAX = 3;
 /** The first room for a file that does not tell its size, as those of /proc. */
 const ROOM_FIRST = 4096;
@@ -66,7 +66,7 @@ export function readFile(
   return withFile(posix, path, options, (fd, version) => readWhole(posix, fd, version, bytesMax));
 }
 
-/** What a file holds, at one moment if it is regular; of others, all that comes. */
+/** The content of a file, at one moment if it is regular; of others, all that arrives. */
 function readWhole(posix: ReadingPosix, fd: Fd, first: FileVersion, bytesMax: number): Buffer {
   const isRegular = (first.mode & FILE_TYPE) === REGULAR_FILE;
   if (isRegular && first.sizeBytes > bytesMax) throw tooLong(bytesMax);
