@@ -4,7 +4,7 @@ import type { TlsFacts } from "../handshake/facts.ts";
 import type { Ends } from "../tunnel/wire.ts";
 import type { Reply } from "./messages.ts";
 
-/** What became of the handshake of a tunnel. */
+/** The outcome of the handshake of a tunnel. */
 export type Securing =
   | { readonly kind: "secured"; readonly facts: TlsFacts }
   | { readonly kind: "failed"; readonly exitCode: number };
@@ -20,7 +20,7 @@ export interface RemoteTunnel {
   abort(): void;
 }
 
-/** What a tunnel asks of its engine. */
+/** The requests of a tunnel to its engine. */
 export type TunnelRequests = Pick<RemoteTunnel, "relay" | "abort">;
 
 /** Replies about a tunnel. */

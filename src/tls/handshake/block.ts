@@ -1,6 +1,6 @@
 /**
- * What an engine tells about a connection once it is secured: NUL-terminated strings, then one more NUL
- * (networking.md, section 13.2). `NAME=VALUE` sets a variable, `NAME` alone removes it.
+ * The variables of a connection that an engine writes once it is secured: NUL-terminated strings, then
+ * one more NUL (networking.md, section 13.2). `NAME=VALUE` sets a variable, `NAME` alone removes it.
  */
 
 import type { EnvironmentEdit } from "../../net/index.ts";

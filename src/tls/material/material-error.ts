@@ -1,4 +1,4 @@
-/** Why keys, certificates or settings of TLS cannot be used. */
+/** The reason why keys, certificates or settings of TLS cannot be used. */
 
 import { errnoOf } from "../../posix/index.ts";
 import type { Posix } from "../../posix/index.ts";
@@ -22,7 +22,7 @@ export class UnsetVariable extends TlsMaterialError {
   override readonly name = "UnsetVariable";
 }
 
-/** What is wrong with the contents of a file. The caller knows which file, and what it was for. */
+/** A fault in the content of a file. The caller knows which file it is, and its use. */
 export class MaterialProblem extends Error {
   override readonly name = "MaterialProblem";
 }

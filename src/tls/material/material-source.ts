@@ -13,7 +13,7 @@ import { TlsMaterialError } from "./material-error.ts";
 import { MaterialFiles } from "./material-files.ts";
 import type { MaterialPosix } from "./material-files.ts";
 
-/** How often the many files of a directory are looked at, and broken files tried again. */
+/** The interval at which the files of a directory are checked, and damaged files tried again. */
 const RECHECK_MS = 1000;
 
 export interface MaterialSourceOptions<M> {
