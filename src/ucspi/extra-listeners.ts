@@ -21,7 +21,7 @@ export interface ExtraListeners {
   readonly fds: readonly Fd[];
   /** The environment without the variable. */
   readonly environment: Environment;
-  /** What was named and cannot be listened to; undefined when all of it can. */
+  /** The names that cannot be listened to; undefined when all of them can. */
   readonly warning: string | undefined;
 }
 

@@ -63,7 +63,7 @@ export const SOCKETBINDER_OPTIONS = {
   ),
 };
 
-/** How refused connections are recorded; undefined: not at all. */
+/** The form in which refused connections are recorded; undefined: not at all. */
 const REFUSALS = value(
   {
     long: "refusals",
@@ -125,7 +125,7 @@ export const TCPSERVERD_OPTIONS = {
   refusals: REFUSALS,
 };
 
-/** How much a server of several parts says: the level that all of its parts have. */
+/** The verbosity of a server of several parts: the level that all of its parts have. */
 const SERVER_VERBOSITY = choice(1, [
   { short: "q", value: 0, help: "be quiet: fatal errors only" },
   { short: "Q", value: 1, help: "warnings and rejections too; the default" },

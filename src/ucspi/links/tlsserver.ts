@@ -36,7 +36,7 @@ import {
 
 const NAME = "s6-tlsserver";
 
-/** What goes to s6-tcpserver. */
+/** The options of s6-tcpserver. */
 const SERVER = withLongNames(
   {
     ...pick(TCPSERVER_OPTIONS, "verbosity", "announces", "maxConnections", "maxPerAddress"),
@@ -53,7 +53,7 @@ const SERVER = withLongNames(
   },
 );
 
-/** What goes to s6-tcpserver-access; the rules may go to s6-tlsd too. */
+/** The options of s6-tcpserver-access; the rules may be passed to s6-tlsd too. */
 const GATE = {
   ...withLongNames(
     {
