@@ -15,7 +15,7 @@ function pipe(number: number, isNonblocking: boolean): readonly Shape[] {
   return ends.map((end) => ({ ...end, isNonblocking, pipe: number }));
 }
 
-/** What Node opens, in order, for so many loops. */
+/** The descriptors that Node opens, in order, for so many loops. */
 function nodeShapes(loops: number): readonly Shape[] {
   return Array.from({ length: loops }, (_, loop) => [
     EPOLL,

@@ -11,7 +11,7 @@ import { dialTls } from "../support/tls-dial.ts";
 import { ask, dial } from "../ucspi/dial.ts";
 import { startServer } from "../ucspi/servers.ts";
 
-/** What a process has time for that ends at once. */
+/** The time limit for a process that ends at once. */
 const AT_ONCE_MS = 500;
 
 async function millisecondsUntilEnd(process: SceneProcess): Promise<number> {

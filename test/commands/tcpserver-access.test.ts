@@ -11,7 +11,7 @@ import { startServer } from "../ucspi/servers.ts";
 
 const NAME = "s6-tcpserver-access";
 
-/** What a super-server says about a client at 192.0.2.7. */
+/** The variables of a super-server for a client at 192.0.2.7. */
 const CLIENT = {
   PROTO: "TCP",
   TCPLOCALIP: "192.0.2.1",

@@ -7,7 +7,7 @@ import { startServer } from "../ucspi/servers.ts";
 const NAME = "s6-tcpserver-socketbinder";
 const perl = peer("perl");
 
-/** What getsockopt and getsockname tell about descriptor 0. */
+/** The results of getsockopt and getsockname for descriptor 0. */
 const LOOK = `
   use Fcntl; use Socket qw(:all);
   open(S, "<&=0");

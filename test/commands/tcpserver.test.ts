@@ -80,7 +80,7 @@ describe("the program of a connection", () => {
     await process.line(/^s6-tcpserverd: info: accept ::1_\d+ pid \d+ count 1\/40$/);
   });
 
-  // What a shell gives its program: no descriptors but 0 to 2, the limits and signals of the shell.
+  // A shell gives its program no descriptors but 0 to 2, and the limits and signals of the shell.
   bothWays(
     "the program of a connection has the descriptors, limits and signals that a shell gives",
     async (newScene) => {

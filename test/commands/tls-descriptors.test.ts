@@ -18,7 +18,7 @@ import {
 } from "../tls/processes.ts";
 import { dial } from "../ucspi/dial.ts";
 
-/** How a visit may end. */
+/** The ways in which a connection may end. */
 const VISITS: readonly ((port: number) => Promise<void>)[] = [
   /** Sends close_notify. */
   async (port) => {

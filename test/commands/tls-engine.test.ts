@@ -1,4 +1,4 @@
-/** What becomes of a server and its connections when the engine is none, another one, stopped or gone. */
+/** A server and its connections when the engine is invalid, another one, stopped or ended. */
 
 import { writeFileSync } from "node:fs";
 import { connect } from "node:tls";

@@ -14,7 +14,7 @@ import { Dialed } from "../ucspi/dial.ts";
 
 const posix = loadPosix();
 
-/** What the test holds of a connection or a pipe, and the descriptor for the process. */
+/** The test's end of a connection or a pipe, and the descriptor for the process. */
 interface Line {
   readonly ours: Dialed;
   readonly theirs: Fd;
@@ -41,7 +41,7 @@ function newInput(): { readonly ours: Socket; readonly theirs: Fd } {
 interface ServerTunnel {
   readonly process: SceneProcess;
   readonly network: Socket;
-  /** What the program says, and what it hears. */
+  /** The bytes from the program, and those to it. */
   readonly toEngine: Socket;
   readonly fromEngine: Dialed;
   /** The other end of descriptor 5. */

@@ -26,7 +26,7 @@ function split(line: string): string[] {
   return line.split(" ").filter((word) => word !== "");
 }
 
-/** What the server heard, when it has heard all. */
+/** The bytes that the server read, when it has read all. */
 async function answer(socket: TLSSocket): Promise<void> {
   socket.end(`you said ${(await allOf(socket)).length}\n`);
 }
@@ -155,7 +155,7 @@ const DURING = "the TLS engine closed the connection during the handshake:";
 const NOT_FOR = "the server's certificate is not for";
 
 describe.concurrent("verification of the server", () => {
-  // What the program prints: the name that was sent, and whether the certificate is known.
+  // The program prints the name that was sent, and the hash of the certificate if it is known.
   test.each([
     ["-k localhost", "localhost SHA256"],
     ["-k LOCALHOST.", "LOCALHOST SHA256"],

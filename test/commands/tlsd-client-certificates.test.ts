@@ -21,7 +21,7 @@ function pairOf(certificate: Certificate): { cert: string; key: string } {
 /** With an exec for every link each client costs two processes, so some have to do. */
 const VERSIONS = { fused: ["TLSv1.2", "TLSv1.3"], exec: ["TLSv1.3"] } as const;
 
-/** What a client is told by the program, which may be nothing: a refusal, whenever it comes. */
+/** The answer of the program to a client, which may be empty: a refusal, whenever it comes. */
 async function said(port: number, options: ConnectionOptions): Promise<string> {
   return await askTls(port, "", options).catch(() => "");
 }

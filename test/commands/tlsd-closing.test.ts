@@ -18,7 +18,7 @@ function serve(scene: Scene, options: string, script: string): Promise<StartedSe
   return startServer(scene, "-v", ["s6-tlsd", ...words, "sh", "-c", script], { env });
 }
 
-/** Where an alert is seen to be one. */
+/** The version in which an alert is visible as one. */
 const OLD = { maxVersion: "TLSv1.2" } as const;
 
 describe.concurrent("the program closes first", () => {
@@ -187,7 +187,7 @@ describe("a slow reader", () => {
   /** Buffers of the kernel on the way; they grow up to some 10 MB. */
   const ON_THE_WAY = 24 * MB;
   const TOTAL = 128 * MB;
-  /** What the engine may take more than before, all of its garbage included. */
+  /** The memory that the engine may use in addition, all of its garbage included. */
   const MEMORY = 64 * MB;
 
   /** Give the engine many turns of its loop, each of which could move another connection as well. */

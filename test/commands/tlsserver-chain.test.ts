@@ -85,9 +85,9 @@ describe("the stages", () => {
     ["-H -U -u 5 -g 7 -G 1", `${plain} s6-tlsd -- s6-applyuidgid -Uz -- cat`],
     ["-H -u 5 -U", `${plain} s6-tlsd -- s6-applyuidgid -Uz -- cat`],
     ["-HL", `${plain} proxy-server --before-tlsd -- s6-tlsd -- proxy-server --after-tlsd -- cat`],
-    // What the C suite does otherwise: 0 is no limit, and the default is one.
+    // The C suite differs: 0 is no limit, and the default is one.
     ["-H -K 0", `${plain} s6-tlsd -K 0 -- cat`],
-    // What it lacks.
+    // The options that it lacks.
     [
       "-H --also=[::1]:2 --drain=5 --local-address --refusals=json",
       "s6-tcpserver --also=[::1]:2 --drain=5 --local-address --refusals=json -- ::1 1 s6-tlsd -- cat",

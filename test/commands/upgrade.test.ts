@@ -1,4 +1,7 @@
-/** What runs goes on, and never in two versions at once, when the files of the package are replaced under it. */
+/**
+ * Running processes go on, and never in two versions at once, when the files of the package are
+ * replaced under them.
+ */
 
 import {
   cpSync,

@@ -32,7 +32,7 @@ function newWorld() {
     posix,
     clock,
     children,
-    /** How many listen for SIGCHLD. */
+    /** The number of handlers of SIGCHLD. */
     listeners: () => handlers.size,
     raise: () => handlers.forEach((call) => call()),
   };

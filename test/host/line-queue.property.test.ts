@@ -53,7 +53,7 @@ class Model {
     return [...this.output.matchAll(/^(\d+):x*;\n/gm)].map(([, number]) => Number(number));
   }
 
-  /** How many lines the notices count as missing. */
+  /** The number of lines that the notices count as missing. */
   get told(): number {
     const notices = [...this.output.matchAll(/^missing (\d+)\n/gm)];
     return notices.reduce((sum, [, count]) => sum + Number(count), 0);

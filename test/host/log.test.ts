@@ -19,7 +19,7 @@ beforeEach(() => {
   log = new StderrLog({ posix, clock, fd: writer });
 });
 
-/** What a reader finds now. */
+/** The bytes that a reader finds now. */
 function read(): string {
   const into = Buffer.alloc(1 << 20);
   posix.setNonblocking(reader, true);

@@ -14,7 +14,7 @@ beforeAll(() => {
 
 afterAll(() => rmSync(folder, { recursive: true }));
 
-/** What a shell would offer for the last word of a line, and what it must not. */
+/** The words that a shell offers for the last word of a line, and those that it must not offer. */
 interface Case {
   readonly title: string;
   readonly line: string;
@@ -87,7 +87,7 @@ function check(offered: readonly string[], { offers, without = [] }: Case): void
 const bash = peer("bash");
 
 describe.skipIf(bash.isMissing)(`completion in bash${bash.why}`, () => {
-  /** What readline sets: it splits words at blanks, and at = and : too. */
+  /** The variables that readline sets: it splits words at blanks, and at = and : too. */
   function complete(line: string): readonly string[] {
     const words: string[] = line.match(/[^\s=:]+|[=:]+/g) ?? [];
     if (/\s$/.test(line)) words.push("");

@@ -14,7 +14,7 @@ interface Manifest {
 
 const manifest: Manifest = JSON.parse(readFileSync(join(ROOT, "package.json"), "utf8"));
 
-/** What `npm pack --json` prints. */
+/** The output of `npm pack --json`. */
 type Packed = readonly [
   { readonly files: readonly { readonly path: string; readonly mode: number }[] },
 ];

@@ -10,7 +10,7 @@ import type { Import, SourceFile } from "./source-tree.ts";
 
 const sources = readSources();
 
-/** What one import does wrong. */
+/** The fault of one import. */
 type Judge = (file: SourceFile, imported: Import, target: string) => boolean;
 
 function importsThat(isWrong: Judge): readonly string[] {

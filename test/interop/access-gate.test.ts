@@ -1,5 +1,5 @@
 /**
- * Who is admitted, by servers that run: the same random rules behind our super-server and behind those
+ * The clients that running servers admit: the same random rules behind our super-server and behind those
  * of the C suite and of ucspi-tcp, and clients from random addresses of 127.0.0.0/8.
  */
 
@@ -28,7 +28,7 @@ function masked(ip: string, bits: number): string {
 const RUNS = { numRuns: 4, seed: 2026 };
 const CLIENTS = 12;
 
-/** What clients get to read, each from its own address, all at a time. */
+/** The bytes that clients read, each from its own address, all at a time. */
 async function answers(port: number, from: readonly string[]): Promise<readonly string[]> {
   return await Promise.all(from.map((ip) => ask(port, "", { from: ip })));
 }

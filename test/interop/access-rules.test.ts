@@ -148,7 +148,7 @@ function treeOf(directory: string): string[] {
   });
 }
 
-/** What an access program of the C suite says: 0 and the variable A, or an exit code. */
+/** The result of an access program of the C suite: 0 and the variable A, or an exit code. */
 function theirAnswer(program: Peer, words: readonly string[], env: Record<string, string>): string {
   const printA = ["/bin/sh", "-c", 'echo "allow ${A-unset}"'];
   const path = `${SUITE ?? ""}:/usr/bin:/bin`;

@@ -142,7 +142,7 @@ describe.skipIf(tcprulescheck.isMissing)(`tcprulescheck${tcprulescheck.why}`, ()
   });
 });
 
-/** What tcprulescheck prints. */
+/** The output of tcprulescheck. */
 function report(cdb: Cdb, client: Parameters<typeof checkDjbRules>[1]): string {
   const { allow, rule, edits } = checkDjbRules(cdb, client);
   const head = rule === undefined ? "default:" : `rule ${rule}:`;

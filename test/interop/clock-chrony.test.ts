@@ -29,7 +29,7 @@ async function startChronyd(scene: Scene, lines: readonly string[]): Promise<str
   return port;
 }
 
-/** What s6-sntpclock does once the server is there. */
+/** The result of s6-sntpclock once the server is there. */
 async function measure(scene: Scene, port: string, words: readonly string[], ip = "127.0.0.1") {
   const patience = ["-T", "20000", "-t", "300", "-h", "100", "-r", "20", "-e", "1000"];
   return scene.run("s6-sntpclock", [...patience, ...words, "-p", port, ip]);

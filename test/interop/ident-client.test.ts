@@ -29,7 +29,7 @@ interface Seen {
   readonly stderr: string;
 }
 
-/** What a client makes of a reply; the ports are those of the examples of RFC 1413. */
+/** The result of a client for a reply; the ports are those of the examples of RFC 1413. */
 async function seenBy(suite: Suite, reply: Content): Promise<Seen> {
   await using scene = await newScene();
   await using server = await scriptedServer(reply);

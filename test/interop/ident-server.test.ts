@@ -150,7 +150,7 @@ describe("behind a super-server of others", () => {
 });
 
 describe.skipIf(oidentd.isMissing)(`oidentd${oidentd.why}`, () => {
-  /** What a server says to a question; the same question, if it does not parse. */
+  /** The answer of a server to a query; the query itself, if it does not parse. */
   async function answerOf(port: number, host: string, ports: readonly [number, number]) {
     const [remote, local] = ports;
     const line = await ask(port, `${remote} , ${local}\r\n`, { host });

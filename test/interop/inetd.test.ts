@@ -38,7 +38,7 @@ function client(scene: Scene, path: string, words: readonly string[]): Promise<R
   return scene.execute(path, words, { env }).finished();
 }
 
-/** What the daemon was told about its last client. */
+/** The environment of the daemon for its last client. */
 function expectSeen({ scene, port }: Gated): void {
   expect(scene.read("seen").replace(/^(TCPREMOTEPORT=)\d+$/m, "$1PORT")).toBe(
     [

@@ -136,7 +136,7 @@ describe.skipIf(withoutSuite !== "")(`proxy-server of the C suite${withoutSuite}
   });
 });
 
-/** What differs.md says of damage to a v2 header. */
+/** The differences for a damaged v2 header by differs.md. */
 function differsOnPurpose(bytes: Buffer): boolean {
   const isLocal = bytes[12] === 0x20 && bytes[13] !== 0;
   const isDatagram = ((bytes[13] ?? 0) & 0xf) === 2;
@@ -165,7 +165,7 @@ async function startBackend(suite: Suite, scene: Scene): Promise<number> {
 }
 
 /**
- * What clients from two addresses are told through a proxy: one that rules admit, one they do not. They do
+ * The answers to clients from two addresses through a proxy: one that rules admit, one they do not. They do
  * not end their side first, for which nginx would end the other.
  */
 async function expectServed(port: number): Promise<void> {

@@ -5,7 +5,7 @@ import { EXIT } from "../../src/chain/index.ts";
 import { newRecordingScene, RECORDER, runRecorded, wordsOf } from "../tls/recorder.ts";
 import { original, withoutSuite } from "./support.ts";
 
-/** What the first program of the chain is executed as, by ours and by the original. */
+/** The words of the first program of the chain, by ours and by the original. */
 async function bothWords(command: string, recorded: string, words: readonly string[]) {
   await using scene = await newRecordingScene(command, recorded);
   const ours = await runRecorded(scene, command, words);

@@ -10,7 +10,7 @@ import type { Scene } from "../support/scene.ts";
 import { SUBJECTS } from "../tls/material/subjects.ts";
 import { original, startOf, withoutSuite } from "./support.ts";
 
-/** What a program of the C suite's has to say of a server with this certificate. */
+/** The output of a program of the C suite for a server with this certificate. */
 async function told(scene: Scene, server: Server, CAFILE: string): Promise<string> {
   const address = server.address();
   const port = typeof address === "object" && address !== null ? String(address.port) : "";

@@ -20,7 +20,7 @@ const MEGABYTE = 1_000_000;
 const SHOW = "env | grep -E '^SSL_(PROTOCOL|CIPHER|TLS|PEER)' | sort";
 
 interface Ends {
-  /** Where the commands of the server are, and those of the client. */
+  /** The directories of the commands of the server, and of the client. */
   readonly server: string;
   readonly client: string;
 }

@@ -1,4 +1,4 @@
-/** What callers may rely on about files, directories and locks, whichever kernel they talk to. */
+/** The behaviour of files, directories and locks that callers may rely on, whichever kernel they use. */
 import { describe, expect, test } from "vitest";
 
 import type { DirectoryEntry, Fd, FileVersion, Posix } from "../../src/posix/posix.ts";

@@ -1,4 +1,4 @@
-/** What callers may rely on, whichever kernel they talk to: the real one or the fake. */
+/** The behaviour that callers may rely on, whichever kernel they use: the real one or the fake. */
 import { describe, expect, test } from "vitest";
 
 import { WRITEV_BUFFERS_MAX } from "../../src/posix/posix.ts";

@@ -181,7 +181,7 @@ describe("connecting in turn", () => {
     await settled();
     expect(network.tried).toEqual(["192.0.2.1", "192.0.2.2"]);
     clock.advance(500);
-    // What is left of the second pass has no time, and takes none.
+    // The rest of the second pass has no time, and takes none.
     for (let turns = 0; turns < 4; turns += 1) {
       await settled();
       clock.advance(0);

@@ -7,7 +7,7 @@ const STDIN = 0 as Fd;
 const IP: SocketAddress = { family: "inet", bytes: new Uint8Array(4), port: 80, scope: 0 };
 const UNIX: SocketAddress = { family: "unix", path: "/run/socket" };
 
-/** What the open descriptors are: the name of the socket that listens, or something else. */
+/** The open descriptors: the name of the socket that listens, or something else. */
 const DESCRIPTORS: ReadonlyMap<number, string> = new Map([
   [0, "listener a"],
   [1, "listener b"],

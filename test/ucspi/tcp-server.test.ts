@@ -27,7 +27,7 @@ async function serve(options: Options): Promise<TcpServer & { readonly port: num
   return Object.assign(server, { port });
 }
 
-/** What is told over and over, to be waited for one by one. */
+/** Repeated reports, to be waited for one by one. */
 class Told<T> {
   readonly all: T[] = [];
   #wake: () => void = () => {};
@@ -44,7 +44,7 @@ class Told<T> {
   }
 }
 
-/** How many sockets this process has open. */
+/** The number of sockets that this process has open. */
 function openSockets(): number {
   const posix = loadPosix();
   const numbers = readdirSync("/proc/self/fd").map(Number);

@@ -89,7 +89,7 @@ class UnixServer implements Disposable {
   }
 }
 
-/** What a client of the server reads in its first line. */
+/** The first line that a client of the server reads. */
 async function firstLine(client: Socket): Promise<string> {
   let text = "";
   for await (const chunk of client.iterator({ destroyOnReturn: false })) {

@@ -14,7 +14,7 @@ import { cdbBytes, sampleValue } from "../samples.ts";
 
 import type { AlternativeName, CertificateFact } from "../../../src/access/index.ts";
 
-/** What a certificate might try to be taken for something else with. */
+/** Texts with which a certificate might be taken for something else. */
 const part = fc.oneof(
   fc.constantFrom("/", "..", ".", "%", "%2F", "\0", "\n", "\u0085", "@", "none", ":", "dns:"),
   fc.constantFrom("clientcert/", "ip4/0.0.0.0_0", "é", "\udcc3", "\udca9", "\ud800", "\u212a"),

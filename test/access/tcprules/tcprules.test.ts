@@ -146,7 +146,7 @@ describe("tcprules text for s6", () => {
       ":allow\nclientcert/dns:a:deny",
       ["clientcert/dns:a -> D", `ip4/0.0.0.0_0 -> ${ALLOW}`, `ip6/::_0 -> ${ALLOW}`],
     ],
-    // What nothing allows is denied anyway, and the names still get their turn.
+    // An address without a rule that allows is denied anyway, and the names are still looked up.
     [":deny\n=a.example:allow", [`reversedns/a.example -> ${ALLOW}`]],
     ["=a.example:allow\n:deny", [`reversedns/a.example -> ${ALLOW}`]],
     [

@@ -1,4 +1,4 @@
-/** What a server and its engine say to each other. */
+/** The messages between a server and its engine. */
 
 import fc from "fast-check";
 import { describe, expect, test } from "vitest";

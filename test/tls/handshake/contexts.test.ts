@@ -73,7 +73,7 @@ function later(deliver: () => void): void {
 interface Outcome {
   readonly client: TLSSocket;
   readonly server: TLSSocket;
-  /** What each says: `secure`, or the error. */
+  /** The result of each: `secure`, or the error. */
   readonly clientSaid: string;
   readonly serverSaid: string;
 }
@@ -110,7 +110,7 @@ function clientOf(material: Partial<ClientMaterial> = {}): ClientContexts {
   return new ClientContexts({ ...CLIENT, ...material });
 }
 
-/** What a client thinks of a server. */
+/** The verdict of a client on a server. */
 async function clientVerdict(
   server: Partial<ServerMaterial>,
   client: Partial<ClientMaterial>,

@@ -64,7 +64,7 @@ function client(
   return loadClientMaterial(environment(variables), { ...CLIENT, ...options }, files);
 }
 
-/** What loading fails with: `96 unable to ...`. */
+/** The error with which loading fails: `96 unable to ...`. */
 function failure(load: () => unknown): string {
   try {
     load();

@@ -69,7 +69,7 @@ function isFatal(kind: EventKind): boolean {
   return kind === "failed" || kind === "aborted";
 }
 
-/** What the effects so far have done to the world. */
+/** The state of the world after the effects so far. */
 interface World {
   told: "nothing" | "secured" | "failed";
   toProgram: "open" | "ending" | "closed";

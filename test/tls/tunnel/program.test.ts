@@ -1,4 +1,4 @@
-/** What a program gets, and in how many pieces, with a kernel in memory. */
+/** The bytes that a program gets, and the number of pieces, with a kernel in memory. */
 
 import fc from "fast-check";
 import { expect, test } from "vitest";
@@ -12,7 +12,7 @@ const PIPE_BYTES = 65_536;
 interface Scene {
   readonly posix: FakePosix;
   readonly program: Program;
-  /** What the program reads from. */
+  /** The descriptor that the program reads from. */
   readonly input: Fd;
   /** The sizes of what was written, call by call. */
   readonly written: readonly number[];

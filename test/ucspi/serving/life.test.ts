@@ -8,7 +8,7 @@ import type { Effect, Event, State } from "../../../src/ucspi/serving/life.ts";
 const STATES = Object.keys(LIFE) as State[];
 const EVENTS = Object.keys(LIFE.accepted) as Event[];
 
-/** What a connection holds and has been told of: each thing is got once and given back once. */
+/** The resources of a connection and the events it was given: each is acquired once and released once. */
 class Model {
   state: State = "accepted";
   isSocketOpen = true;
@@ -87,7 +87,7 @@ class Model {
     }
   }
 
-  /** What has changed before the machine hears of it. */
+  /** The changes before the machine gets the event. */
   #arrive(event: Event): void {
     if (!this.isTimely(event)) return;
     if (event === "prepared") this.hasLaunch = true;
