@@ -49,7 +49,7 @@ export const SOCKETBINDER_OPTIONS = {
   ...withLongNames(BINDING, { d: "reuse-address", D: "no-reuse-address", b: "backlog" }),
   type: choice("stream", [
     { short: "M", long: "tcp", value: "stream", help: "a TCP socket; the default" },
-    { short: "m", long: "udp", value: "datagram", help: "a UDP socket; wants -b 0" },
+    { short: "m", long: "udp", value: "datagram", help: "a UDP socket; requires -b 0" },
   ]),
   blocks: flag({ short: "B", long: "block", help: "make the socket blocking" }),
   also: list(
@@ -119,7 +119,7 @@ export const TCPSERVERD_OPTIONS = {
   ),
   localAddress: flag({
     long: "local-address",
-    help: "tell each program its connection's own local address, not that of the listening socket",
+    help: "give each program its connection's own local address, not that of the listening socket",
     ours: true,
   }),
   refusals: REFUSALS,

@@ -53,7 +53,7 @@ describe("findings in a directory", () => {
       "what says the same twice, which is a note and no fault",
       { "rules/ip4/10.0.0.0_8/allow": "", "rules/ip4/10.1.0.0_16/allow": "" },
       EXIT.ok,
-      "note: ip4/10.1.0.0_16 says what ip4/10.0.0.0_8 says [redundant]\n",
+      "note: ip4/10.1.0.0_16 is the same as ip4/10.0.0.0_8 [redundant]\n",
     ],
     [
       "rules for certificates, which nobody is to rely on with other servers",
@@ -94,7 +94,7 @@ describe("findings in a CDB file", () => {
     for (const words of [["rules.cdb"], ["-x", "rules.cdb"]]) {
       const run = await scene.run(NAME, words);
       run.exits(EXIT.refused).stderrIs("");
-      run.stdoutMatches(/^warning: uid\/0 is there twice, .* \[duplicate\]$/m);
+      run.stdoutMatches(/^warning: uid\/0 is a duplicate, .* \[duplicate\]$/m);
       run.stdoutMatches(/^error: uid\/1 cannot be used: .* \[invalid\]$/m);
     }
   });

@@ -153,7 +153,7 @@ describe("rules", () => {
     const nowhere = await access(scene, "-H -i nowhere", ["touch", "ran"]);
     nowhere
       .exits(EXIT.refused)
-      .stderrMatches(/there is no directory nowhere: nobody will be admitted/);
+      .stderrMatches(/the directory nowhere does not exist: no client will be admitted/);
     expect(scene.has("ran")).toBe(false);
   });
 

@@ -137,5 +137,5 @@ function shadowed(key: string, why: string): Finding {
 }
 
 function redundant(key: string, wider: string): Finding {
-  return { severity: "note", key, code: "redundant", message: `says what ${wider} says` };
+  return { severity: "note", key, code: "redundant", message: `is the same as ${wider}` };
 }

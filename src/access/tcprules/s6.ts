@@ -132,7 +132,7 @@ export class S6Rules implements RuleHandler {
     if (earlier === undefined) {
       this.#names.set(name, { kind, value });
     } else if (earlier.kind !== kind && Buffer.compare(earlier.value, value) !== 0) {
-      return `s6 does not tell =${name} from =.${name}, and an earlier line says otherwise`;
+      return `s6 does not distinguish =${name} from =.${name}, and an earlier line decides otherwise`;
     }
     this.#put(`reversedns/${name}`, value);
     return undefined;

@@ -41,7 +41,7 @@ export function judgeTaiclockReply(packet: Uint8Array, cookie: Uint8Array): Judg
     return { kind: "foreign", why: "the answer is not to our request" };
   }
   const time = unpackTai64n(bytes.subarray(TIME_AT, TIME_AT + TAI64N_BYTES));
-  if (time === undefined) return { kind: "unusable", why: "the answer does not tell the time" };
+  if (time === undefined) return { kind: "unusable", why: "the answer does not contain the time" };
   return { kind: "answer", received: time, replied: time, reply: time };
 }
 

@@ -242,7 +242,7 @@ function problemOfClient(socket: TLSSocket): string | undefined {
  */
 function verifyError(socket: TLSSocket): string | undefined {
   const { ssl } = socket as { ssl?: { verifyError?: () => unknown } | null };
-  if (typeof ssl?.verifyError !== "function") return "Node does not tell";
+  if (typeof ssl?.verifyError !== "function") return "Node does not report the reason";
   const error = ssl.verifyError();
   if (error === undefined || error === null) return undefined;
   const { code } = error as { code?: unknown };

@@ -144,7 +144,7 @@ const OPTIONS = {
   isProxied: flag({
     short: "L",
     long: "proxy",
-    help: "connections come from a proxy that tells the client's address by the PROXY protocol",
+    help: "connections come from a proxy that announces the client's address by the PROXY protocol",
   }),
   ...TRUST,
   ...TLSSERVER_TLS_OPTIONS,

@@ -28,10 +28,10 @@ describe("the value of a rule", () => {
     [
       "a byte too many",
       Buffer.concat([allowing(1, 1), Buffer.from("x")]),
-      "is not as long as it says",
+      "does not have the length that it gives",
     ],
-    ["a byte too few", allowing(1, 1).subarray(0, 6), "is not as long as it says"],
-    ["no lengths", Buffer.from("A"), "is not as long as it says"],
+    ["a byte too few", allowing(1, 1).subarray(0, 6), "does not have the length that it gives"],
+    ["no lengths", Buffer.from("A"), "does not have the length that it gives"],
   ])("the value of a rule is an error with %s", (_, bytes, why) => {
     expect(parseRuleValue(bytes)).toEqual({ kind: "error", why: `the rule's value ${why}` });
   });
