@@ -5,7 +5,6 @@
 
 import { exitCodeOf } from "../chain/index.ts";
 import type { Launch, LinkContext } from "../chain/index.ts";
-import { reapOrphans } from "../host/index.ts";
 import type { Hosted, Stop } from "../host/index.ts";
 import { speaker } from "./serverd-log.ts";
 import { TCPSERVERD, TcpServerd } from "./tcp-serverd.ts";
@@ -17,13 +16,11 @@ export async function serveTcp(
   options: ServeOptions,
   context: LinkContext,
 ): Promise<number> {
-  const stopReaping = reapOrphans(context);
   const hosted = context.host.run(
     (faces) => new TcpServerd(launch, options, { ...context, ...faces }),
   );
   obeySignals(hosted, options, context);
   const end = await hosted.ended;
-  stopReaping();
   if (end.kind === "done" && end.exitCode === 0) {
     speaker(TCPSERVERD, options.verbosity, context)(2, "info", "exiting");
   }

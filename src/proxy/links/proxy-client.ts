@@ -41,12 +41,12 @@ export const proxyClient = defineLink({
 });
 
 /** The bytes to send and the launch to go on with, or the exit code of a header that cannot be made. */
-interface Prepared {
+interface Announced {
   readonly bytes?: Uint8Array;
   readonly outcome: Outcome;
 }
 
-function prepare(launch: Launch, { options, program }: Words, { report }: LinkContext): Prepared {
+function prepare(launch: Launch, { options, program }: Words, { report }: LinkContext): Announced {
   const { environment } = launch;
   const variables = (name: string): string | undefined => environment.get(name);
   try {
@@ -101,6 +101,10 @@ function send(
 
 function description({ announced, isLocal, version, fd }: ProxyClientOptions): string {
   if (announced === "later") return "sets aside the variables of the connection";
-  const what = isLocal ? "no client" : announced === "own" ? "this connection" : "the one set aside";
+  const what = isLocal
+    ? "no client"
+    : announced === "own"
+      ? "this connection"
+      : "the one set aside";
   return `sends a PROXY header of version ${version} to descriptor ${fd}, announcing ${what}`;
 }

@@ -1,7 +1,6 @@
 /** The engines of a server: one for each identity, started when they are needed. */
 
 import type { Chains, Launch, LinkContext } from "../../chain/index.ts";
-import { Children } from "../../host/index.ts";
 import type { ChildEnd } from "../../host/index.ts";
 import { wordsOf } from "../../options/index.ts";
 import { joinBlock, SystemError } from "../../posix/index.ts";
@@ -86,19 +85,17 @@ function environmentOf({ environment, launcher }: Launch): string[] {
 /** The processes that have not been reaped. There is more than one while an engine that was given up ends. */
 class EngineProcesses {
   readonly #context: LinkContext;
-  readonly #children: Children;
   readonly #states = new Map<Pid, "running" | "killed">();
 
   constructor(context: LinkContext) {
     this.#context = context;
-    this.#children = new Children(context);
   }
 
   /** Reap it as soon as it ends, whether it is in use or not. Until then it keeps no program alive. */
   add(engine: EngineProcess): EngineProcess {
     const { child } = engine;
     this.#states.set(child.pid, "running");
-    this.#children.watch(
+    this.#context.children.watch(
       child,
       { ended: (end) => this.#ended(child.pid, end) },
       { keepsAlive: false },

@@ -203,12 +203,25 @@ function companionFor(
 ): Companion {
   return {
     release(pid) {
-      for (const fd of fds) posix.close(fd);
-      if (pid !== undefined) born?.(pid);
+      try {
+        closeEach(fds, posix);
+      } finally {
+        if (pid !== undefined) born?.(pid);
+      }
     },
     abort: () => tunnel.abort(),
     ended: tunnel.ended,
   };
+}
+
+/** Close all of them, even if one of the closes fails. */
+function closeEach([fd, ...others]: readonly Fd[], posix: Posix): void {
+  if (fd === undefined) return;
+  try {
+    posix.close(fd);
+  } finally {
+    closeEach(others, posix);
+  }
 }
 
 function copyOf({ read, write }: Ends, posix: Posix): Ends {

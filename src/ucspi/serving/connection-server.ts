@@ -11,7 +11,7 @@ import type { Connection, Service } from "./connection.ts";
 import { ConnectionCounts } from "./counts.ts";
 import { Listener } from "./listener.ts";
 import { LiveConnection } from "./live-connection.ts";
-import type { Account } from "./live-connection.ts";
+import type { ConnectionOwner } from "./live-connection.ts";
 import type { Protocol } from "./protocol.ts";
 
 /** The events of connections, for logs and metrics. All optional; one that throws is a fault. */
@@ -68,7 +68,7 @@ export class ConnectionServer<Peer, Local> {
   /** Those that a link has named another key for: clients behind a proxy. */
   readonly #recounted = new ConnectionCounts();
   readonly #live = new Set<LiveConnection<Peer, Local>>();
-  readonly #account: Account<Peer, Local>;
+  readonly #owner: ConnectionOwner<Peer, Local>;
   readonly #listeners: readonly Listener[];
   #idle: (() => void)[] = [];
   #isFull = false;
@@ -78,7 +78,7 @@ export class ConnectionServer<Peer, Local> {
   constructor(options: ConnectionServerOptions<Peer, Local>) {
     this.options = options;
     const { posix, clock, protocol } = options;
-    this.#account = this.#createAccount();
+    this.#owner = this.#createOwner();
     this.#listeners = [...new Set(options.listeners)].map((fd) => {
       const local = protocol.local(posix.getsockname(fd));
       if (local === undefined) throw new TypeError(`Descriptor ${fd} listens to another family`);
@@ -150,7 +150,7 @@ export class ConnectionServer<Peer, Local> {
       return this.#tell(() => events.rejected?.(connection, connection.number));
     }
     this.#counts.add(connection.key);
-    const live = new LiveConnection(connection, this.#account);
+    const live = new LiveConnection(connection, this.#owner);
     this.#live.add(live);
     this.#checkFull();
     live.start(service);
@@ -177,7 +177,7 @@ export class ConnectionServer<Peer, Local> {
     this.#tell(() => this.options.posix.close(fd));
   }
 
-  #createAccount(): Account<Peer, Local> {
+  #createOwner(): ConnectionOwner<Peer, Local> {
     const { posix, events } = this.options;
     return {
       posix,
