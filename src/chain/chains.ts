@@ -182,7 +182,7 @@ function abandoned<Result>(launch: Launch, result: Result): Result {
 /** The number of values of PATH that one chain remembers: rules may set any number of them. */
 const PATHS_MAX = 16;
 
-/** Run one link; words that make no sense are an exit code like any other refusal. */
+/** Run one link; invalid words are an exit code like any other refusal. */
 export function runStage(
   stage: Stage,
   launch: Launch,

@@ -5,7 +5,7 @@
  *
  * A native launcher has noted it (notes.ts), and so has a link that executed us. Otherwise it is worked
  * out, as far as it can be. The soft limit is taken from the parent (a shell's children share its limits),
- * unless the hard limit is another than the parent's: then somebody has set both between the parent and us, as
+ * unless the hard limit is another than the parent's: then another process has set both between the parent and us, as
  * `ulimit -n` does. The closed descriptors are known from the way Node opens them, /dev/null for reading
  * and writing, each on its own; but only under a shell, for others start programs with just such a /dev/null,
  * and a program is better off with one too many than without. What cannot be seen is left as it is.
@@ -130,7 +130,7 @@ function closedAtBirth(posix: Posix, parent: number): number[] {
   return suspects.filter((fd) => suspects.every((other) => !isShared(posix, fd, other)));
 }
 
-/** Two numbers for one open file: somebody's dup2, not Node's doing. */
+/** Two numbers for one open file: a dup2 of another program, and not of Node. */
 function isShared(posix: Posix, a: number, b: number): boolean {
   if (a === b || !posix.isOpen(a) || !posix.isOpen(b)) return false;
   return posix.isSameOpenFile(a, b) !== false;

@@ -57,7 +57,7 @@ export interface Launch {
   readonly session?: Session;
   /**
    * The directory in which the process begins: a path, or an open directory. It is entered before the identity changes,
-   * with the rights of whoever makes the process, as `cd` before `s6-setuidgid` does. A link that sets
+   * with the rights of the process that spawns it, as `cd` before `s6-setuidgid` does. A link that sets
    * it has the reach `identity`, so that behind `s6-setuidgid` it runs with the new rights.
    */
   readonly directory?: string | Fd;
@@ -86,7 +86,7 @@ const NO_DESCRIPTOR = -1 as Fd;
 /**
  * The descriptor of this process that is number `number` in the process of a launch: the one it names,
  * or what is inherited under that number. Where the process has none, it is one on which every call
- * fails with EBADF, as it would there. A named one is not looked at: it may have been closed since.
+ * fails with EBADF, as it would there. A named one is not checked: it may have been closed since.
  */
 export function descriptorAt({ descriptors }: Launch, number: number): Fd {
   const source = descriptors.get(number) ?? (isInherited(number) ? (number as Fd) : "closed");

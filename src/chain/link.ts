@@ -26,7 +26,7 @@ export interface LinkContext {
   readonly clock: Clock;
   /** The host of this process, for what is to live in it. */
   readonly host: Host;
-  /** That of the log of the host, unless nobody is to hear what would be said. */
+  /** That of the log of the host, unless its lines are to be discarded. */
   readonly report: Report;
   readonly signals: Signals;
   /** The children of this process: those that are made here are waited for there. */

@@ -49,7 +49,7 @@ const OOM_SCORE_MAX = 1000;
 
 /**
  * The value of UCSPI_OOM_SCORE_ADJ: `VALUE`, or `VALUE,ORIGINAL` where a link of ours has set it already.
- * Throws UsageError where it makes no sense.
+ * Throws UsageError where it is invalid.
  */
 export function parseOomScore(
   variables: readonly string[],

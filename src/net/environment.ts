@@ -19,7 +19,7 @@ export interface EnvironmentEdit {
 /** A look-up of variables: an environment of any kind, as a function. */
 export type Variables = (name: string) => string | undefined;
 
-/** A variable that a program needs is not set, or makes no sense. The message is what users see. */
+/** A variable that a program needs is not set, or is invalid. The message is what users see. */
 export class VariableError extends Error {
   override readonly name = "VariableError";
   /** The variable at fault, `TCPREMOTEIP`. */

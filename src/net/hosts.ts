@@ -2,7 +2,7 @@
  * /etc/hosts, both ways: addresses of a name and names of an address (`-h` of the TCP tools).
  *
  * The file is parsed in memory, by servers once for each change: nothing is compiled to /tmp, and /etc/hosts.cdb is not
- * looked at. Lines, addresses and aliases that make no sense are passed over, as hosts(5) readers do.
+ * looked at. Lines, addresses and aliases that are invalid are passed over, as hosts(5) readers do.
  */
 
 import { readFile, rememberedOf } from "../posix/index.ts";

@@ -1,6 +1,6 @@
 /**
  * Which DNS servers to ask and how to complete a short name: the variables DNSCACHEIP and DNSQUALIFY,
- * else /etc/resolv.conf (networking.md, section 2.2). Pure: what the file says comes in as an argument.
+ * else /etc/resolv.conf (networking.md, section 2.2). Pure: the content of the file is an argument.
  */
 
 import { formatIp, IP_LIST_MAX, parseIp } from "./address.ts";

@@ -1,7 +1,7 @@
 /**
  * Words, variables and paths are bytes to the kernel and strings to us. Valid UTF-8 becomes the
  * string it spells; a byte that is not part of any becomes a lone surrogate U+DC80 to U+DCFF, as in
- * PEP 383, so that every word survives the round trip.
+ * PEP 383, so that every word is the same after a round trip.
  */
 
 const UNDECODABLE = /[\udc80-\udcff]/;

@@ -45,7 +45,7 @@ export class MadeOfFiles<T> {
   readonly #make: () => T;
   #made: { readonly value: T; readonly looks: readonly Look[] } | undefined;
 
-  /** Nothing is looked at before `current`. What `make` throws is thrown there, and tried again. */
+  /** No file is examined before `current`. What `make` throws is thrown there, and tried again. */
   constructor(posix: LookingPosix, paths: readonly string[], make: () => T) {
     this.#posix = posix;
     this.#paths = paths;
@@ -108,7 +108,7 @@ export function isSameVersion(a: FileVersion, b: FileVersion): boolean {
   );
 }
 
-/** By the time of the last change of state, which unlike the modification time nobody can set. */
+/** By the time of the last change of state, which unlike the modification time cannot be set. */
 function isRacy(posix: Pick<Posix, "realtimeNs">, version: FileVersion): boolean {
   const changed = BigInt(version.ctimeSeconds) * SECOND_NS + BigInt(version.ctimeNanoseconds);
   const age = posix.realtimeNs() - changed;

@@ -1,7 +1,7 @@
 /**
  * The record locks that one process holds for all who live in it. Locks of open files exclude each other
  * within a process too, and the kernel says of such a one only that an open file has it: the table tells
- * which of ours. It never waits, for whoever waits in the kernel for a lock of the same process waits
+ * which of ours. It never waits, for a thread that waits in the kernel for a lock of the same process waits
  * for ever.
  */
 

@@ -1,4 +1,4 @@
-/** Output that does not wait for whoever reads it. */
+/** Output that does not wait for its reader. */
 
 import type { Fd } from "./kernel.ts";
 

@@ -38,7 +38,7 @@ export interface Processes {
   /**
    * The signal settings that programs are started with, here or in children: bit N - 1 stands for
    * signal N. The ignored ones are ignored in this process too from now on, but for those of faults and
-   * SIGCHLD, unless somebody handles them later.
+   * SIGCHLD, unless they are handled later.
    */
   adoptSignals(sets: { readonly ignored: bigint; readonly blocked: bigint }): void;
   /** Have a signal do to this process what it does to one that does not care (SIG_DFL). */

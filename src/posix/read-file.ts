@@ -1,5 +1,5 @@
 /**
- * The one door through which files are read. What is opened is looked at before it is read: a fifo, a
+ * The one door through which files are read. An open file is checked before it is read: a fifo, a
  * socket, a device or a directory in the place of a file is refused, and never waited for. Nothing is
  * read beyond a ceiling.
  */
@@ -55,7 +55,7 @@ const DIRECTORY = 0o040000;
 
 /**
  * A file, whole: what it held at one moment. Throws UnfitFile for one that is not regular, one longer
- * than `bytesMax` and one that somebody goes on changing, and SystemError.
+ * than `bytesMax` and one that goes on changing, and SystemError.
  */
 export function readFile(
   posix: ReadingPosix,

@@ -1,5 +1,5 @@
 /**
- * Replacing a file so that nobody ever sees half of it: a temporary file beside it is written, brought
+ * Replacing a file so that no reader ever sees half of it: a temporary file beside it is written, brought
  * to disk as asked, and renamed over it. Whatever fails, the temporary file goes and the old file stays.
  */
 

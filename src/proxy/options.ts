@@ -87,7 +87,7 @@ export const PROXY_SERVER_OPTIONS = {
     {
       long: "untrusted",
       argument: "refuse|pass",
-      help: "what to do with clients from elsewhere: refuse them, or serve them as they are",
+      help: "refuse clients from elsewhere, or serve them under their own addresses",
       ours: true,
     },
     oneOf("refuse", "pass"),

@@ -64,7 +64,7 @@ export interface TcpServerOptions {
   onRefused?(refusal: { readonly remote: Endpoint; readonly reason: string }): void;
   /** A connection is over: how its program ended; exit code 0 for a function. */
   onEnd?(remote: Endpoint, status: WaitStatus): void;
-  /** Something went wrong that the server survives: accepting, making a process, a function. */
+  /** An error after which the server goes on: accepting, making a process, a function. */
   onError?(error: unknown, connection?: TcpConnection): void;
 }
 
@@ -120,7 +120,7 @@ export class TcpServer implements Resident {
   }
 
   /**
-   * Bind, listen and begin to accept. Throws SystemError when a socket cannot be had (EADDRINUSE) or watched,
+   * Bind, listen and begin to accept. Throws SystemError when a socket cannot be bound (EADDRINUSE) or watched,
    * RangeError for a host that is no IP address, a descriptor that does not listen and a chain of no
    * words, Error for a chain that cannot work (a link has reported why) and for certificates and keys
    * that cannot be used, the signal's reason, and TypeError when it was closed before it had started. A

@@ -47,7 +47,7 @@ describe("findings in a directory", () => {
       },
       EXIT.refused,
       "warning: reversedns/example.org never decides: networks decide every address, " +
-        "so no name is looked at [shadowed]\n",
+        "so no name is looked up [shadowed]\n",
     ],
     [
       "what says the same twice, which is a note and no fault",

@@ -159,7 +159,7 @@ export class Cdb {
     return -1;
   }
 
-  /** The record position in the slot that probe step `step` of this hash looks at. */
+  /** The record position in the slot that probe step `step` of this hash reads. */
   #slot(hash: number, step: number): number {
     const count = this.#word((hash & 255) * CDB_PAIR_BYTES + 4);
     return this.#word(this.#slotPosition(hash, count, step) + 4);

@@ -13,7 +13,7 @@ const NETWORKS_FIRST = 16;
 export const NOBODY = 0xffff_ffff;
 
 /**
- * Networks of one family, each with the number of whoever decides the addresses in it (below
+ * Networks of one family, each with the number of the network that decides the addresses in it (below
  * 2^32 - 1), in flat arrays: there may be a million.
  */
 export class NetworkList {

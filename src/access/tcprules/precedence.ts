@@ -55,14 +55,14 @@ function compare(
   if (admitting !== undefined && denied !== undefined) {
     throw new RuleLineError(
       denied.line,
-      `line ${denied.line} denies a host, but s6 looks at addresses first, and line ${admitting.line} admits it`,
+      `line ${denied.line} denies a host, but s6 looks up addresses first, and line ${admitting.line} admits it`,
     );
   }
   for (const winner of winners) {
     const loser = losers.find(({ value }) => !isSameBytes(winner.value, value));
     if (loser === undefined) continue;
     warn(
-      `line ${loser.line} names a host, but s6 looks at addresses first: line ${winner.line} decides where both match`,
+      `line ${loser.line} names a host, but s6 looks up addresses first: line ${winner.line} decides where both match`,
     );
     return;
   }

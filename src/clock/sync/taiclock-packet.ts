@@ -10,7 +10,7 @@ import type { Judgement } from "./series.ts";
 /** The length of a request of ours, and of what we need of an answer. */
 export const TAICLOCK_BYTES = 28;
 
-/** The longest request that a server looks at; of a longer one the rest is cut off. */
+/** The longest request that a server reads; of a longer one the rest is cut off. */
 export const TAICLOCK_REQUEST_BYTES_MAX = 256;
 
 export const COOKIE_BYTES = 8;

@@ -31,7 +31,8 @@ type Words = LinkWords<typeof PROXY_SERVER_OPTIONS>;
 
 export const proxyServer = defineLink({
   name: NAME,
-  summary: "read the PROXY header in front of a connection, and set the address of the client behind the proxy",
+  summary:
+    "read the PROXY header in front of a connection, and set the address of the client behind the proxy",
   family: "long",
   options: PROXY_SERVER_OPTIONS,
   operands: [],

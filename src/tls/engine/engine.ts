@@ -39,7 +39,7 @@ interface Configured {
 
 export class Engine implements Resident {
   readonly name = "ucspi-tls-engine";
-  /** Resolves, with 0, when the server is gone and nobody is left to work for. */
+  /** Resolves, with 0, when the server has ended and no tunnel is left. */
   readonly done: Promise<number>;
   readonly #options: EngineOptions;
   #channel: Channel | undefined;

@@ -97,7 +97,7 @@ export function parseRequest(bytes: Uint8Array): Request {
 
 /**
  * The messages of the engine are not trusted: it parses bytes from the network, with less rights than
- * the server, and somebody may have taken it over. Throws RangeError for anything but a reply.
+ * the server, and an attacker may have taken it over. Throws RangeError for anything but a reply.
  */
 export function parseReply(bytes: Uint8Array): Reply {
   const { code, id, body } = parseHeader(bytes);

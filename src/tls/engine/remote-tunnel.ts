@@ -10,7 +10,7 @@ export type Securing =
   | { readonly kind: "failed"; readonly exitCode: number };
 
 export interface RemoteTunnel {
-  /** Has the program asked for TLS? Undefined where it was not asked, or nobody will ever know. */
+  /** Has the program asked for TLS? Undefined where it was not asked, or that is unknown. */
   readonly decided: Promise<boolean | undefined>;
   readonly secured: Promise<Securing>;
   /** Never rejects. */

@@ -1,6 +1,6 @@
 /**
- * One engine process as its server sees it, from its start to its end. It is trusted with nothing: a
- * message that makes no sense, another version, or silence is the end of it, and of its tunnels.
+ * One engine process as its server sees it, from its start to its end. It is trusted with nothing:
+ * an invalid message, another version, or silence is the end of it, and of its tunnels.
  */
 
 import type { Clock, Timer } from "../../clock/index.ts";

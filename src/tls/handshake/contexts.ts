@@ -197,7 +197,7 @@ function contextOf(
 ): SecureContext {
   try {
     return createSecureContext({
-      ca: [...policy.anchors], // an empty list: nobody, rather than whom Node trusts
+      ca: [...policy.anchors], // an empty list: no authority, rather than those that Node trusts
       allowPartialTrustChain: true, // an anchor need not be a root
       ...(pair === undefined ? {} : { cert: pair.chain, key: pair.key }),
       minVersion: policy.minVersion,
@@ -238,7 +238,7 @@ function problemOfClient(socket: TLSSocket): string | undefined {
 
 /**
  * The error of OpenSSL when it verified the peer's chain; undefined: none. Of sockets that accept, Node
- * tells it to its own tls.Server alone, hence the `ssl` of old. Should that be gone, nobody is trusted.
+ * tells it to its own tls.Server alone, hence the `ssl` of old. Without that no peer is trusted.
  */
 function verifyError(socket: TLSSocket): string | undefined {
   const { ssl } = socket as { ssl?: { verifyError?: () => unknown } | null };
@@ -249,7 +249,7 @@ function verifyError(socket: TLSSocket): string | undefined {
   return typeof code === "string" ? code : "unknown reason";
 }
 
-/** Node throws at names that it cannot take apart; a certificate that has such is for nobody. */
+/** Node throws at names that it cannot take apart; a certificate with such names fits no name. */
 function isCertificateFor(serverName: string, socket: TLSSocket): boolean {
   try {
     return checkServerIdentity(serverName, socket.getPeerCertificate()) === undefined;

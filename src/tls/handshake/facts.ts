@@ -40,7 +40,7 @@ export interface NamedPeer extends PeerCertificate {
 /** The reason why rules cannot be applied to a certificate: they may apply to a name that is unknown. */
 export const UNREADABLE_NAMES = "its alternative names cannot be read";
 
-/** Is everything known that rules look at? */
+/** Is everything known that rules look up? */
 export function hasNames(peer: PeerCertificate): peer is NamedPeer {
   return peer.alternativeNames !== undefined;
 }
@@ -110,7 +110,7 @@ export interface FactsOptions {
   /** The name as sent; not a name of a certificate. */
   readonly serverName: string | undefined;
   readonly reportsPeer: boolean;
-  /** Only then is the certificate of the peer looked at. */
+  /** Only then is the certificate of the peer read. */
   readonly isPeerVerified: boolean;
 }
 

@@ -61,7 +61,7 @@ interface Extension {
   readonly value: DerElement;
 }
 
-/** None where the field is missing; undefined when one of them makes no sense. */
+/** None where the field is missing; undefined when one of them is invalid. */
 function readExtensions(certificate: Uint8Array): Extension[] | undefined {
   const fields = certificateFields(certificate);
   const wrapped = fields?.find(({ tag }) => tag === EXTENSIONS);

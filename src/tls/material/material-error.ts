@@ -3,7 +3,7 @@
 import { errnoOf } from "../../posix/index.ts";
 import type { Posix } from "../../posix/index.ts";
 
-/** 96: material that cannot be used; 100: settings that make no sense; 111: a system call failed. */
+/** 96: material that cannot be used; 100: invalid settings; 111: a system call failed. */
 export type MaterialExitCode = 96 | 100 | 111;
 
 /** The message is what users see: one line that names the file and the variable. */

@@ -168,7 +168,7 @@ export const VERIFIES_CERTIFICATE = choice(true, [
   {
     long: "no-verify-cert",
     value: false,
-    help: "go on with any server, which may be anybody",
+    help: "accept any server, without verification",
   },
 ]);
 

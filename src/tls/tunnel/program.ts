@@ -147,7 +147,7 @@ export class Program {
     else if (!isFull && wasFull) this.#events.hasRoom();
   }
 
-  /** Write what there is room for; false when nobody will read it. */
+  /** Write what there is room for; false when it has no reader any more. */
   #writeWaiting(): boolean {
     const count = this.#attempt(() => this.#posix.writev(this.#ends.write, this.#waiting));
     if (count === "failed") return false;

@@ -185,7 +185,7 @@ export const tlsserver = defineLink({
   },
 });
 
-/** Rules for what is not there would admit nobody, or everybody. Throws UsageError. */
+/** Rules for an absent certificate would admit no client, or every one. Throws UsageError. */
 function checkOptions(options: Options): void {
   const { checksCertificates, rules, clientCertificate, trusted, untrusted } = options;
   if (checksCertificates && rules === undefined) {
