@@ -491,7 +491,7 @@ static void find_script(const char *executed) {
   add(&script, NAME);
   if (script.is_full) die(EXIT_SYSTEM, "its path is too long", "");
   if (raw3(SYS_faccessat, AT_FDCWD, SCRIPT, F_OK) < 0)
-    die(EXIT_SYSTEM, "the package of this launcher is missing: there is no ", SCRIPT);
+    die(EXIT_SYSTEM, "the package of this launcher is gone: there is no ", SCRIPT);
 }
 
 __attribute__((noreturn, used)) void launch(struct start *start) {

@@ -22,7 +22,7 @@ export interface SpawnRequest {
   /** More NAME=VALUE strings, after `environment`; the caller has taken out what these replace. */
   readonly environmentExtra?: Uint8Array | undefined;
   /**
-   * The descriptors of the child: `descriptors[2 * i]` in the child is
+   * What the child's descriptors will be: `descriptors[2 * i]` in the child is
    * `descriptors[2 * i + 1]` of ours, close-on-exec cleared; a source of -1 closes the target. Any
    * overlap of sources and targets is resolved. Descriptors not named here are inherited unless
    * they are close-on-exec.
@@ -41,7 +41,7 @@ export interface SpawnRequest {
   readonly directory?: string | Fd | undefined;
   readonly umask?: number | undefined;
   /**
-   * The adjustment of the child's oom score, -1000 to 1000. Such a child
+   * What the kernel is to add to the child's score when memory runs out, -1000 to 1000. Such a child
    * gets a copy of our memory, which takes longer: processes that share memory share the score.
    */
   readonly oomScore?: number | undefined;
@@ -66,9 +66,8 @@ export interface Spawn {
    */
   spawn(request: SpawnRequest): Child;
   /**
-   * The failure that kept a child from executing its program: the step that failed and its errno;
-   * undefined when none did. To be asked once, when the birth is not in flight any more or the child
-   * has ended.
+   * What kept a child from executing its program: the step that failed and its errno; undefined when
+   * none did. To be asked once, when the birth is not in flight any more or the child has ended.
    */
   birthFailure(birth: number): SystemError | undefined;
   /**
@@ -80,7 +79,7 @@ export interface Spawn {
   isSpawned(pid: Pid): boolean;
 }
 
-/** The exports of C for this family (`native/`). */
+/** What C exports for this family (`native/`). */
 export interface SpawnAddon {
   spawn(
     files: Uint8Array,

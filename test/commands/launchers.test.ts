@@ -107,7 +107,7 @@ describe("a native launcher", () => {
     await using scene = await newScene();
     madeForLostNode(scene.path("s6-softlimit"), scene.path("nowhere"));
     const lost = await scene.execute(scene.path("s6-softlimit"), ["true"]).finished();
-    lost.exits(111).stderrMatches(/the package of this launcher is missing/);
+    lost.exits(111).stderrMatches(/the package of this launcher is gone/);
     madeForLostNode(scene.path("some-name"), ROOT);
     const unnamed = await scene.execute(scene.path("some-name"), ["true"]).finished();
     unnamed.exits(111).stderrMatches(/^some-name: fatal: .*dist\/bin\/some-name$/m);
