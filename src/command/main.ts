@@ -33,23 +33,24 @@ import type { Fd, Posix } from "../posix/index.ts";
 import { definitionSynopsis, isLink } from "./command.ts";
 import type { Command, CommandContext, Definition } from "./command.ts";
 import { Fatal } from "./fatal.ts";
+import type { Invocation } from "./loader.ts";
 import { packageVersion } from "./package.ts";
 import { isCommandName, loadDefinition } from "./registry.ts";
 import { openChains, openCommandHost, processSignals } from "./system.ts";
 
-/** Run the command `name`, one of those in `directory`, with the words of this process, and end the process. */
-export async function main(name: string, directory: string): Promise<never> {
+/** Run a command with the words of this process, and end the process. */
+export async function main({ name, directory, wordsAt }: Invocation): Promise<never> {
   const posix = loadOrDie(name);
   keepDebuggerOut(posix);
-  const words = processWords().slice(2);
+  const words = processWords().slice(wordsAt);
   return runAndExit(posix, { name, directory, words });
 }
 
 /** The multi-call entry: `ucspi NAME WORD...`; `ucspi link` is short for `ucspi ucspi-link`. */
-export async function multicall(directory: string): Promise<never> {
+export async function multicall({ directory, wordsAt }: Invocation): Promise<never> {
   const posix = loadOrDie("ucspi");
   keepDebuggerOut(posix);
-  const [name, ...words] = processWords().slice(2);
+  const [name, ...words] = processWords().slice(wordsAt);
   if (name !== undefined && !name.startsWith("-")) {
     const command = isCommandName(name) ? name : `ucspi-${name}`;
     const isShort = isCommandName(command);

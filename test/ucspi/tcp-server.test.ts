@@ -199,6 +199,24 @@ describe("a chain of a TcpServer", () => {
     expect(await ask(server.port)).toBe("value\n");
   });
 
+  test("serves each client its own connection while descriptors come and go", async () => {
+    const posix = loadPosix();
+    let isOver = false;
+    const churn = (): void => {
+      const opened = Array.from({ length: 20 }, () => posix.open("/dev/null", "read"));
+      for (const fd of opened) posix.close(fd);
+      if (!isOver) setImmediate(churn);
+    };
+    await using server = await serve({ serve: ["cat"], environment: ENVIRONMENT });
+    churn();
+    try {
+      const words = Array.from({ length: 200 }, (_, number) => `client ${number}`);
+      expect(await Promise.all(words.map((word) => ask(server.port, word)))).toEqual(words);
+    } finally {
+      isOver = true;
+    }
+  });
+
   test("a chain of a TcpServer of no words does not start", async () => {
     const before = openSockets();
     const server = new TcpServer({ listen: LOOPBACK, serve: [] });

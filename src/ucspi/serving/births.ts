@@ -38,6 +38,7 @@ export class Births {
 
   /** `server` is the command in whose name it is reported that a child was killed before its exec. */
   constructor(server: string, context: LinkContext, { awaitsExec }: BirthsOptions) {
+    context.posix.prepareSpawns();
     this.#spawner = new Spawner(server, context);
     this.#awaitsExec = awaitsExec;
   }
