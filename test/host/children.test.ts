@@ -186,7 +186,7 @@ describe("a program that was not executed", () => {
 });
 
 describe("the exec", () => {
-  test("an exec is told at once where somebody asks, and not once more by the timer", () => {
+  test("an exec is reported at once when asked for, and not once more by the timer", () => {
     const world = newWorld();
     const { child, told } = withBirthHeld(world);
     world.children.tellExecs();

@@ -74,7 +74,7 @@ describe("the package", () => {
     expect(stray).toEqual([]);
   });
 
-  test("has a core that loads no other bundle by itself, for short commands load it", () => {
+  test("the package has a core that loads no other bundle by itself, for short commands load it", () => {
     const core = readFileSync(join(ROOT, "dist", "cjs", "core.cjs"), "utf8");
     const bundles = core.match(/require\("\.\/[\w-]+\.cjs"\)/g) ?? [];
     const later = core.match(/\.then\(\(\)=>require\("\.\/[\w-]+\.cjs"\)/g) ?? [];

@@ -199,7 +199,7 @@ describe("a chain of a TcpServer", () => {
     expect(await ask(server.port)).toBe("value\n");
   });
 
-  test("serves each client its own connection while descriptors come and go", async () => {
+  test("a server serves each client its own connection while descriptors are opened and closed", async () => {
     const posix = loadPosix();
     let isOver = false;
     const churn = (): void => {

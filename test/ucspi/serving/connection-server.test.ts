@@ -68,7 +68,7 @@ test("a connection has the listener's address, the client's and how many were al
   expect([local.port, peer.port]).toEqual([7000, 50_000]);
 });
 
-test("a connection is told as accepted with the counts of when it was, and as ended with those of now", () => {
+test("a connection is reported as accepted with the counts of that time, and as ended with those of now", () => {
   const { works, log, connect, server } = serve();
   connect("192.0.2.1", "192.0.2.1", "192.0.2.2");
   works.forEach((work, at) => work.serve(100 + at));
