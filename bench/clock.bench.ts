@@ -1,4 +1,4 @@
-/** How fast are labels of logs turned into local time, against s6's own s6-tai64nlocal? */
+/** The speed of turning labels of logs into local time, against s6's own s6-tai64nlocal. */
 
 import { spawnSync } from "node:child_process";
 import { closeSync, existsSync, mkdtempSync, openSync, rmSync, writeFileSync } from "node:fs";
@@ -29,7 +29,7 @@ export async function measure({ root }: Bench): Promise<Row[]> {
 
 const MESSAGES = ["accept 12/40", "end pid 4711 exitcode 0", "GET /index.html HTTP/1.1 200 1234"];
 
-/** What the lines of a log are, by their number. */
+/** The lines of a log, by their number. */
 const LOGS: Readonly<Record<string, (index: number) => string>> = {
   "lines of a log, three a second": (index) =>
     `${label(index / 3, index)} ${MESSAGES[index % 3]} from 192.0.2.${index % 250}\n`,

@@ -1,4 +1,4 @@
-/** How many connections a second does a JavaScript handler serve, and what does an idle one cost? */
+/** The connections a second of a JavaScript handler, and the cost of an idle one. */
 
 import { spawn } from "node:child_process";
 import type { ChildProcess } from "node:child_process";

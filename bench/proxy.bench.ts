@@ -1,4 +1,4 @@
-/** How fast are PROXY headers parsed, and what does the gate cost a server? */
+/** The speed of parsing PROXY headers, and the cost of the gate for a server. */
 
 import { spawnSync } from "node:child_process";
 import { mkdtempSync, rmSync, writeFileSync } from "node:fs";

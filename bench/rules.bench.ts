@@ -1,5 +1,5 @@
 /**
- * How fast are access rules? `measureCompile`: a million lines of tcprules text, our command against
+ * The speed of access rules. `measureCompile`: a million lines of tcprules text, our command against
  * ucspi-tcp's, start to end. `measureChecks`: checks against a hundred thousand networks, the file's
  * freshness looked at each time. `measureEqual`: very many records with one key, twice as many in how much
  * more time, and against ucspi-tcp's command.

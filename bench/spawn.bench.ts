@@ -1,4 +1,4 @@
-/** What does a birth cost, and how near is a server with a program for each connection to the least? */
+/** The cost of a spawn, and of a server with a program for each connection against the least. */
 
 import { spawnSync } from "node:child_process";
 import { chmodSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";

@@ -1,4 +1,4 @@
-/** What does starting a short command cost over a bare node? */
+/** The cost of starting a short command over a bare node. */
 
 import { spawnSync } from "node:child_process";
 import { join } from "node:path";

@@ -1,4 +1,4 @@
-/** How many connections a second does the super-server serve, with a program for each? */
+/** The connections a second of the super-server, with a program for each. */
 
 import { spawnSync } from "node:child_process";
 import { mkdtempSync, rmSync, writeFileSync } from "node:fs";

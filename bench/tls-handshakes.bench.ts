@@ -1,5 +1,5 @@
 /**
- * How many TLS connections a second are served, with a program and with a function for each, and how
+ * The TLS connections a second, with a program and with a function for each, and how
  * long does a client wait? Client, version and certificate are the same for everyone. The C suite's usual
  * build (BearSSL) has no TLS 1.3: it is compared with in TLS 1.2.
  */

@@ -1,4 +1,4 @@
-/** What does a TLS connection that nothing happens on cost, beside its program? */
+/** The cost of an idle TLS connection, beside its program. */
 
 import { spawn } from "node:child_process";
 import { once } from "node:events";

@@ -1,5 +1,5 @@
 /**
- * How fast is one connection behind TLS, in each direction? With AES-128 all have the same to do, but
+ * The speed of one connection behind TLS, in each direction. With AES-128 all have the same to do, but
  * for the C suite there is another row: its usual build (BearSSL) has no TLS 1.3 and insists on ChaCha20
  * where a client offers it, as most do. That is what its users get.
  */
@@ -12,7 +12,7 @@ export const question = "TLS throughput of one connection";
 
 const ROUNDS = 5;
 
-/** What a client offers: everything, or AES-128 alone. */
+/** The offer of a client: everything, or AES-128 alone. */
 const OFFERS = {
   all: "1.2",
   old: "1.2:ECDHE-ECDSA-AES128-GCM-SHA256",

@@ -32,7 +32,7 @@ const FLAGS = [
 const RELEASE_FLAGS = ["-O2", "-s"];
 const ASAN_FLAGS = ["-O1", "-g", "-fno-omit-frame-pointer", "-fsanitize=address,undefined"];
 
-/** What a release ships, and the compiler for each where it is not the machine's own. */
+/** The targets of a release, and the compiler for each if it is not the machine's own. */
 const TARGETS = {
   "linux-x64-glibc": { compiler: "x86_64-linux-gnu-gcc", flags: [] },
   "linux-x64-musl": { compiler: "musl-gcc", flags: ["-static-libgcc"] },

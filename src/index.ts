@@ -64,7 +64,7 @@ export interface SntpQuery extends Omit<SeriesOptions, "server" | "deadline"> {
   readonly timeoutMs?: number;
 }
 
-/** What is known of the clock after a series of exchanges with an NTP server. */
+/** The measurement of the clock after a series of exchanges with an NTP server. */
 export type SntpOutcome = SeriesOutcome<SntpReply>;
 
 const SNTP_TIMEOUT_MS = 10_000;

@@ -8,7 +8,7 @@ import type { AddressInfo } from "node:net";
 import { join } from "node:path";
 import { setTimeout } from "node:timers/promises";
 
-/** What a bench is given. */
+/** The arguments of a bench. */
 export interface Bench {
   /** The load generator, to be run with node. */
   readonly load: string;
@@ -32,7 +32,7 @@ export interface Subject {
   readonly words: readonly string[];
   /** The folder whose commands come first. */
   readonly path?: string | undefined;
-  /** What each client sends before it ends its side; by default clients only listen. */
+  /** The bytes that each client sends before it ends its side; by default clients only read. */
   readonly send?: string;
   readonly variables?: Readonly<Record<string, string>>;
   /** It does not say when it listens (to "PORT"). */
@@ -44,7 +44,7 @@ export interface LoadResult {
   readonly p50Ms: number;
   readonly p99Ms: number;
   readonly failed: number;
-  /** What was agreed on, where that is a question. */
+  /** The negotiated cipher, where there is a choice. */
   readonly cipher?: string;
 }
 
@@ -54,7 +54,7 @@ export interface Running {
   stop(): Promise<void>;
 }
 
-/** Where the C suite is installed; undefined where there is none to compare with. */
+/** The directory in which the C suite is installed; undefined where there is none. */
 export function peerSuite(): string | undefined {
   const folder = process.env["S6_NETWORKING_BIN"];
   return folder === undefined || folder === "" ? undefined : folder;

@@ -1,6 +1,6 @@
 /*
  * The load of the TLS benches: clients of TLS at a port of this machine, that cost as little as can be.
- * What it saw is printed as one line of JSON.
+ * The results are printed as one line of JSON.
  *
  *   tls-load PORT VERSION full    CONNECTIONS CONCURRENCY  handshakes; each is read to its end
  *   tls-load PORT VERSION resume  CONNECTIONS CONCURRENCY  the same, resuming the session of a first one

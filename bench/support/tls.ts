@@ -1,4 +1,4 @@
-/** What the benches of TLS have in common: a certificate, small programs, clients in C, and servers. */
+/** The common parts of the benches of TLS: a certificate, small programs, clients in C, and servers. */
 
 import { spawnSync } from "node:child_process";
 import { mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
@@ -7,7 +7,7 @@ import { join } from "node:path";
 import { hasCommand, peerSuite, resultOf } from "./servers.ts";
 import type { Bench, LoadResult, Row, Running, Subject } from "./servers.ts";
 
-/** What a program that writes a lot writes, in millions of bytes. */
+/** The output of a program that writes a lot, in millions of bytes. */
 export const STREAM_MEGABYTES = 400;
 
 /** Statically linked, so that it is not the start of a program that is measured. */
@@ -24,7 +24,7 @@ const PROGRAMS = {
   stay: `char b; return write(1, "hello\\n", 6) != 6 || read(0, &b, 1) != 0;`,
 } as const;
 
-/** What the certificate of the servers is about. */
+/** The names in the certificate of the servers. */
 export type KeyType = "p256" | "rsa2048";
 
 type ProgramName = keyof typeof PROGRAMS;
@@ -35,7 +35,7 @@ export class Kit {
   readonly #root: string;
   readonly #folder = mkdtempSync(join(tmpdir(), "ucspi-bench-"));
 
-  /** Where there is no compiler, or no OpenSSL for it, `use` is not called, and a row says so. */
+  /** Without a compiler, or without OpenSSL for it, `use` is not called, and a row reports that. */
   static async with(
     bench: Bench,
     use: (kit: Kit) => Promise<Row[]>,

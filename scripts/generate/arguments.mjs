@@ -1,4 +1,4 @@
-/** What can be completed for an operand or an option's argument, going by its name. */
+/** The completion of an operand or an option's argument, by its name. */
 
 const KINDS = {
   dir: "directory",

@@ -27,7 +27,7 @@ function formatSpec({ name, forms, operands, takesProgram }) {
   return `    ${name}) letters=${short} longs=${long} operands=(${own.slice(1, -1).replaceAll("|", "\\|")}) program=${takesProgram ? 1 : 0} ;;`;
 }
 
-/** What an option's argument or an operand can be, by command and option or operand. */
+/** The values of an option's argument or an operand, by command and option or operand. */
 function formatArguments({ name, forms, operands }) {
   const options = forms.filter(({ argument }) => argument !== undefined);
   const cases = [

@@ -43,7 +43,7 @@ function linkOperands({ operands, program }) {
   return [...operands, ...words].join(" ");
 }
 
-/** What every command understands besides its own options. */
+/** The options that every command has besides its own. */
 function builtins(isChain) {
   const explain = { long: "explain", help: "print what the chain would do, and do nothing" };
   const others = [

@@ -11,7 +11,7 @@ const MONTHS =
 /** Titles of the body that mdoc has a name for. */
 const TITLES = { "Exit codes": "EXIT STATUS" };
 
-/** Where a section of the body stands among those mdoc prescribes. */
+/** The place of a section of the body among those that mdoc prescribes. */
 const ORDER = ["Description", "Environment", "Exit codes", "Signals", "Examples", "Notes"];
 
 /** `sectionOf` tells the manual section of a command by its name. */

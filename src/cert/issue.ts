@@ -256,7 +256,7 @@ function nameOf({ Name }: Pick<typeof X509, "Name">, commonName: string | undefi
   return new Name(commonName === undefined ? [] : [{ CN: [{ utf8String: commonName }] }]);
 }
 
-/** Does it vouch for itself? */
+/** Is it signed by itself? */
 function isRoot(certificate: X509Certificate): boolean {
   return certificate.subject === certificate.issuer;
 }

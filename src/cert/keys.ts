@@ -22,7 +22,7 @@ export interface SigningKeys {
   readonly isRsa: boolean;
 }
 
-/** 65537, as everybody has it. */
+/** 65537, the usual exponent. */
 const PUBLIC_EXPONENT = Uint8Array.of(1, 0, 1);
 const RSA = { name: "RSASSA-PKCS1-v1_5", hash: "SHA-256" };
 const USAGES = ["sign", "verify"] as const;

@@ -3,7 +3,7 @@
 import { X509Certificate } from "node:crypto";
 import { CertProblem } from "./problem.ts";
 
-/** The longest chain we look at. */
+/** The longest chain that is read. */
 const CERTIFICATES_MAX = 100;
 
 const BLOCK =

@@ -42,7 +42,7 @@ export async function become(first: Launch, by: string, context: LinkContext): P
   }
 }
 
-/** What is to be executed, who executes it and where that one searches. */
+/** The words to execute, the program that executes them and the PATH that it searches. */
 interface Execution {
   readonly launch: Launch;
   readonly by: string;

@@ -1,4 +1,4 @@
-/** What to say when a launch fails: the link that asked for the part in question, and its words. */
+/** The message when a launch fails: the link that asked for the part in question, and its words. */
 
 import type { SystemError } from "../posix/index.ts";
 import type { Launch } from "./launch.ts";
@@ -33,7 +33,7 @@ export interface Blame {
   readonly text: string;
 }
 
-/** Who speaks of this failure, and how. */
+/** The program that reports this failure, and its words. */
 export function blameFor(error: SystemError, askers: Askers): Blame {
   const { syscall, message } = error;
   return {

@@ -2,7 +2,7 @@
  * Compilation: from words to links. A word is fused only if executing it would have run our own
  * launcher, by the PATH in force at that point of the chain; otherwise it is the program.
  *
- * What a word means depends only on the words and on PATH, so it is worked out once and remembered
+ * The meaning of a word depends only on the words and on PATH, so it is found once and remembered
  * by the array of words: each link hands on the same array every time it runs.
  */
 
@@ -46,7 +46,7 @@ export type ChainResult =
   | { readonly kind: "ended"; readonly exitCode: number };
 
 /**
- * How far a run has come. `path` is the PATH that the process at this point would search for its
+ * The progress of a run. `path` is the PATH that the process at this point would search for its
  * next word: what PATH was before that process made its edits, as in the C suite.
  */
 interface Position {
@@ -71,7 +71,7 @@ export class Chains {
     this.fuses = fuses;
   }
 
-  /** What these words mean, known or worked out now. */
+  /** The meaning of these words, known or found now. */
   meaning(argv: readonly string[], path: string | undefined): Meaning | Promise<Meaning> {
     const known = this.#meanings.get(argv)?.get(path);
     return known ?? (this.fuses ? this.#compile(argv, path) : "program");
@@ -179,10 +179,10 @@ function abandoned<Result>(launch: Launch, result: Result): Result {
   return result;
 }
 
-/** How many values of PATH one chain remembers: rules may set any number of them. */
+/** The number of values of PATH that one chain remembers: rules may set any number of them. */
 const PATHS_MAX = 16;
 
-/** Run one link; words that make no sense are an exit code like any other refusal. */
+/** Run one link; invalid words are an exit code like any other refusal. */
 export function runStage(
   stage: Stage,
   launch: Launch,
@@ -215,7 +215,7 @@ async function foresee(
   }
 }
 
-/** What running a stage would do to the launch, without its side effects: for what looks ahead. */
+/** The launch after a stage, without the side effects of the stage: for callers that look ahead. */
 export async function previewStage(
   stage: Stage,
   launch: Launch,
@@ -242,7 +242,7 @@ function canActFor(launch: Launch, stage: Stage): boolean {
   return reach === "identity" && launch.identity === undefined;
 }
 
-/** Where a stage may run: a usage error is told as the link itself would tell it. */
+/** The place where a stage may run: a usage error is reported as the link itself would report it. */
 export function stageReach(stage: Stage): Reach {
   return "words" in stage ? reachOf(stage.link, stage.words) : stage.link.reach;
 }

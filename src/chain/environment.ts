@@ -12,7 +12,7 @@ export interface EnvironmentBlocks {
   readonly extra: Uint8Array;
 }
 
-/** How many sets of replaced names keep their marshalled remainder of the base. */
+/** The number of sets of replaced names that keep their marshalled remainder of the base. */
 const REMAINDERS_MAX = 64;
 
 /** Variables by name. Edits make new environments; nothing changes in place. */

@@ -15,11 +15,11 @@ export interface IdentityChange {
 /** One option: what it asks for is known at once, or only from the variables UID, GID and GIDLIST. */
 export type IdentityStep = IdentityChange | "variables";
 
-/** What differs between the commands that have the options. */
+/** The differences between the commands that have the options. */
 interface IdentityWording {
   /** The help of each. */
   readonly help: Readonly<Record<"G" | "g" | "u" | "U", string>>;
-  /** What -G takes, gidList unless given. */
+  /** The argument of -G, gidList by default. */
   readonly groups?: ArgumentKind<readonly Gid[]>;
 }
 

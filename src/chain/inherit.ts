@@ -1,11 +1,11 @@
 /**
- * What this process was born with, before Node changed it: Node raises the soft limit on open files to the
+ * The state this process was started with, before Node changed it: Node raises the soft limit on open files to the
  * hard one, opens /dev/null on closed descriptors 0 to 2, marks the open ones close-on-exec, and has
  * signals that were ignored or blocked so no more. The launch that a chain starts from puts all of this back.
  *
  * A native launcher has noted it (notes.ts), and so has a link that executed us. Otherwise it is worked
  * out, as far as it can be. The soft limit is taken from the parent (a shell's children share its limits),
- * unless the hard limit is another than the parent's: then somebody has set both between the parent and us, as
+ * unless the hard limit is another than the parent's: then another process has set both between the parent and us, as
  * `ulimit -n` does. The closed descriptors are known from the way Node opens them, /dev/null for reading
  * and writing, each on its own; but only under a shell, for others start programs with just such a /dev/null,
  * and a program is better off with one too many than without. What cannot be seen is left as it is.
@@ -23,17 +23,17 @@ import type { Notes, Writer } from "./notes.ts";
 /** The programs in which closing a descriptor is a matter of two characters. */
 const SHELLS = /\/((ba|da|z|k|mk|ya|fi|tc|c)?sh|busybox|execlineb)$/;
 
-/** What a process was given by whoever executed it. */
+/** The attributes that a process was given when it was executed. */
 export interface Origin {
-  /** Who executed it, or who made the process that was. */
+  /** The process that executed it, or that made the process that was. */
   readonly parent: Pid | number;
   /** Its environment, without what launchers of ours have added. */
   readonly variables: readonly string[];
-  /** What its launcher has noted. */
+  /** The notes of its launcher. */
   readonly notes: Notes | undefined;
 }
 
-/** What the process `pid`, a child of `parent`, was given, by the variables that its Node has. */
+/** The attributes that the process `pid`, a child of `parent`, was given, by the variables of its Node. */
 export function originOf(pid: number, parent: number, variables: readonly string[]): Origin {
   const isWriter = (writer: Writer, isLauncher: boolean): boolean => {
     if (writer.pid !== pid && (isLauncher || writer.pid !== parent)) return false;
@@ -95,10 +95,10 @@ export function handOn(launch: Launch, posix: Posix): Launch {
   return { ...launch, environment: launch.environment.with([{ name: NOTES_VARIABLE, value }]) };
 }
 
-/** When nobody tells when a process began. */
+/** The start of a process when it is unknown. */
 const UNKNOWN_TIME = "0";
 
-/** When a process began, in the kernel's ticks; UNKNOWN_TIME where /proc does not tell. */
+/** The start of a process, in the kernel's ticks; UNKNOWN_TIME where /proc does not show it. */
 function startTime(pid: number): string {
   try {
     const stat = readFileSync(`/proc/${pid}/stat`, "utf8"); // the encoding Node reads fastest
@@ -139,13 +139,13 @@ function closedAtBirth(posix: Posix, parent: number): number[] {
   return suspects.filter((fd) => suspects.every((other) => !isShared(posix, fd, other)));
 }
 
-/** Two numbers for one open file: somebody's dup2, not Node's doing. */
+/** Two numbers for one open file: a dup2 of another program, and not of Node. */
 function isShared(posix: Posix, a: number, b: number): boolean {
   if (a === b || !posix.isOpen(a) || !posix.isOpen(b)) return false;
   return posix.isSameOpenFile(a, b) !== false;
 }
 
-/** What a descriptor refers to: "" when it is closed, undefined when that is not ours to know. */
+/** The object of a descriptor: "" when it is closed, undefined when we may not read it. */
 function linkTarget(path: string): string | undefined {
   try {
     return readlinkSync(path);

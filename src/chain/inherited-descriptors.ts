@@ -77,7 +77,7 @@ interface Piece {
   readonly fds: readonly [number, ...number[]];
 }
 
-/** What a loop consists of, in the order in which it is made. */
+/** The parts of an event loop, in the order in which they are made. */
 const LOOP = ["epoll", "pipe", "event"] as const;
 const FIRST_LOOP = ["epoll", "lock", "pipe", "event"] as const;
 
@@ -125,7 +125,7 @@ function pieceAt(first: Described, all: readonly Described[]): Piece | undefined
   return { kind: first.isNonblocking ? "pipe" : "lock", fds: [first.fd, second.fd] };
 }
 
-/** Where in `pieces` those of `order` are at the earliest; undefined where they are not all there. */
+/** The first places in `pieces` of those of `order`; undefined where they are not all there. */
 function firstFit(pieces: readonly Piece[], order: readonly Piece["kind"][]): number[] | undefined {
   const places: number[] = [];
   for (const kind of order) {

@@ -5,11 +5,11 @@ import type { Fd, Identity, Limit, Pid, Resource, Session } from "../posix/index
 import type { Environment } from "./environment.ts";
 import { isOwnDescriptor } from "./own-descriptors.ts";
 
-/** What a descriptor will be in the process: one of ours, or closed. */
+/** The object of a descriptor in the process: one of ours, or closed. */
 export type Source = Fd | "closed";
 
 /**
- * What a relay link has set up beside the process: a tunnel between descriptors of the launch and the
+ * The relay of a link beside the process: a tunnel between descriptors of the launch and the
  * network. It lives until both its ends are done. Where the process never comes about it is aborted.
  */
 export interface Companion {
@@ -42,10 +42,10 @@ export interface Launch {
   readonly limits: ReadonlyMap<Resource, Limit>;
   /** The link to name when the kernel refuses the limits. */
   readonly limitsChangedBy?: string;
-  /** What was ignored and blocked when this process was born (bit N - 1 for signal N): programs get it back. */
+  /** The signals ignored and blocked when this process was started (bit N - 1 for signal N), for programs. */
   readonly signals?: { readonly ignored: bigint; readonly blocked: bigint };
   /**
-   * What the launcher was told to give this process, and no program: a limit of the heap, in MiB, and what the
+   * The settings of the launcher for this process, and for no program: a limit of the heap, in MiB, and what the
    * kernel adds to its score when memory runs out, with what it added before.
    */
   readonly launcher?: {
@@ -56,14 +56,14 @@ export interface Launch {
   readonly identity?: Identity & { readonly changedBy: string };
   readonly session?: Session;
   /**
-   * Where the process begins: a path, or an open directory. It is entered before the identity changes,
-   * with the rights of whoever makes the process, as `cd` before `s6-setuidgid` does. A link that sets
+   * The directory in which the process begins: a path, or an open directory. It is entered before the identity changes,
+   * with the rights of the process that spawns it, as `cd` before `s6-setuidgid` does. A link that sets
    * it has the reach `identity`, so that behind `s6-setuidgid` it runs with the new rights.
    */
   readonly directory?: string | Fd;
   /** The permission bits that files it makes will not have. */
   readonly umask?: number;
-  /** What lives beside the process, in the order of the links that asked for it. */
+  /** The tunnels beside the process, in the order of the links that asked for it. */
   readonly companions?: readonly Companion[];
   /** Set by a server of ours, for the links that run in it. */
   readonly connection?: ServedConnection;
@@ -86,7 +86,7 @@ const NO_DESCRIPTOR = -1 as Fd;
 /**
  * The descriptor of this process that is number `number` in the process of a launch: the one it names,
  * or what is inherited under that number. Where the process has none, it is one on which every call
- * fails with EBADF, as it would there. A named one is not looked at: it may have been closed since.
+ * fails with EBADF, as it would there. A named one is not checked: it may have been closed since.
  */
 export function descriptorAt({ descriptors }: Launch, number: number): Fd {
   const source = descriptors.get(number) ?? (isInherited(number) ? (number as Fd) : "closed");

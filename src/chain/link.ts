@@ -11,7 +11,7 @@ import type { Posix } from "../posix/index.ts";
 import type { Chains } from "./chains.ts";
 import type { Launch } from "./launch.ts";
 
-/** What came of running a link. */
+/** The outcome of running a link. */
 export type Outcome =
   /** Go on with `launch`, whose argv is what follows the link. */
   | { readonly kind: "continue"; readonly launch: Launch }
@@ -26,7 +26,7 @@ export interface LinkContext {
   readonly clock: Clock;
   /** The host of this process, for what is to live in it. */
   readonly host: Host;
-  /** That of the log of the host, unless nobody is to hear what would be said. */
+  /** That of the log of the host, unless its lines are to be discarded. */
   readonly report: Report;
   readonly signals: Signals;
   /** The children of this process: those that are made here are waited for there. */
@@ -37,17 +37,17 @@ export interface LinkContext {
   readonly isBecoming: boolean;
 }
 
-/** What a link was given on the command line. */
+/** The words of a link on the command line. */
 export interface LinkWords<Table extends OptionTable> {
   readonly options: OptionsOf<Table>;
   /** Its own operands, as many as it declares. */
   readonly operands: readonly string[];
-  /** What follows: the next link or the program. */
+  /** The words that follow: the next link or the program. */
   readonly program: readonly string[];
 }
 
 /**
- * Where a link's function may run on behalf of another process:
+ * The place where a link's function may run on behalf of another process:
  * `anywhere`: it only edits the launch. `identity`: it reads files or talks to the network with the
  * rights of this process, so it cannot stand in for a process of another identity. `process`: it
  * works on the very process it lives in (locks, waiting, serving).
@@ -56,7 +56,7 @@ export type Reach = "anywhere" | "identity" | "process";
 
 export interface Link<Table extends OptionTable = OptionTable> {
   readonly name: string;
-  /** What it does in one phrase, for lists and the head of the manual page. */
+  /** Its purpose in one phrase, for lists and the head of the manual page. */
   readonly summary: string;
   readonly family: OptionFamily;
   readonly options: Table;
@@ -72,8 +72,8 @@ export interface Link<Table extends OptionTable = OptionTable> {
   /** The dry run's `run`: no side effects. Links that only edit need none. */
   preview?(launch: Launch, words: LinkWords<Table>, context: LinkContext): Outcome;
   /**
-   * What a server may have the link do before its first connection: start what all of them share, and
-   * find out that it cannot work. An exit code ends the server; why has been reported.
+   * The preparation for which a server may ask the link before its first connection: start what all of
+   * them share, and find out that it cannot work. An exit code ends the server; why has been reported.
    */
   prepare?(
     launch: Launch,
@@ -95,7 +95,7 @@ export function defineLink<const Table extends OptionTable>(link: Link<Table>): 
   return link;
 }
 
-/** Where this link may run, given its words. */
+/** The place where this link may run, given its words. */
 export function reachOf(link: Link, words: LinkWords<OptionTable>): Reach {
   return link.reachFor?.(words) ?? link.reach;
 }

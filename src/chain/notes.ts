@@ -1,5 +1,5 @@
 /**
- * What a launcher notes for the Node it executes, in one variable: what this process was born with, before
+ * The notes of a launcher for the Node it executes, in one variable: the state this process was started with, before
  * Node changed it. The native launcher (src/launcher/launcher.c) knows all of it; a link that executes
  * a launcher of ours says what it knows, for the portable one cannot find out.
  *
@@ -15,7 +15,7 @@
 /** The variable of the notes. */
 export const NOTES_VARIABLE = "UCSPI_INHERITED";
 
-/** What the native launcher puts before the name of a variable that Node would act on. */
+/** The prefix that the native launcher puts before the name of a variable that Node would act on. */
 const ASIDE = "UCSPI_ASIDE_";
 
 /** Numbers of descriptors: the kernel's own bound. */
@@ -33,7 +33,7 @@ export interface Notes {
   readonly open: readonly (readonly [number, number])[] | undefined;
   readonly ignored: bigint;
   readonly blocked: bigint;
-  /** Where the launcher is; "" where a link has written the notes. */
+  /** The path of the launcher; "" if a link has written the notes. */
   readonly folder: string;
 }
 

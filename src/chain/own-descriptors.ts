@@ -30,7 +30,7 @@ export function holdsProcessLocks(): boolean {
   return readdirSync("/proc/self/fdinfo").some((fd) => /^lock:.*POSIX/m.test(describe(fd)));
 }
 
-/** What /proc says of a descriptor; nothing when it is closed by now. */
+/** The state of a descriptor by /proc; nothing when it is closed by now. */
 function describe(fd: string): string {
   try {
     return readFileSync(`/proc/self/fdinfo/${fd}`, "latin1");

@@ -1,5 +1,5 @@
 /**
- * What a launcher is told about its own process, by variables that no program inherits: UCSPI_HEAP_MB limits
+ * The settings of a launcher for its own process, in variables that no program inherits: UCSPI_HEAP_MB limits
  * the heap of its Node (the native launcher gives it an option), and UCSPI_OOM_SCORE_ADJ is what the kernel
  * adds to its score when memory runs out.
  */
@@ -48,8 +48,8 @@ export interface OomScore {
 const OOM_SCORE_MAX = 1000;
 
 /**
- * What UCSPI_OOM_SCORE_ADJ asks for: `VALUE`, or `VALUE,ORIGINAL` where a link of ours has set it already.
- * Throws UsageError where it makes no sense.
+ * The value of UCSPI_OOM_SCORE_ADJ: `VALUE`, or `VALUE,ORIGINAL` where a link of ours has set it already.
+ * Throws UsageError where it is invalid.
  */
 export function parseOomScore(
   variables: readonly string[],

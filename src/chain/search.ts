@@ -1,7 +1,7 @@
 /**
- * Where execvp(3) would find a word (local-services.md, section 1.4), remembered for a second: a server
- * executes the same program for each connection, and its children are to do one execve, not one for
- * each element of PATH.
+ * The files at which execvp(3) would find a word (local-services.md, section 1.4), remembered for a
+ * second: a server executes the same program for each connection, and its children are to do one
+ * execve, not one for each element of PATH.
  */
 
 import type { Clock } from "../clock/index.ts";
@@ -22,10 +22,10 @@ export function candidateFiles(word: string, path: string | undefined): readonly
   return elements.length === 0 ? [""] : elements.map((element) => `${element}/${word}`);
 }
 
-/** How long a look-up counts, in milliseconds. */
+/** The time for which a look-up is valid, in milliseconds. */
 const REMEMBERED_MS = 1_000;
 
-/** How many look-ups are remembered: rules may set any number of values of PATH. */
+/** The number of look-ups that are remembered: rules may set any number of values of PATH. */
 const REMEMBERED_MAX = 256;
 
 interface Found {

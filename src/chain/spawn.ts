@@ -23,7 +23,7 @@ export interface Spawned {
   readonly child: Child;
   /** Which links have asked for what, should it come out that the program was not executed. */
   readonly askers: Askers;
-  /** What lives beside it. */
+  /** The tunnels beside it. */
   readonly companions: readonly Companion[];
 }
 
@@ -45,7 +45,7 @@ export type SpawnResult = Spawned | Ended | NotSpawned;
 /** A launch whose links have run: what is left of it is to be executed. */
 export type Prepared = Extract<ChainResult, { readonly kind: "program" }>;
 
-/** What becomes of a child. */
+/** The outcome of a child. */
 export interface Fate {
   /** Its program was executed. */
   readonly executed?: () => void;

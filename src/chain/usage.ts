@@ -1,4 +1,4 @@
-/** What a link says of words it cannot understand. */
+/** The message of a link about words that it cannot parse. */
 
 import type { Report } from "../host/index.ts";
 import { UsageError } from "../options/index.ts";

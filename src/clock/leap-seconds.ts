@@ -39,7 +39,7 @@ const MIDNIGHTS: readonly number[] = [
 
 const FIRST_OFFSET = 10;
 
-/** How far TAI is ahead of Unix time in some second. */
+/** The number of seconds by which TAI is ahead of Unix time in some second. */
 export interface LeapState {
   readonly taiMinusUnix: number;
   /**

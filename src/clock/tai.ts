@@ -47,7 +47,7 @@ export function taiFromUtc({ unixNs, isLeapSecond }: Utc): Tai {
 }
 
 /**
- * What UTC calls an instant.
+ * An instant in UTC.
  *
  * @example
  * const tai = parseTai64n("@40000000586846a400000000"); // 2016-12-31 23:59:60

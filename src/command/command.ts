@@ -28,7 +28,7 @@ export interface Command<Table extends OptionTable = OptionTable> {
   readonly options: Table;
   /** The operands as the usage line shows them: `cdbfile dir`. */
   readonly operands: string;
-  /** How many operands there may be, [least, most]. */
+  /** The number of operands, [least, most]. */
   readonly operandCount: readonly [number, number];
   /** May options stand among the operands? */
   readonly mixes?: boolean;
@@ -47,7 +47,7 @@ export function defineCommand<const Table extends OptionTable>(
   return command;
 }
 
-/** What the registry holds: a command of its own, or a link that is a command under its name. */
+/** An entry of the registry: a command of its own, or a link that is a command under its name. */
 export type Definition = Command | Link;
 
 export function isLink(definition: Definition): definition is Link {

@@ -1,4 +1,4 @@
-/** How a command ends early. */
+/** The early end of a command. */
 
 import { EXIT } from "../chain/index.ts";
 

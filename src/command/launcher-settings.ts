@@ -5,7 +5,7 @@
 
 import { readFileSync, statSync } from "node:fs";
 
-/** Where the settings begin in the launcher (src/launcher/launcher.c). */
+/** The start of the settings in the launcher (src/launcher/launcher.c). */
 export const LAUNCHER_MARK = "UCSPI LAUNCHER 1\n";
 
 /** The room for them. */
@@ -15,7 +15,7 @@ const SETTINGS_BYTES = 3 * 4096;
 const LAUNCHER_BYTES_MAX = 1 << 18;
 
 export interface LauncherSettings {
-  /** Where the package is; absent for a folder in it, which may be moved with it. */
+  /** The directory of the package; absent for a folder in it, which may be moved with it. */
   readonly root?: string;
   /** The Node to execute, and its version. */
   readonly node: string;

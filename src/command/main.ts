@@ -251,7 +251,7 @@ function withoutExplain(launch: Launch): Launch {
   return { ...launch, argv: launch.argv.toSpliced(at, 1) };
 }
 
-/** What the context of a command is made from. */
+/** The parts that the context of a command is made from. */
 interface Surroundings {
   readonly posix: Posix;
   readonly log: Log;

@@ -10,7 +10,7 @@ import { loadPosix, packageRoot } from "../posix/index.ts";
 import type { Posix } from "../posix/index.ts";
 import { launcherFinder } from "./finder.ts";
 
-/** What servers and chains in this process work with. */
+/** The surroundings of servers and chains in this process. */
 export interface System {
   readonly posix: Posix;
   readonly clock: Clock;

@@ -10,7 +10,7 @@ import { SystemError } from "../posix/index.ts";
 import type { Child, Fd, Pid, Posix, WaitStatus, Watch } from "../posix/index.ts";
 import type { Signals } from "./signals.ts";
 
-/** How a child ended. */
+/** The end of a child. */
 export interface ChildEnd {
   readonly status: WaitStatus;
   /**
@@ -20,7 +20,7 @@ export interface ChildEnd {
   readonly unexecuted: SystemError | "killed" | undefined;
 }
 
-/** What whoever made a child hears of it. */
+/** The events of a child for its owner. */
 export interface ChildEvents {
   /**
    * It has executed its program: told once, a few milliseconds after that, and before its end.

@@ -11,7 +11,7 @@ import type { Posix } from "../posix/index.ts";
 import type { ChildEnd, ChildEvents, Children } from "./children.ts";
 import type { Signals } from "./signals.ts";
 
-/** What of a process calls back. */
+/** The parts of a process that call back. */
 export interface Faces {
   readonly posix: Posix;
   readonly clock: Clock;

@@ -18,7 +18,7 @@ import { reapOrphans } from "./orphans.ts";
 import type { Resident, Stop } from "./resident.ts";
 import type { Signals } from "./signals.ts";
 
-/** How long a resident that was killed for a fault has to end, in milliseconds. */
+/** The time in which a resident that was killed for a fault has to end, in milliseconds. */
 export const FAULTY_MS = 5_000;
 
 /** A resident at its host. */
@@ -26,7 +26,7 @@ export interface Hosted<R extends Resident> {
   readonly resident: R;
   /** Tell the resident to stop. */
   readonly stop: (how: Stop) => void;
-  /** How its life ended; never rejects. */
+  /** The end of its life; never rejects. */
   readonly ended: Promise<End>;
 }
 
@@ -160,7 +160,7 @@ class Tenancy<R extends Resident> implements Hosted<R> {
   }
 }
 
-/** What starting comes to; a promise in any case. */
+/** The outcome of a start; a promise in any case. */
 async function startOf(resident: Resident): Promise<void> {
   await resident.start();
 }

@@ -9,7 +9,7 @@ import type { Stop } from "./resident.ts";
 
 export type State = "starting" | "running" | "stopping" | "faulty" | "over";
 
-/** How a life ended: as the resident says, not begun for a reason, or by a fault, which was reported. */
+/** The end of a life: the exit code of the resident, a failed start, or a fault, which was reported. */
 export type End =
   | { readonly kind: "done"; readonly exitCode: number }
   | { readonly kind: "notStarted"; readonly error: unknown }
@@ -90,7 +90,7 @@ const LIFE = {
   over:     { started: over,                notStarted: over,      told: over,   done: over,      fault: tell,   expired: over },
 } as const satisfies Record<State, Row>;
 
-/** What happens to a resident in `state`, and what is to be done. */
+/** The next state of a resident in `state`, and the effects. */
 export function step(state: State, event: Event): Step {
   const act = LIFE[state][event.kind] as (event: Event) => Step;
   return act(event);

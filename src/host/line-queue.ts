@@ -7,13 +7,13 @@
 
 import { encodeBytes } from "../posix/index.ts";
 
-/** What a line is: the word between the program's name and the text. */
+/** The kind of a line: the word between the program's name and the text. */
 export type MessageKind = "usage" | "fatal" | "warning" | "info";
 
-/** How many bytes wait at most. */
+/** The maximum of bytes that wait. */
 export const QUEUE_BYTES_MAX = 256 * 1024;
 
-/** What goes first when there is no room. The notice of missing lines never goes. */
+/** The order in which lines are dropped without room. The notice of missing lines is never dropped. */
 const RANK = { info: 0, warning: 1, usage: 2, fatal: 2 } as const satisfies Record<
   MessageKind,
   number
@@ -24,9 +24,9 @@ const NEWLINE = encodeBytes("\n");
 
 interface Line {
   readonly bytes: Uint8Array;
-  /** When it came, counted in lines. */
+  /** Its place in the order of lines. */
   readonly order: number;
-  /** How many lines are missing from the log when this one is lost: more than one for a notice. */
+  /** The number of lines that are missing when this one is lost: more than one for a notice. */
   readonly standsFor: number;
   readonly isFatal: boolean;
 }
@@ -51,7 +51,7 @@ export class LineQueue {
     this.#bytesMax = bytesMax;
   }
 
-  /** How many bytes wait; never more than the bound, but for one notice of missing lines. */
+  /** The number of bytes that wait; never more than the bound, but for one notice of missing lines. */
   get bytes(): number {
     return this.#bytes;
   }
@@ -68,7 +68,7 @@ export class LineQueue {
     );
   }
 
-  /** How many lines were dropped or lost since the last notice. */
+  /** The number of lines that were dropped or lost since the last notice. */
   get missing(): number {
     return this.#missing;
   }
@@ -86,7 +86,7 @@ export class LineQueue {
     }
   }
 
-  /** What is to be written next: a line, or what is left of one. */
+  /** The bytes to write next: a line, or the rest of one. */
   get head(): Uint8Array | undefined {
     if (this.#current === undefined) {
       const line = this.#takeFirst();
@@ -154,7 +154,7 @@ export class LineQueue {
     const orders = this.#ranks.map((lines) => lines[0]?.order ?? Infinity);
     const rank = orders.indexOf(Math.min(...orders));
     const line = this.#ranks[rank]?.shift();
-    // What is being written counts as bytes that wait, but can no longer be dropped.
+    // The line that is being written counts as bytes that wait, but can no longer be dropped.
     if (line !== undefined)
       this.#rankBytes[rank] = (this.#rankBytes[rank] ?? 0) - line.bytes.length;
     return line;

@@ -23,7 +23,7 @@ import { Outlet } from "./outlet.ts";
 /** One line on stderr, `PROG: KIND: TEXT`. */
 export type Report = (program: string, kind: MessageKind, text: string) => void;
 
-/** How long a process waits for its log in all, in milliseconds. */
+/** The time for which a process waits for its log in all, in milliseconds. */
 export const FLUSH_MS = 1000;
 
 export interface Log {
@@ -51,7 +51,7 @@ export class StderrLog implements Log {
   readonly #clock: Pick<Clock, "monotonicMs">;
   readonly #outlet: Outlet;
   readonly #queue: LineQueue;
-  /** Who has spoken last: in that name it is told that lines are missing. */
+  /** The last program that has logged: missing lines are reported in its name. */
   #speaker = "";
   #waitLeftMs = FLUSH_MS;
 

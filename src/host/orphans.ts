@@ -16,10 +16,10 @@ import type { Signals } from "./signals.ts";
 /** Ends that come together are looked for together. */
 const DELAY_MS = 50;
 
-/** How often the list of all children is read at most: it may be long. */
+/** The least time between readings of the list of all children: it may be long. */
 const LIST_MS = 1_000;
 
-/** How many are reaped in one turn of the event loop. */
+/** The number that is reaped in one turn of the event loop. */
 const BATCH_MAX = 1_000;
 
 export interface OrphanReaperOptions extends ChildrenOptions {

@@ -14,10 +14,10 @@
 import { SystemError } from "../posix/index.ts";
 import type { Fd, Posix, Watch } from "../posix/index.ts";
 
-/** What a kernel or a sandbox answers that has no such call for this descriptor. */
+/** The errors of a kernel or a sandbox without such a call for this descriptor. */
 const UNABLE: ReadonlySet<string> = new Set(["EOPNOTSUPP", "ENOSYS", "EINVAL", "EPERM"]);
 
-/** How one descriptor is written to. */
+/** The way in which one descriptor is written to. */
 interface Means {
   /** Some of the bytes; undefined when it would have to wait. Throws SystemError. */
   write(bytes: Uint8Array): number | undefined;

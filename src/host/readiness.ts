@@ -8,12 +8,12 @@ import { SystemError } from "../posix/index.ts";
 import type { Fd, Posix } from "../posix/index.ts";
 import { Outlet } from "./outlet.ts";
 
-/** How long a reader may leave the descriptor full, in milliseconds. */
+/** The time for which a reader may leave the descriptor full, in milliseconds. */
 export const READINESS_MS = 10_000;
 
 export interface Announcement {
   readonly fd: Fd;
-  /** What is written; nothing closes the descriptor at once. */
+  /** The bytes to write; none closes the descriptor at once. */
   readonly bytes: Uint8Array;
   /** It could not be written, or nobody has read for READINESS_MS; told at most once. */
   failed(why: string): void;
@@ -45,6 +45,6 @@ export function announce(
       finish(error.message);
     }
   }
-  const expiry = clock.setTimer(READINESS_MS, () => finish("nobody reads it"));
+  const expiry = clock.setTimer(READINESS_MS, () => finish("no process reads it"));
   write();
 }

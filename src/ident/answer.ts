@@ -4,7 +4,7 @@ import { encodeBytes } from "../posix/index.ts";
 import { IDENT_USER_BYTES_MAX } from "./reply.ts";
 import type { PortPair } from "./reply.ts";
 
-/** Why a server does not name a user (RFC 1413 section 6.2.2). */
+/** The reasons of a server not to name a user (RFC 1413 section 6.2.2). */
 export type IdentErrorToken = "INVALID-PORT" | "NO-USER" | "HIDDEN-USER" | "UNKNOWN-ERROR";
 
 export type IdentAnswer =

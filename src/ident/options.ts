@@ -41,21 +41,21 @@ export const IDENT_SERVER_OPTIONS = {
     [
       {
         long: "uid",
-        help: "tell numbers in place of names",
+        help: "answer with numbers in place of names",
         ours: true,
         next: () => ({ kind: "uid" }),
       },
       {
         long: "hash",
         argument: "secretfile",
-        help: "tell pseudonyms, which only the secret in this file can undo",
+        help: "answer with pseudonyms, which only the secret in this file can undo",
         ours: true,
         next: (_, file) => ({ kind: "hash", file }),
       },
       {
         long: "name",
         argument: "user",
-        help: "tell this name, whatever is asked",
+        help: "answer every query with this name",
         ours: true,
         next: (_, user) => ({ kind: "fixed", user: USER_NAME.parse(user) }),
       },
@@ -77,7 +77,7 @@ export const IDENT_SERVER_OPTIONS = {
     {
       long: "operating-system",
       argument: "name",
-      help: "the operating system to tell, UNIX by default",
+      help: "the operating system in answers, UNIX by default",
       ours: true,
     },
     textThat(isOperatingSystem, "an operating system, as in UNIX or OTHER"),

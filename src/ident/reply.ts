@@ -14,7 +14,7 @@ export interface PortPair {
   readonly local: number;
 }
 
-/** Why an IDENT server does not say, by the errno name that the C suite gives it. */
+/** The reasons of an IDENT server for an error, by the errno name that the C suite gives it. */
 export type IdentErrorCode = "EINVAL" | "ESRCH" | "EPERM" | "EIO" | "EEXIST";
 
 /** The reply of an IDENT server. */

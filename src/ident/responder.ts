@@ -26,7 +26,7 @@ export type IdentNaming =
   | { readonly kind: "uid" }
   /** A pseudonym that differs from one asking machine to the other, and that the secret can undo. */
   | { readonly kind: "hash"; readonly secret: Uint8Array }
-  /** The same for everybody, and for connections that do not exist. */
+  /** The same for every user, and for connections that do not exist. */
   | { readonly kind: "fixed"; readonly user: string }
   /** None: HIDDEN-USER for every question. */
   | { readonly kind: "hidden" };

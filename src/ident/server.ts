@@ -1,6 +1,6 @@
 /**
  * The server of RFC 1413 on one connection: reads queries one after the other, has each answered before
- * the next is looked at, and ends when the client does, goes silent, or has asked enough.
+ * the next is read, and ends when the client does, goes silent, or has asked enough.
  */
 
 import { deadlineAfter, waitReady } from "../clock/index.ts";

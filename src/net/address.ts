@@ -50,7 +50,7 @@ export function formatIp(ip: IpAddress): string {
   return ip.family === 4 ? formatIp4(ip.bytes, 32) : formatIp6(ip.bytes, 128);
 }
 
-/** What `formatIp(maskIp(ip, bits))` gives, without the address in between. */
+/** The result of `formatIp(maskIp(ip, bits))`, without the address in between. */
 export function formatMaskedIp(ip: IpAddress, bits: number): string {
   return ip.family === 4 ? formatIp4(ip.bytes, bits) : formatIp6(ip.bytes, bits);
 }
@@ -155,7 +155,7 @@ export function unmapIp(ip: IpAddress): IpAddress {
   return isIp4Mapped(ip) ? { family: 4, bytes: Uint8Array.from(ip.bytes.subarray(12)) } : ip;
 }
 
-/** What the kernel calls this endpoint. `scope` is the interface index of a link-local address. */
+/** The kernel's form of this endpoint. `scope` is the interface index of a link-local address. */
 export function toSocketAddress(endpoint: Endpoint, scope = 0): SocketAddress {
   const { address, port } = endpoint;
   return { family: address.family === 4 ? "inet" : "inet6", bytes: address.bytes, port, scope };
@@ -225,7 +225,7 @@ function maskedByte(bytes: Uint8Array, index: number, bits: number): number {
 
 /** Reads the groups of an IPv6 address, which may stand on both sides of a `::`. */
 class GroupScanner {
-  /** How many bytes the groups so far have filled. */
+  /** The number of bytes that the groups so far have filled. */
   used = 0;
   readonly #bytes = new Uint8Array(16);
   readonly #text: string;
@@ -293,7 +293,7 @@ function scanIp4(text: string, from: number, bytes: Uint8Array): boolean {
   return true;
 }
 
-/** Where the run of hexadecimal digits from `at` ends; it is cut after the fourth. */
+/** The end of the run of hexadecimal digits from `at`; it is cut after the fourth. */
 function hexEnd(text: string, at: number): number {
   let end = at;
   while (end < at + 4 && hexDigit(text.charCodeAt(end)) >= 0) end += 1;

@@ -16,10 +16,10 @@ export interface EnvironmentEdit {
   readonly value: string | undefined;
 }
 
-/** Where variables are looked up: an environment of any kind, as a function. */
+/** A look-up of variables: an environment of any kind, as a function. */
 export type Variables = (name: string) => string | undefined;
 
-/** A variable that a program needs is not set, or makes no sense. The message is what users see. */
+/** A variable that a program needs is not set, or is invalid. The message is what users see. */
 export class VariableError extends Error {
   override readonly name = "VariableError";
   /** The variable at fault, `TCPREMOTEIP`. */
@@ -73,8 +73,8 @@ export function ucspiNames(protocol: string): UcspiNames {
 export const TCP_NAMES = ucspiNames("TCP");
 
 /**
- * What a TCP super-server tells each program. `connectionNumber` counts the connections from the
- * same address that were alive before this one: 0 for the first client.
+ * The variables that a TCP super-server sets for each program. `connectionNumber` counts the
+ * connections from the same address that were alive before this one: 0 for the first client.
  */
 export function tcpServerEdits(connection: {
   readonly local: Endpoint;
@@ -102,7 +102,7 @@ export function tcpPeerEdits(remote: Endpoint, connectionNumber: number): Enviro
   ];
 }
 
-/** What a TCP client tells its program about the connection it made. */
+/** The variables that a TCP client sets for its program. */
 export function tcpClientEdits(connection: {
   readonly local: Endpoint;
   readonly remote: Endpoint;
@@ -167,10 +167,10 @@ export function parseEdit(text: string): EnvironmentEdit {
   return { name: text.slice(0, equals), value: text.slice(equals + 1) };
 }
 
-/** How much of a file in an environment directory counts unless asked otherwise. */
+/** The bytes of a file in an environment directory that are read by default. */
 export const ENVIRONMENT_FILE_BYTES_MAX = 4095;
 
-/** How s6-envdir reads a file; each default is what access rules use too. */
+/** The options with which s6-envdir reads a file; each default is what access rules use too. */
 export interface EnvironmentFileOptions {
   /** `-n`: keep blanks, tabs and carriage returns at the end of the line. */
   readonly keepTrailingBlanks?: boolean;
@@ -217,7 +217,7 @@ function readEndpoint(variables: Variables, ipName: string, portName: string): E
   return { address, port: readPortVariable(variables, portName) };
 }
 
-/** What a variable must hold. Throws VariableError if it is not set or `parse` returns undefined. */
+/** The parsed value of a variable. Throws VariableError if it is not set or `parse` returns undefined. */
 export function readVariable<T>(
   variables: Variables,
   name: string,
@@ -236,7 +236,7 @@ function formatEdit({ name, value }: EnvironmentEdit): string {
   return text;
 }
 
-/** Where in a file of an environment directory the value ends. */
+/** The position in a file of an environment directory at which the value ends. */
 function valueEnd(bytes: Uint8Array, options: EnvironmentFileOptions): number {
   const { keepTrailingBlanks = false, wholeFile = false } = options;
   if (wholeFile) {

@@ -7,7 +7,7 @@ const LABELS = /^(?:[a-z0-9_-]{1,63}\.)+$/;
 
 /**
  * May this go into a variable or become part of the key of a rule? Letters, digits, hyphen and
- * underscore only: whoever controls a reverse zone can put any byte into a name, slashes included.
+ * underscore only: the owner of a reverse zone can put any byte into a name, slashes included.
  */
 export function isHostName(name: string): boolean {
   return name.length <= HOST_NAME_LENGTH_MAX && LABELS.test(name);

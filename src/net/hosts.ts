@@ -2,7 +2,7 @@
  * /etc/hosts, both ways: addresses of a name and names of an address (`-h` of the TCP tools).
  *
  * The file is parsed in memory, by servers once for each change: nothing is compiled to /tmp, and /etc/hosts.cdb is not
- * looked at. Lines, addresses and aliases that make no sense are passed over, as hosts(5) readers do.
+ * looked at. Lines, addresses and aliases that are invalid are passed over, as hosts(5) readers do.
  */
 
 import { readFile, rememberedOf } from "../posix/index.ts";
@@ -13,7 +13,7 @@ import { isHostName } from "./host-name.ts";
 
 import type { Family, IpAddress } from "./address.ts";
 
-/** What a hosts file says. Names are compared without regard to case or to one trailing dot. */
+/** The entries of a hosts file. Names are compared without regard to case or to one trailing dot. */
 export interface Hosts {
   /** The addresses of a name: IPv6 before IPv4, each in file order; none if it is not listed. */
   addresses(name: string, family?: Family): readonly IpAddress[];

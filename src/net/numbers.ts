@@ -17,7 +17,7 @@ export function parseUnsigned(text: string, max = UNSIGNED_MAX): number | undefi
   return value <= max ? value : undefined;
 }
 
-/** A port, 0 to 65535; what 0 means is the caller's business. */
+/** A port, 0 to 65535; the caller decides what 0 means. */
 export function parsePort(text: string): number | undefined {
   return parseUnsigned(text, PORT_MAX);
 }

@@ -1,6 +1,6 @@
 /**
  * Which DNS servers to ask and how to complete a short name: the variables DNSCACHEIP and DNSQUALIFY,
- * else /etc/resolv.conf (networking.md, section 2.2). Pure: what the file says comes in as an argument.
+ * else /etc/resolv.conf (networking.md, section 2.2). Pure: the content of the file is an argument.
  */
 
 import { formatIp, IP_LIST_MAX, parseIp } from "./address.ts";
@@ -19,7 +19,7 @@ export interface ResolverConfig {
 
 const DNS_PORT = 53;
 
-/** How much of resolv.conf counts. */
+/** The bytes of resolv.conf that are read. */
 export const RESOLV_CONF_BYTES_MAX = 4096;
 
 /** The most suffixes that are tried for one name. */

@@ -23,7 +23,7 @@ import type { Family, IpAddress } from "./address.ts";
 import type { Variables } from "./environment.ts";
 import type { ResolverConfig } from "./resolver-config.ts";
 
-/** How a look-up can fail other than by there being no such name. EINVAL: DNSCACHEIP is malformed. */
+/** The failures of a look-up, other than that a name does not exist. EINVAL: DNSCACHEIP is malformed. */
 export type LookupFailure =
   | "ETIMEDOUT"
   | "ENETUNREACH"
@@ -35,7 +35,7 @@ export type LookupFailure =
   | "EINVAL"
   | "EIO";
 
-/** What became of a look-up. `text` is for people: `unable to resolve HOST: TEXT`. */
+/** The outcome of a look-up. `text` is for people: `unable to resolve HOST: TEXT`. */
 export type Lookup<T> =
   /** The name exists; the list is empty when it has no record of the kind that was asked for. */
   | { readonly kind: "found"; readonly values: readonly T[] }
@@ -65,7 +65,7 @@ export interface Resolver {
 
 export interface ResolverOptions {
   readonly posix: LookingPosix & ReadingPosix;
-  /** Where DNSCACHEIP and DNSQUALIFY are looked up. */
+  /** The environment with DNSCACHEIP and DNSQUALIFY. */
   readonly variables: Variables;
 }
 
@@ -80,7 +80,7 @@ const SCHEDULE = { timeout: 1000, tries: 6 } as const;
 const NO_SUCH_DOMAIN: Lookup<never> = { kind: "absent", text: "no such domain" };
 const DEADLINE_PASSED: Lookup<never> = { kind: "timedOut", text: "query timed out" };
 
-/** What the codes of c-ares are called here. */
+/** Our names for the codes of c-ares. */
 const OUTCOMES: Readonly<Record<string, Lookup<never>>> = {
   ENODATA: { kind: "found", values: [] },
   ENOTFOUND: NO_SUCH_DOMAIN,

@@ -1,4 +1,4 @@
-/** Who this process is and what it may use: all its threads alike. */
+/** The identity and the limits of this process: all its threads alike. */
 
 import { cString, type CString } from "./bytes.ts";
 import type { Fd, Gid, Uid } from "./kernel.ts";
@@ -49,7 +49,7 @@ export interface Attributes {
   chdirTo(fd: Fd): void;
 }
 
-/** What C exports for this family (`native/`). */
+/** The exports of C for this family (`native/`). */
 export interface AttributesAddon {
   getuid(): number;
   getgid(): number;

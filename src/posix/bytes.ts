@@ -1,7 +1,7 @@
 /**
  * Words, variables and paths are bytes to the kernel and strings to us. Valid UTF-8 becomes the
  * string it spells; a byte that is not part of any becomes a lone surrogate U+DC80 to U+DCFF, as in
- * PEP 383, so that every word survives the round trip.
+ * PEP 383, so that every word is the same after a round trip.
  */
 
 const UNDECODABLE = /[\udc80-\udcff]/;
@@ -74,7 +74,7 @@ function decodePiecewise(buffer: Buffer): string {
   return text;
 }
 
-/** How many bytes from `at` on form one valid character; 0 if none do. */
+/** The number of bytes from `at` on that form one valid character; 0 if none do. */
 function sequenceLength(buffer: Buffer, at: number): number {
   const lead = buffer.readUInt8(at);
   if (lead < 0x80) return 1;

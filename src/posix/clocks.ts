@@ -9,7 +9,7 @@ export interface Clocks {
   adjtime(microseconds: bigint): bigint;
 }
 
-/** What C exports for this family (`native/`). */
+/** The exports of C for this family (`native/`). */
 export interface ClocksAddon {
   realtime(into: Float64Array): void;
   setRealtime(ns: bigint): void;

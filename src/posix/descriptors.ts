@@ -4,12 +4,12 @@ import { cString, type CString } from "./bytes.ts";
 import { readinessOf, type Interest, type Readiness } from "./event-loop.ts";
 import { fdPair, type Fd } from "./kernel.ts";
 
-/** How many buffers one `writev` looks at; more than that are for the next one. */
+/** The number of buffers that one `writev` takes; more than that are for the next one. */
 export const WRITEV_BUFFERS_MAX = 64;
 
 export type OpenMode = "read" | "write" | "readwrite";
 
-/** How a file is opened, beside the access mode. */
+/** The flags with which a file is opened, beside the access mode. */
 export interface OpenOptions {
   readonly nonblocking?: boolean;
   /** Make the file if there is none, with these permission bits less those of the umask. */
@@ -79,7 +79,7 @@ export interface Descriptors {
   ): Readiness | undefined;
 }
 
-/** What C exports for this family (`native/`). */
+/** The exports of C for this family (`native/`). */
 export interface DescriptorsAddon {
   open(path: CString, flags: number, mode: number, at: number | undefined): number;
   close(fd: number): void;

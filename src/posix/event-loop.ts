@@ -5,7 +5,7 @@
  */
 import { errnoOf, type Fd } from "./kernel.ts";
 
-/** What a watched descriptor is ready for. `hangup` covers POLLHUP and POLLERR. */
+/** The readiness of a watched descriptor. `hangup` covers POLLHUP and POLLERR. */
 export interface Readiness {
   readonly readable: boolean;
   readonly writable: boolean;
@@ -13,7 +13,7 @@ export interface Readiness {
 }
 
 /**
- * What a watch waits for. A hangup is told along with anything else that is waited for; `hangup` alone
+ * The events a watch waits for. A hangup is reported along with any other of them; `hangup` alone
  * waits for nothing but that.
  */
 export interface Interest {
@@ -40,7 +40,7 @@ export interface EventLoop {
   watch(fd: Fd, interest: Interest, ready: (readiness: Readiness) => void): Watch;
 }
 
-/** What C exports for this family (`native/`). */
+/** The exports of C for this family (`native/`). */
 export interface EventLoopAddon {
   watchStart(dispatch: (count: number) => void, events: Float64Array): void;
   watchAdd(fd: number, interest: number, token: number): void;
@@ -49,7 +49,7 @@ export interface EventLoopAddon {
   watchKeepAlive(isWanted: 0 | 1): void;
 }
 
-/** What the C side fills at most at a time (BATCH_MAX in native/watch.c). */
+/** The most events that the C side fills at a time (BATCH_MAX in native/watch.c). */
 const BATCH_MAX = 128;
 
 const READABLE = 1;
@@ -77,7 +77,7 @@ export class Watcher implements EventLoop {
   readonly #byFd = new Map<Fd, NativeWatch>();
   #isStarted = false;
   #lastToken = 0;
-  /** How many watches keep the loop alive. */
+  /** The number of watches that keep the loop alive. */
   #keeping = 0;
 
   constructor(addon: EventLoopAddon) {
@@ -122,10 +122,10 @@ export class Watcher implements EventLoop {
   }
 }
 
-/** What the kernel does for a watch: nothing, wait in epoll, or (regular files) not even that. */
+/** The state of a watch in the kernel: none, in epoll, or (regular files) always ready. */
 type Means = "none" | "epoll" | "immediate";
 
-/** What the whole loop is told of a watch. */
+/** The calls of a watch to the whole loop. */
 interface WatchEvents {
   /** One more or one less keeps the loop alive. */
   keeps(change: 1 | -1): void;

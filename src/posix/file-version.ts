@@ -15,7 +15,7 @@ const SECOND_NS = 1_000_000_000n;
 /** The calls that looking takes. */
 export type LookingPosix = Pick<Posix, "fileVersion" | "realtimeNs">;
 
-/** What a path led to when somebody looked: a version, or an errno name. */
+/** The file at a path when it was examined: a version, or an errno name. */
 export interface Look {
   readonly version: FileVersion | string;
   /** May it have changed since without showing it? */
@@ -38,14 +38,14 @@ export function stillHolds(
   return isSameVersion(before, version);
 }
 
-/** What was made of some files, made again when one of them has changed. */
+/** A value made of some files, made again when one of them has changed. */
 export class MadeOfFiles<T> {
   readonly #posix: LookingPosix;
   readonly #paths: readonly string[];
   readonly #make: () => T;
   #made: { readonly value: T; readonly looks: readonly Look[] } | undefined;
 
-  /** Nothing is looked at before `current`. What `make` throws is thrown there, and tried again. */
+  /** No file is examined before `current`. What `make` throws is thrown there, and tried again. */
   constructor(posix: LookingPosix, paths: readonly string[], make: () => T) {
     this.#posix = posix;
     this.#paths = paths;
@@ -108,7 +108,7 @@ export function isSameVersion(a: FileVersion, b: FileVersion): boolean {
   );
 }
 
-/** By the time of the last change of state, which unlike the modification time nobody can set. */
+/** By the time of the last change of state, which unlike the modification time cannot be set. */
 function isRacy(posix: Pick<Posix, "realtimeNs">, version: FileVersion): boolean {
   const changed = BigInt(version.ctimeSeconds) * SECOND_NS + BigInt(version.ctimeNanoseconds);
   const age = posix.realtimeNs() - changed;

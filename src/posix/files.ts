@@ -3,7 +3,7 @@
 import { cString, decodeBytes, type CString } from "./bytes.ts";
 import type { Fd, Gid, Uid } from "./kernel.ts";
 
-/** What identifies one version of a file: any change of content or a replacement changes it. */
+/** The identity of one version of a file: any change of content or a replacement changes it. */
 export interface FileVersion {
   readonly device: number;
   readonly inode: number;
@@ -16,7 +16,7 @@ export interface FileVersion {
   readonly mode: number;
 }
 
-/** What an entry of a directory is; some file systems do not tell. */
+/** The kind of an entry of a directory; some file systems do not record it. */
 export type EntryKind =
   | "file"
   | "directory"
@@ -60,13 +60,13 @@ export interface Files {
   readDirectory(fd: Fd): readonly DirectoryEntry[];
 }
 
-/** Who is to own a file. */
+/** The owner that a file is to have. */
 export interface Owner {
   readonly uid?: Uid | undefined;
   readonly gid?: Gid | undefined;
 }
 
-/** What C exports for this family (`native/files.c`). */
+/** The exports of C for this family (`native/files.c`). */
 export interface FilesAddon {
   fileVersion(
     path: CString,

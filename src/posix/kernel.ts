@@ -1,4 +1,4 @@
-/** What all families of calls share: descriptors, process ids, identities, and failures. */
+/** The types that all families of calls share: descriptors, process ids, identities, and failures. */
 
 declare const fdBrand: unique symbol;
 declare const pidBrand: unique symbol;

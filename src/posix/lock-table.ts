@@ -1,7 +1,7 @@
 /**
  * The record locks that one process holds for all who live in it. Locks of open files exclude each other
  * within a process too, and the kernel says of such a one only that an open file has it: the table tells
- * which of ours. It never waits, for whoever waits in the kernel for a lock of the same process waits
+ * which of ours. It never waits, for a thread that waits in the kernel for a lock of the same process waits
  * for ever.
  */
 
@@ -18,7 +18,7 @@ export interface HeldLock {
   release(): void;
 }
 
-/** What came of asking for a lock. */
+/** The outcome of a request for a lock. */
 export type LockOutcome =
   | { readonly kind: "taken"; readonly lock: HeldLock }
   /** One of ours is in the way, by the name under which it took its lock. */
@@ -54,7 +54,7 @@ export class LockTable {
     return { kind: "taken", lock: { release: () => this.#release(fd, key, entry) } };
   }
 
-  /** How many locks are held. */
+  /** The number of locks that are held. */
   get size(): number {
     return [...this.#entries.values()].reduce((sum, entries) => sum + entries.size, 0);
   }

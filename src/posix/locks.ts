@@ -25,7 +25,7 @@ export interface Locks {
 /** The process that holds a lock of F_SETLK, or `description` for one that an open file holds. */
 export type LockOwner = Pid | "description";
 
-/** What C exports for this family (`native/locks.c`). */
+/** The exports of C for this family (`native/locks.c`). */
 export interface LocksAddon {
   flock(fd: number, kind: number, wait: boolean): boolean;
   recordLock(fd: number, kind: number, wait: boolean): boolean;

@@ -32,7 +32,7 @@ export interface Names {
   strerror(code: string): string;
 }
 
-/** What C exports for this family (`native/`). */
+/** The exports of C for this family (`native/`). */
 export interface NamesAddon {
   account(name: CString | undefined, uid: number): AccountParts | undefined;
   group(name: CString | undefined, gid: number): GroupParts | undefined;

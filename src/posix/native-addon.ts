@@ -41,7 +41,7 @@ export interface Addon
   initialize(makeError: (...parts: ConstructorParameters<typeof SystemError>) => SystemError): void;
 }
 
-/** What the addon of this build was made from; set in bundles, which an upgrade may separate from it. */
+/** The source identity of the addon of this build; set in bundles, which an upgrade may separate from it. */
 declare const ADDON_BUILD: string | undefined;
 
 /**
@@ -100,5 +100,5 @@ function isLinkedToMusl(): boolean {
   }
 }
 
-/** What a report of a Node that is linked to glibc has. */
+/** The fields in a report of a Node that is linked to glibc. */
 const GLIBC = '"glibcVersionRuntime"';

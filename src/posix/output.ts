@@ -1,10 +1,11 @@
-/** Output that does not wait for whoever reads it. */
+/** Output that does not wait for its reader. */
 
 import type { Fd } from "./kernel.ts";
 
 /**
- * What a descriptor is open on. `memory` is /dev/null and its like, which never make a writer wait;
- * `device` any other device, terminals above all; `other` what has no name (eventfd, epoll).
+ * The kind of file that a descriptor is open on. `memory` is /dev/null and its like, which never make a
+ * writer wait; `device` any other device, terminals above all; `other` what has no name (eventfd,
+ * epoll).
  */
 export type DescriptorKind =
   "file" | "directory" | "pipe" | "socket" | "memory" | "device" | "other";
@@ -33,7 +34,7 @@ export interface Output {
   copyInThread(from: Fd, to: Fd): void;
 }
 
-/** What C exports for this family (`native/output.c`). */
+/** The exports of C for this family (`native/output.c`). */
 export interface OutputAddon {
   descriptorKind(fd: number): number;
   writeNow(fd: number, bytes: Uint8Array): number | undefined;

@@ -1,4 +1,7 @@
-/** Where this package is installed. It runs as source, built, and bundled: at several depths. */
+/**
+ * The directory in which this package is installed. It runs as source, built, and bundled: at several
+ * depths.
+ */
 
 import { existsSync } from "node:fs";
 import { dirname, join } from "node:path";

@@ -12,7 +12,7 @@ export interface Paths {
   mkfifo(path: string, mode: number, at?: Fd): void;
   mkdir(path: string, mode: number, at?: Fd): void;
   symlink(target: string, path: string, at?: Fd): void;
-  /** What a symbolic link says, 4095 bytes at most. */
+  /** The target of a symbolic link, 4095 bytes at most. */
   readlink(path: string, at?: Fd): string;
   /** linkat(2): another name for a file; of a symbolic link, for the link itself. */
   link(from: string, to: string, fromAt?: Fd, toAt?: Fd): void;
@@ -26,7 +26,7 @@ export interface Paths {
   chown(path: string, owner: Owner, at?: Fd): void;
 }
 
-/** What C exports for this family (`native/paths.c`). */
+/** The exports of C for this family (`native/paths.c`). */
 export interface PathsAddon {
   mkfifo(path: CString, mode: number, at?: number): void;
   mkdir(path: CString, mode: number, at?: number): void;

@@ -3,7 +3,7 @@
 import { readChildPids } from "./child-pids.ts";
 import type { Fd, Pid } from "./kernel.ts";
 
-/** How a process ended, as wait(2) tells it. */
+/** The end of a process, as wait(2) reports it. */
 export type WaitStatus =
   | { readonly kind: "exited"; readonly exitCode: number }
   | { readonly kind: "killed"; readonly signal: number; readonly coreDumped: boolean };
@@ -36,9 +36,9 @@ export interface Processes {
   peekEndedChild(): Pid | undefined;
   kill(pid: Pid | number, signal: number): void;
   /**
-   * What programs are to be born with, executed here or in children: bit N - 1 stands for signal N. The
-   * ignored ones are ignored in this process too from now on, but for those of faults and SIGCHLD,
-   * unless somebody handles them later.
+   * The signal settings that programs are started with, here or in children: bit N - 1 stands for
+   * signal N. The ignored ones are ignored in this process too from now on, but for those of faults and
+   * SIGCHLD, unless they are handled later.
    */
   adoptSignals(sets: { readonly ignored: bigint; readonly blocked: bigint }): void;
   /** Have a signal do to this process what it does to one that does not care (SIG_DFL). */
@@ -50,7 +50,7 @@ export interface Processes {
   tcsetpgrp(fd: Fd, pgid: number, ignoreTtou: boolean): void;
 }
 
-/** What C exports for this family (`native/`). */
+/** The exports of C for this family (`native/`). */
 export interface ProcessesAddon {
   execve(files: Uint8Array, argv: Uint8Array, environment: Uint8Array): never;
   reap(pid: number): number;

@@ -1,5 +1,5 @@
 /**
- * The one door through which files are read. What is opened is looked at before it is read: a fifo, a
+ * The one door through which files are read. An open file is checked before it is read: a fifo, a
  * socket, a device or a directory in the place of a file is refused, and never waited for. Nothing is
  * read beyond a ceiling.
  */
@@ -24,7 +24,7 @@ export interface ReadOptions {
   readonly waits?: boolean;
 }
 
-/** Why a file is not one to read. */
+/** The reason why a file is refused. */
 export type Unfitness = "not a regular file" | "too long" | "changing";
 
 /** The errno that says the same. */
@@ -44,7 +44,7 @@ export class UnfitFile extends Error {
   }
 }
 
-/** How often a file is read again that changed meanwhile. */
+/** The number of times that a file that changed meanwhile is read again. */
 const ATTEMPTS_MAX = 3;
 /** The first room for a file that does not tell its size, as those of /proc. */
 const ROOM_FIRST = 4096;
@@ -55,7 +55,7 @@ const DIRECTORY = 0o040000;
 
 /**
  * A file, whole: what it held at one moment. Throws UnfitFile for one that is not regular, one longer
- * than `bytesMax` and one that somebody goes on changing, and SystemError.
+ * than `bytesMax` and one that goes on changing, and SystemError.
  */
 export function readFile(
   posix: ReadingPosix,
@@ -66,7 +66,7 @@ export function readFile(
   return withFile(posix, path, options, (fd, version) => readWhole(posix, fd, version, bytesMax));
 }
 
-/** What a file holds, at one moment if it is regular; of others, all that comes. */
+/** The content of a file, at one moment if it is regular; of others, all that arrives. */
 function readWhole(posix: ReadingPosix, fd: Fd, first: FileVersion, bytesMax: number): Buffer {
   const isRegular = (first.mode & FILE_TYPE) === REGULAR_FILE;
   if (isRegular && first.sizeBytes > bytesMax) throw tooLong(bytesMax);

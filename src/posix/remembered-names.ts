@@ -12,10 +12,10 @@ import type { Posix } from "./posix.ts";
 /** Whose change makes all answers old. */
 const FILES = ["/etc/passwd", "/etc/group", "/etc/nsswitch.conf"];
 
-/** How old an answer may be. */
+/** The age at which an answer expires. */
 const AGE_NS_MAX = 10_000_000_000n;
 
-/** How many answers are remembered. */
+/** The number of answers that are remembered. */
 export const NAMES_REMEMBERED_MAX = 1024;
 
 /** The look-ups that are remembered. */

@@ -1,5 +1,5 @@
 /**
- * Replacing a file so that nobody ever sees half of it: a temporary file beside it is written, brought
+ * Replacing a file so that no reader ever sees half of it: a temporary file beside it is written, brought
  * to disk as asked, and renamed over it. Whatever fails, the temporary file goes and the old file stays.
  */
 
@@ -9,7 +9,7 @@ import { errnoOf, type Fd } from "./kernel.ts";
 import type { Posix } from "./posix.ts";
 import { writeFullyAt } from "./write.ts";
 
-/** How many names are tried before the directory is taken to be littered beyond use. */
+/** The number of names that are tried before giving up. */
 const NAMES_MAX = 10_000;
 const OWNER_ONLY = 0o600;
 
@@ -22,7 +22,7 @@ export type ReplacingPosix = Pick<
 export interface ReplaceOptions {
   /** The directory from which relative paths start; the working directory unless given. */
   readonly at?: Fd | undefined;
-  /** What stands between the file's name and a number in the name of the temporary file. */
+  /** The text between the file's name and a number in the name of the temporary file. */
   readonly tag?: string;
   /** The temporary file by name instead; what it held is lost. */
   readonly temporary?: string | undefined;
@@ -31,13 +31,13 @@ export interface ReplaceOptions {
   /** The permission bits of the result, whatever the umask. */
   readonly mode?: number | undefined;
   /**
-   * How much is on disk before this returns: nothing, the content before the rename (so that a crash
+   * The part that is on disk before this returns: nothing, the content before the rename (so that a crash
    * leaves the old file or the new), or the rename too. All of it unless given.
    */
   readonly sync?: "nothing" | "content" | "all";
 }
 
-/** Where the new content goes. */
+/** The place of the new content. */
 export interface ReplacementSink {
   /** Write all of these bytes at a position. */
   write(bytes: Uint8Array, position: number): void;

@@ -4,7 +4,7 @@ import { fdPair, type Fd, type Gid, type Pid, type Uid } from "./kernel.ts";
 import { AddressRecords, addressParts, familyNumber, type AddressParts } from "./native-address.ts";
 import type { SocketAddress } from "./socket-address.ts";
 
-/** What accept4(2) brought: the connection and who is at the other end. */
+/** The result of accept4(2): the connection and the address of the peer. */
 export interface Accepted {
   readonly fd: Fd;
   readonly peer: SocketAddress;
@@ -62,7 +62,7 @@ export interface Sockets {
   socketPair(type: "stream" | "datagram" | "seqpacket"): readonly [Fd, Fd];
 }
 
-/** What C exports for this family (`native/`). */
+/** The exports of C for this family (`native/`). */
 export interface SocketsAddon {
   socket(family: number, isDatagram: boolean): number;
   socketPair(type: number, ends: Int32Array): void;

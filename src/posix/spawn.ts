@@ -22,7 +22,7 @@ export interface SpawnRequest {
   /** More NAME=VALUE strings, after `environment`; the caller has taken out what these replace. */
   readonly environmentExtra?: Uint8Array | undefined;
   /**
-   * What the child's descriptors will be: `descriptors[2 * i]` in the child is
+   * The descriptors of the child: `descriptors[2 * i]` in the child is
    * `descriptors[2 * i + 1]` of ours, close-on-exec cleared; a source of -1 closes the target. Any
    * overlap of sources and targets is resolved. Sources may be closed as soon as `spawn` has returned.
    * Descriptors not named here are inherited unless they are close-on-exec, as they are at some moment
@@ -44,7 +44,7 @@ export interface SpawnRequest {
   readonly directory?: string | Fd | undefined;
   readonly umask?: number | undefined;
   /**
-   * What the kernel is to add to the child's score when memory runs out, -1000 to 1000. Such a child
+   * The adjustment of the child's oom score, -1000 to 1000. Such a child
    * gets a copy of our memory, which takes longer: processes that share memory share the score.
    */
   readonly oomScore?: number | undefined;
@@ -75,7 +75,7 @@ export interface Spawn {
    */
   spawn(request: SpawnRequest): Child;
   /**
-   * What kept a child from executing its program: the step that failed and its errno; undefined when
+   * The failure that kept a child from executing its program: the step that failed and its errno; undefined when
    * none did. To be asked once, when the birth is not in flight any more or the child has ended. Of a
    * child that was killed first thing, sources that it has not taken are closed by this call.
    */
@@ -89,7 +89,7 @@ export interface Spawn {
   isSpawned(pid: Pid): boolean;
 }
 
-/** What C exports for this family (`native/`). */
+/** The exports of C for this family (`native/`). */
 export interface SpawnAddon {
   prepareSpawns(): void;
   spawn(

@@ -23,7 +23,7 @@ export function writeFullyAt(
   }
 }
 
-/** What is left of these buffers once the first `count` of their bytes have been written. */
+/** The rest of these buffers once the first `count` of their bytes have been written. */
 export function afterBytes(buffers: readonly Uint8Array[], count: number): Uint8Array[] {
   let skipped = 0;
   for (const [at, buffer] of buffers.entries()) {

@@ -94,7 +94,7 @@ function tlsOf(variables: Variables): ProxyTls {
 }
 
 /**
- * A name that a proxy has told (SSL_PEER_CERT_CN) cannot be vouched for here, even where the proxy has
+ * A name that a proxy has told (SSL_PEER_CERT_CN) cannot be verified here, even where the proxy has
  * shown a certificate of its own. A subject is set by s6-tlsd, for certificates it has verified.
  */
 function certificateOf(variables: Variables): ProxyTls {

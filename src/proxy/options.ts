@@ -47,14 +47,14 @@ export const PROXY_SERVER_OPTIONS = {
       long: "verbosity",
       argument: "verbosity",
       glued: true,
-      help: "0: do not tell of untrusted clients; 1: tell; the default",
+      help: "0: do not report untrusted clients; 1: report them; the default",
     },
     unsigned,
     1,
   ),
   beforeTls: flag({
     long: "before-tlsd",
-    help: "set aside what the header says about TLS, while s6-tlsd sets its own variables",
+    help: "set aside the TLS variables of the header, while s6-tlsd sets its own variables",
   }),
   afterTls: flag({
     long: "after-tlsd",
@@ -87,7 +87,7 @@ export const PROXY_SERVER_OPTIONS = {
     {
       long: "untrusted",
       argument: "refuse|pass",
-      help: "what to do with clients from elsewhere: refuse them, or serve them as they are",
+      help: "refuse clients from elsewhere, or serve them under their own addresses",
       ours: true,
     },
     oneOf("refuse", "pass"),
@@ -131,7 +131,7 @@ export const PROXY_CLIENT_OPTIONS = {
     descriptorNumber,
     7,
   ),
-  isLocal: flag({ long: "local", help: "announce nobody: a health check, for instance" }),
+  isLocal: flag({ long: "local", help: "announce no client: a health check, for instance" }),
   hidesTls: flag({ long: "no-tls", help: "say nothing of what SSL_* variables say" }),
   checksum: flag({ long: "checksum", help: "add a CRC32C to the binary form" }),
   tlvs: list(

@@ -7,7 +7,7 @@ import { readProxyV2 } from "./v2.ts";
 
 /**
  * The result of the bytes that a connection has brought so far: a header, the start of one, or
- * something that is none. Give it all of them each time. Only the header itself is looked at, never what
+ * something that is none. Give it all of them each time. Only the header itself is read, never what
  * follows it, and the values of its TLVs are views of `buffered`. With `only`, the other version is
  * invalid.
  *

@@ -85,7 +85,7 @@ export class Tlvs implements Iterable<Tlv> {
 
 /**
  * The fault in the vectors of a header, those inside an SSL vector included: one that overruns the
- * rest, or one in a place where its type makes no sense. Undefined if there is none. Allocates nothing.
+ * rest, or one in a place where its type is invalid. Undefined if there is none. Allocates nothing.
  */
 export function findTlvProblem(bytes: Uint8Array, from: number, to: number): string | undefined {
   for (let at = from; at < to; at = tlvEnd(bytes, at)) {

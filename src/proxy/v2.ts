@@ -1,7 +1,7 @@
 /**
  * Version 2, the binary form (section 2.2): a signature, commands, a length, addresses, vectors. Reading
  * is incremental and stops at the first byte that cannot be; it allocates the same for every header,
- * however long. A header's bytes decide its meaning alone: whatever follows is not looked at.
+ * however long. A header's bytes decide its meaning alone: the following bytes are not read.
  */
 
 import { ipFromBytes } from "../net/index.ts";

@@ -13,7 +13,7 @@ const VARIABLE = "UCSPI_LISTENERS";
 /** Standard input is the first listener, and neither output can be one. */
 const FD_MIN = 3;
 
-/** So much of a list that makes no sense is repeated to the administrator. */
+/** So much of an invalid list is repeated to the administrator. */
 const TOLD_CHARACTERS_MAX = 60;
 
 export interface ExtraListeners {
@@ -21,7 +21,7 @@ export interface ExtraListeners {
   readonly fds: readonly Fd[];
   /** The environment without the variable. */
   readonly environment: Environment;
-  /** What was named and cannot be listened to; undefined when all of it can. */
+  /** The names that cannot be listened to; undefined when all of them can. */
   readonly warning: string | undefined;
 }
 
@@ -31,7 +31,7 @@ export function extraListenersEdit(fds: readonly Fd[]): EnvironmentEdit {
 
 /**
  * The sockets that were handed over besides `first`. `isUsable` tells whether an address is of the family
- * that is served. Everything else that is named is left alone: the variable may be somebody else's.
+ * that is served. Everything else that is named is left alone: the variable may be meant for another program.
  */
 export function takeExtraListeners(
   environment: Environment,

@@ -7,10 +7,10 @@ import { formatIp } from "../net/index.ts";
 import type { Endpoint } from "../net/index.ts";
 import type { WaitStatus } from "../posix/index.ts";
 
-/** How refusals are recorded, if they are. */
+/** The form in which refusals are recorded, if they are. */
 export type RefusalFormat = "text" | "json" | undefined;
 
-/** Why a connection was refused: by which rule, or by which limit. */
+/** The reason why a connection was refused: the rule or the limit. */
 export interface Refusal {
   readonly remote: Endpoint;
   readonly local: Endpoint;

@@ -1,4 +1,4 @@
-/** Where the record of a refusal goes: the log, JSON as it is, text behind a program's name. */
+/** The place of the record of a refusal: the log, JSON as it is, text behind a program's name. */
 
 import type { LinkContext } from "../chain/index.ts";
 

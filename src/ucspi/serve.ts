@@ -27,10 +27,10 @@ export async function serveTcp(
   return exitCodeOf(end);
 }
 
-/** What a signal asks of the server: to stop in some way, or one of these. */
+/** The request of a signal to the server: to stop in some way, or one of these. */
 type Order = Stop | "endConnections" | "ignore";
 
-/** What the server does when the signal comes; `--drain` makes SIGTERM another one. */
+/** The reaction of the server to the signal; `--drain` changes that to SIGTERM. */
 type Phase = "serving" | "servingWithDrain" | "draining";
 
 // prettier-ignore
@@ -44,7 +44,7 @@ type Ordering = keyof (typeof ORDERS)["serving"];
 
 const ORDERING: readonly Ordering[] = ["SIGTERM", "SIGHUP", "SIGQUIT", "SIGABRT", "SIGUSR2"];
 
-/** What is logged of an order, after `received SIGNAL, `. */
+/** The log text of a request, after `received SIGNAL, `. */
 const DEEDS: Readonly<Record<Exclude<Order, "ignore">, (connections: number) => string>> = {
   leave: () => "quitting",
   drain: (connections) => `draining ${connections} connections`,

@@ -49,7 +49,7 @@ export const SOCKETBINDER_OPTIONS = {
   ...withLongNames(BINDING, { d: "reuse-address", D: "no-reuse-address", b: "backlog" }),
   type: choice("stream", [
     { short: "M", long: "tcp", value: "stream", help: "a TCP socket; the default" },
-    { short: "m", long: "udp", value: "datagram", help: "a UDP socket; wants -b 0" },
+    { short: "m", long: "udp", value: "datagram", help: "a UDP socket; requires -b 0" },
   ]),
   blocks: flag({ short: "B", long: "block", help: "make the socket blocking" }),
   also: list(
@@ -63,7 +63,7 @@ export const SOCKETBINDER_OPTIONS = {
   ),
 };
 
-/** How refused connections are recorded; undefined: not at all. */
+/** The form in which refused connections are recorded; undefined: not at all. */
 const REFUSALS = value(
   {
     long: "refusals",
@@ -119,13 +119,13 @@ export const TCPSERVERD_OPTIONS = {
   ),
   localAddress: flag({
     long: "local-address",
-    help: "tell each program its connection's own local address, not that of the listening socket",
+    help: "give each program its connection's own local address, not that of the listening socket",
     ours: true,
   }),
   refusals: REFUSALS,
 };
 
-/** How much a server of several parts says: the level that all of its parts have. */
+/** The verbosity of a server of several parts: the level that all of its parts have. */
 const SERVER_VERBOSITY = choice(1, [
   { short: "q", value: 0, help: "be quiet: fatal errors only" },
   { short: "Q", value: 1, help: "warnings and rejections too; the default" },

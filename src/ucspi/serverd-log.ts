@@ -1,4 +1,4 @@
-/** What a super-server logs of its connections, by verbosity (networking.md, section 5). */
+/** The log of a super-server about its connections, by verbosity (networking.md, section 5). */
 
 import type { LinkContext } from "../chain/index.ts";
 import type { MessageKind } from "../host/index.ts";

@@ -21,7 +21,7 @@ import type { Handler, TcpConnection } from "./serving/handler-service.ts";
 import { previewLaunch } from "./serving/protocol.ts";
 import { TCP } from "./serving/tcp.ts";
 
-/** Where to listen: an address and a port (0: any free one), or a listening socket somebody has made. */
+/** A place to listen: an address and a port (0: any free one), or a listening socket of the caller. */
 export type ListenTarget =
   { readonly host: string; readonly port: number } | { readonly fd: number };
 
@@ -36,16 +36,16 @@ export interface TcpServerOptions {
   /** The words of a chain, run as a process for each connection; or a function. */
   readonly serve: readonly string[] | Handler;
   /**
-   * Who may connect, by address. Without rules everybody may. Rules that cannot be read, and a client
-   * that no rule names, refuse. Names are not looked up: for rules by name put s6-tcpserver-access
-   * into the chain.
+   * The rules on clients by address. Without rules every client may connect. Rules that cannot be read,
+   * and a client that no rule names, refuse. Names are not looked up: for rules by name put
+   * s6-tcpserver-access into the chain.
    */
   readonly rules?: RulesOption;
   /** Connections at a time; more wait in the kernel. 40 for a chain, without limit for a function. */
   readonly maxConnections?: number;
   /** Connections at a time from one address; more are closed at once. By default `maxConnections`. */
   readonly maxPerAddress?: number;
-  /** How many connections the kernel lets wait, 4096 by default. */
+  /** The number of connections that the kernel keeps waiting, 4096 by default. */
   readonly backlog?: number;
   /** Tell each connection its own local address where the listener has the wildcard. */
   readonly localAddress?: boolean;
@@ -53,7 +53,7 @@ export interface TcpServerOptions {
   readonly environment?: Readonly<Record<string, string | undefined>>;
   /** Speak TLS: the stream of a function is a TLSSocket, a chain runs behind s6-tlsd. */
   readonly tls?: TlsOptions & {
-    /** Who may connect, by the client's certificate; what `rules` says of addresses comes first. */
+    /** The rules on clients by certificate; the rules on addresses in `rules` come first. */
     readonly rules?: CertificateRulesOption;
   };
   /** For functions: do not end the stream when the client has ended its side. */
@@ -64,11 +64,11 @@ export interface TcpServerOptions {
   onRefused?(refusal: { readonly remote: Endpoint; readonly reason: string }): void;
   /** A connection is over: how its program ended; exit code 0 for a function. */
   onEnd?(remote: Endpoint, status: WaitStatus): void;
-  /** Something went wrong that the server survives: accepting, making a process, a function. */
+  /** An error after which the server goes on: accepting, making a process, a function. */
   onError?(error: unknown, connection?: TcpConnection): void;
 }
 
-/** What a server works with. `ucspi` itself fills it in; tests give their own. */
+/** The surroundings of a server. `ucspi` itself fills them in; tests give their own. */
 export interface TcpServerSystem {
   readonly posix: Posix;
   readonly clock: Clock;
@@ -109,18 +109,18 @@ export class TcpServer implements Resident {
     this.done = new Promise((resolve) => (this.#finish = resolve));
   }
 
-  /** Where the server listens, once it has started. */
+  /** The addresses at which the server listens, once it has started. */
   get addresses(): readonly Endpoint[] {
     return this.#addresses;
   }
 
-  /** How many connections are alive. */
+  /** The number of connections that are alive. */
   get connections(): number {
     return this.#server?.connections ?? 0;
   }
 
   /**
-   * Bind, listen and begin to accept. Throws SystemError when a socket cannot be had (EADDRINUSE) or watched,
+   * Bind, listen and begin to accept. Throws SystemError when a socket cannot be bound (EADDRINUSE) or watched,
    * RangeError for a host that is no IP address, a descriptor that does not listen and a chain of no
    * words, Error for a chain that cannot work (a link has reported why) and for certificates and keys
    * that cannot be used, the signal's reason, and TypeError when it was closed before it had started. A
@@ -357,7 +357,7 @@ export class TcpServer implements Resident {
   }
 }
 
-/** What a command can be told of these rules. */
+/** The warnings of these rules for a command. */
 function rulesSource(rules: CertificateRulesOption | undefined): RulesSource | undefined {
   if (rules === undefined || "directory" in rules || "cdb" in rules) return rules;
   throw new TypeError("The certificate rules of a chain are a directory or a CDB file");

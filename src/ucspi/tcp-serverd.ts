@@ -61,7 +61,7 @@ export class TcpServerd implements Resident {
     return this.#state === "draining";
   }
 
-  /** How many connections are alive. */
+  /** The number of connections that are alive. */
   get connections(): number {
     return this.#server?.connections ?? 0;
   }
@@ -172,7 +172,7 @@ export function tcpPreview(launch: Launch, program: readonly string[]): Launch {
   return previewLaunch(TCP, launch, program);
 }
 
-/** Why the socket on standard input cannot be served; undefined when it can. */
+/** The reason why the socket on standard input cannot be served; undefined when it can. */
 function problemOf(stdin: Fd, posix: Posix): string | undefined {
   if (!posix.isOpen(stdin) || !posix.isSocket(stdin)) return "stdin is not a socket";
   if (!isTcp(posix.getsockname(stdin))) return "stdin is not a TCP socket";

@@ -1,4 +1,4 @@
-/** What the commands that write the command lines of others have in common. */
+/** The common parts of the commands that write the command lines of others. */
 
 import { APPLYUIDGID_OPTIONS } from "../chain/index.ts";
 import type { IdentityChange, IdentityStep, LinkFinder } from "../chain/index.ts";

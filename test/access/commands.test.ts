@@ -71,7 +71,7 @@ function inputOf(text: string) {
 }
 
 describe("s6-accessrules-cdb-from-fs and -fs-from-cdb", () => {
-  test("undo each other", async () => {
+  test("s6-accessrules-cdb-from-fs and -fs-from-cdb undo each other", async () => {
     using directory = new TemporaryDirectory();
     directory.write({ "in/uid/0/allow": "", "in/uid/0/env/A": "b\n", "in/uid/default/deny": "" });
     const [cdb, again] = [directory.file("rules.cdb"), directory.file("again.cdb")];
@@ -88,7 +88,7 @@ describe("s6-accessrules-cdb-from-fs and -fs-from-cdb", () => {
     expect(statSync(again).mode & 0o777).toBe(0o600);
   });
 
-  test("say what failed and why", async () => {
+  test("s6-accessrules-cdb-from-fs and -fs-from-cdb report what failed and why", async () => {
     const missing = await run(accessrulesCdbFromFs, ["/nonexistent/cdb", "/nonexistent/dir"]);
     expect(missing).toMatchObject({
       exitCode: 111,
@@ -101,7 +101,7 @@ describe("s6-accessrules-cdb-from-fs and -fs-from-cdb", () => {
     });
   });
 
-  test("exit 100 where the rules are at fault", async () => {
+  test("s6-accessrules-cdb-from-fs and -fs-from-cdb exit 100 for invalid rules", async () => {
     using directory = new TemporaryDirectory();
     directory.write({ "in/uid/0/allow": "" });
     for (const name of ["A", "B"]) directory.write({ [`in/uid/0/env/${name}`]: "x".repeat(3000) });
@@ -111,7 +111,7 @@ describe("s6-accessrules-cdb-from-fs and -fs-from-cdb", () => {
 });
 
 describe("s6-tcprules", () => {
-  test("compiles for s6 unless told otherwise", async () => {
+  test("s6-tcprules compiles for s6 unless told otherwise", async () => {
     using directory = new TemporaryDirectory();
     const cdb = directory.file("cdb");
     expect((await run(tcprules, [cdb], { input: "10.0.0.0/8:deny\n::1:allow" })).exitCode).toBe(0);
@@ -122,7 +122,7 @@ describe("s6-tcprules", () => {
     expect(readFileSync(cdb)).toEqual(rules);
   });
 
-  test("compiles for ucspi-tcp by way of the file it is given", async () => {
+  test("s6-tcprules compiles for ucspi-tcp by way of the file it is given", async () => {
     using directory = new TemporaryDirectory();
     directory.write({ tmp: "what was in it is lost" });
     const words = ["--format=djb", directory.file("cdb"), directory.file("tmp")];
@@ -131,7 +131,7 @@ describe("s6-tcprules", () => {
     expect(readFileSync(directory.file("cdb"))).toEqual(cdbBytes([["1.", "D\0"]]));
   });
 
-  test("leaves the file as it was when a line is wrong", async () => {
+  test("s6-tcprules leaves the file as it was when a line is wrong", async () => {
     using directory = new TemporaryDirectory();
     directory.write({ cdb: "old" });
     const outcome = await run(tcprules, [directory.file("cdb")], { input: "1.:nonsense\n" });
@@ -142,7 +142,7 @@ describe("s6-tcprules", () => {
     expect(readFileSync(directory.file("cdb"), "utf8")).toBe("old");
   });
 
-  test("does not repeat itself without end", async () => {
+  test("s6-tcprules does not repeat itself without end", async () => {
     using directory = new TemporaryDirectory();
     const words = ["--format=djb", directory.file("cdb")];
     const { stderr } = await run(tcprules, words, { input: "x\n".repeat(1000) });
@@ -156,7 +156,7 @@ describe("s6-tcprulescheck", () => {
     [{}, "default:\nallow connection\n"],
     [{ TCPREMOTEIP: "1.2.3.4" }, "rule 1.:\nset environment variable A=b\nallow connection\n"],
     [{ TCPREMOTEIP: "2.2.2.2", TCPREMOTEHOST: "h" }, "rule =h:\ndeny connection\n"],
-  ])("answers for %j as ucspi-tcp does", async (environment, stdout) => {
+  ])("s6-tcprulescheck answers for %j as ucspi-tcp does", async (environment, stdout) => {
     using directory = new TemporaryDirectory();
     directory.write({
       cdb: cdbBytes([
@@ -168,7 +168,7 @@ describe("s6-tcprulescheck", () => {
     expect(outcome).toEqual({ exitCode: 0, stdout, stderr: [] });
   });
 
-  test("answers for s6 rules as s6 does", async () => {
+  test("s6-tcprulescheck answers for s6 rules as s6 does", async () => {
     using directory = new TemporaryDirectory();
     directory.write({
       cdb: cdbBytes([
@@ -185,7 +185,7 @@ describe("s6-tcprulescheck", () => {
     expect((await run(tcprulescheck, [cdb])).stdout).toBe("default:\ndeny connection\n");
   });
 
-  test("is an error without a sound file", async () => {
+  test("s6-tcprulescheck exits with an error without a sound file", async () => {
     using directory = new TemporaryDirectory();
     directory.write({ cdb: cdbBytes([["1.", "D\0"]]).subarray(0, 2060) });
     expect((await run(tcprulescheck, [directory.file("cdb")])).exitCode).toBe(111);
@@ -194,7 +194,7 @@ describe("s6-tcprulescheck", () => {
 });
 
 describe("s6-accessrules-lint", () => {
-  test("prints a line for each finding and exits 1 for more than notes", async () => {
+  test("s6-accessrules-lint prints a line for each finding and exits 1 for more than notes", async () => {
     using directory = new TemporaryDirectory();
     directory.write({ "rules/ip4/10.0.0.1_8/allow": "" });
     const expected = {
@@ -207,7 +207,7 @@ describe("s6-accessrules-lint", () => {
     expect(await run(accessrulesLint, ["-i", directory.file("rules")])).toMatchObject(expected);
   });
 
-  test("exits 0 when there is nothing, or only notes, and prints JSON", async () => {
+  test("s6-accessrules-lint exits 0 when there is nothing, or only notes, and prints JSON", async () => {
     using directory = new TemporaryDirectory();
     directory.write({
       cdb: cdbBytes([
@@ -220,7 +220,7 @@ describe("s6-accessrules-lint", () => {
     expect(JSON.parse(outcome.stdout)).toMatchObject([{ severity: "note", code: "duplicate" }]);
   });
 
-  test("wants something to look at", async () => {
+  test("s6-accessrules-lint without an operand is a usage error", async () => {
     expect((await run(accessrulesLint, [])).exitCode).toBe(100);
     expect((await run(accessrulesLint, ["-x", "/nonexistent"])).exitCode).toBe(111);
   });

@@ -1,4 +1,4 @@
-/** What the tests of src/access share: files as Node sees them, databases in memory, samples. */
+/** The common parts of the tests of src/access: files as Node sees them, databases in memory, samples. */
 
 import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";

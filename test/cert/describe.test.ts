@@ -29,7 +29,7 @@ test("a certificate in DER is described too", () => {
   expect(description?.names).toBe("DNS:localhost");
 });
 
-test("a description is lines a person can read", () => {
+test("a description is lines that a person can read", () => {
   const [description] = describeCertificates(Buffer.from(certificates), "test");
   if (description === undefined) throw new Error("no description");
   const text = formatDescription("x.pem", {
@@ -52,7 +52,7 @@ test("a description is lines a person can read", () => {
   );
 });
 
-test("what is no certificate is refused, whatever it is", () => {
+test("anything that is not a certificate is refused", () => {
   const [valid] = parseCertificates(Buffer.from(certificates), "test");
   const damaged = fc
     .tuple(fc.nat({ max: valid.raw.length - 1 }), fc.nat({ max: 255 }))

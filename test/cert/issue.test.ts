@@ -28,7 +28,7 @@ function first({ certificates }: CertifiedKey) {
 }
 
 describe("an authority", () => {
-  test("vouches for itself, from an hour ago, for ten years", async () => {
+  test("an authority signs its own certificate, valid from an hour ago, for ten years", async () => {
     const { x509, ...facts } = first(await makeAuthority(tools, { name: "Ö, CN=x #1" }));
     expect(x509.ca && x509.verify(x509.publicKey)).toBe(true);
     expect(facts.subject).toBe("CN=Ö\\, CN\\=x #1".replace("\\=", "="));
@@ -37,23 +37,29 @@ describe("an authority", () => {
     expect(facts.serial).toMatch(/^[4-7][0-9a-f]{39}$/);
   });
 
-  test.each(KEY_TYPES)("with a key of type %s signs for one of the same type", async (keyType) => {
-    const authority = await makeAuthority(tools, { keyType });
-    const options = { keyType, names: ["example.org"] };
-    const { x509 } = first(await issueServerCertificate(tools, authority, options));
-    expect(x509.verify(first(authority).x509.publicKey)).toBe(true);
-    expect(x509.checkIssued(first(authority).x509)).toBe(true);
-  });
+  test.each(KEY_TYPES)(
+    "an authority with a key of type %s signs for one of the same type",
+    async (keyType) => {
+      const authority = await makeAuthority(tools, { keyType });
+      const options = { keyType, names: ["example.org"] };
+      const { x509 } = first(await issueServerCertificate(tools, authority, options));
+      expect(x509.verify(first(authority).x509.publicKey)).toBe(true);
+      expect(x509.checkIssued(first(authority).x509)).toBe(true);
+    },
+  );
 
-  test.each([0, -1, 1.5, 36_501, Number.NaN])("cannot be valid for %d days", async (days) => {
-    await expect(makeAuthority(tools, { days })).rejects.toThrow(CertProblem);
-  });
+  test.each([0, -1, 1.5, 36_501, Number.NaN])(
+    "an authority cannot be valid for %d days",
+    async (days) => {
+      await expect(makeAuthority(tools, { days })).rejects.toThrow(CertProblem);
+    },
+  );
 
-  test.each(["", "a\nb", "x".repeat(65)])("cannot be called %j", async (name) => {
+  test.each(["", "a\nb", "x".repeat(65)])("an authority cannot be called %j", async (name) => {
     await expect(makeAuthority(tools, { name })).rejects.toThrow(/^not a common name/);
   });
 
-  test("that is none, or lacks its key, or has expired, signs nothing", async () => {
+  test("an authority that is not one, or lacks its key, or has expired, signs nothing", async () => {
     const names = ["localhost"];
     const authority = await makeAuthority(tools, { days: 30 });
     const other = await makeAuthority(tools);
@@ -70,7 +76,7 @@ describe("an authority", () => {
 });
 
 describe("a server's certificate", () => {
-  test("is for its names, 397 days, and no other purpose", async () => {
+  test("a server's certificate is for its names, 397 days, and no other purpose", async () => {
     const authority = await makeAuthority(tools);
     const names = ["localhost", "*.example.org", "LOCALHOST", "192.0.2.1", "::1"];
     const issued = await issueServerCertificate(tools, authority, { names });
@@ -87,7 +93,7 @@ describe("a server's certificate", () => {
     expect(Number(facts.notAfter) - Number(facts.notBefore)).toBe(397 * DAY_MS - 1000);
   });
 
-  test("has no common name if none fits", async () => {
+  test("a server's certificate has no common name if none fits", async () => {
     const authority = await makeAuthority(tools);
     const names = [`${"a".repeat(60)}.example.org`];
     const { subject, names: written } = first(
@@ -96,13 +102,13 @@ describe("a server's certificate", () => {
     expect([subject, written]).toEqual(["", `DNS:${names[0]}`]);
   });
 
-  test("ends with its authority", async () => {
+  test("a server's certificate ends with its authority", async () => {
     const authority = await makeAuthority(tools, { days: 10 });
     const { notAfter } = first(await issueServerCertificate(tools, authority, { names: ["a"] }));
     expect(notAfter).toEqual(first(authority).notAfter);
   });
 
-  test("keeps a key that is given", async () => {
+  test("a server's certificate keeps a key that is given", async () => {
     const authority = await makeAuthority(tools);
     const old = await issueServerCertificate(tools, authority, { names: ["a"] });
     const renewed = await issueServerCertificate(tools, authority, { names: ["a"], key: old.key });
@@ -111,7 +117,7 @@ describe("a server's certificate", () => {
   });
 
   test.each([[[]], [["a b"]], [Array.from({ length: 101 }, (_, n) => `n${n}`)]])(
-    "is not made for %j",
+    "a server's certificate is not made for %j",
     async (names) => {
       const authority = await makeAuthority(tools);
       await expect(issueServerCertificate(tools, authority, { names })).rejects.toThrow(

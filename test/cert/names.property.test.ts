@@ -24,7 +24,7 @@ describe("names of servers", () => {
     ["xn--bcher-kva.example", "dns", "xn--bcher-kva.example"],
     ["192.0.2.1", "ip", "192.0.2.1"],
     ["2001:DB8:0:0::1", "ip", "2001:db8::1"],
-  ])("%s is understood", (text, type, value) => {
+  ])("the name of a server %s is accepted", (text, type, value) => {
     expect(parseServerName(text)).toEqual({ type, value });
   });
 
@@ -44,11 +44,11 @@ describe("names of servers", () => {
     ["192.0.2.256", /neither/],
     [`${"a".repeat(64)}.org`, /no label/],
     [`${"a.".repeat(127)}org`, /longer than 253/],
-  ])("%j is refused", (text, why) => {
+  ])("the name %j is refused", (text, why) => {
     expect(problemOf(() => parseServerName(text))).toMatch(why);
   });
 
-  test("of any labels are understood, and stay what they are", () => {
+  test("names of servers of any labels are accepted, and stay what they are", () => {
     fc.assert(
       fc.property(hostName, fc.boolean(), (host, isWildcard) => {
         const name = isWildcard && host.includes(".") ? `*.${host}` : host;
@@ -57,7 +57,7 @@ describe("names of servers", () => {
     );
   });
 
-  test("are names of files without a path in them, and refusals are one printable line", () => {
+  test("names of servers are names of files without a path in them, and refusals are one printable line", () => {
     fc.assert(
       fc.property(fc.oneof(fc.string({ unit: "binary" }), fc.string()), (text) => {
         const problem = problemOf(() => {
@@ -70,7 +70,7 @@ describe("names of servers", () => {
 });
 
 describe("names of clients", () => {
-  test("with an @ are addresses too", () => {
+  test("names of clients with an @ are addresses too", () => {
     expect(parseClientName("alice@example.org").names).toEqual([
       { type: "email", value: "alice@example.org" },
     ]);
@@ -90,11 +90,11 @@ describe("names of clients", () => {
     "a@b..c",
     "a ",
     "x".repeat(65),
-  ])("%j is refused", (text) => {
+  ])("the name %j is refused", (text) => {
     expect(problemOf(() => parseClientName(text))).toMatch(/^not a client's name: /);
   });
 
-  test("are names of files without a path in them", () => {
+  test("names of clients are names of files without a path in them", () => {
     fc.assert(
       fc.property(fc.string(), (text) => {
         problemOf(() => {

@@ -71,7 +71,7 @@ function childAt({ value }: forge.asn1.Asn1, index: number): forge.asn1.Asn1 {
 }
 
 describe("a PKCS #12 file", () => {
-  test("of another tool, in RC2, gives its key and the chain, leaf first", async () => {
+  test("a PKCS #12 file of another tool, in RC2, gives its key and the chain, leaf first", async () => {
     const { certificates, key, othersCount } = await importPkcs12(GNUTLS, "swordfish", "x.p12");
     const [leaf, root, ...others] = certificates.split(/(?<=-----END CERTIFICATE-----\n)/);
     expect(new X509Certificate(leaf ?? "").subject).toBe("CN=example.org");
@@ -81,32 +81,32 @@ describe("a PKCS #12 file", () => {
   }, 60_000);
 
   test.each(["3des", "aes128", "aes256"] as const)(
-    "in %s gives what went in",
+    "a PKCS #12 file in %s gives the key and the chain that it was made of",
     async (algorithm) => {
       const content = await importPkcs12(pkcs12("geheim", { algorithm }), "geheim", "x.p12");
       expect(content).toEqual({ ...server, othersCount: 0 });
     },
   );
 
-  test("takes a passphrase of any letters, and none, with the old ciphers", async () => {
+  test("a PKCS #12 file takes a passphrase of any letters, and none, with the old ciphers", async () => {
     for (const passphrase of ["", "geheiß"]) {
       expect((await importPkcs12(pkcs12(passphrase), passphrase, "x.p12")).key).toBe(server.key);
     }
   });
 
-  test("is refused with the wrong passphrase", async () => {
+  test("a PKCS #12 file is refused with the wrong passphrase", async () => {
     const wrong = importPkcs12(pkcs12("geheim"), "Geheim", "x.p12");
     await expect(wrong).rejects.toThrow(/^unable to open x\.p12: wrong passphrase/);
   });
 
-  test("is refused if it is too long, or asks for too much work", async () => {
+  test("a PKCS #12 file is refused if it is too long, or asks for too much work", async () => {
     const long = importPkcs12(new Uint8Array(PKCS12_BYTES_MAX + 1), "", "x.p12");
     await expect(long).rejects.toThrow(/longer than/);
     const slow = withIterations(pkcs12("x", { count: 0x10101 }), PKCS12_ITERATIONS_MAX + 1);
     await expect(importPkcs12(slow, "x", "x.p12")).rejects.toThrow(/iterations/);
   });
 
-  test("may be in pieces, which hide no count", async () => {
+  test("a PKCS #12 file may be in pieces, which hide no count", async () => {
     const pieces = inPieces(pkcs12("x"), (content) => content);
     expect((await importPkcs12(pieces, "x", "x.p12")).key).toBe(server.key);
     const slow = inPieces(pkcs12("x", { count: 0x10101 }), (content) => {
@@ -115,7 +115,7 @@ describe("a PKCS #12 file", () => {
     await expect(importPkcs12(slow, "x", "x.p12")).rejects.toThrow(/iterations/);
   });
 
-  test("that is damaged or cut short is refused, in one printable line", async () => {
+  test("a PKCS #12 file that is damaged or cut short is refused, in one printable line", async () => {
     const whole = pkcs12("swordfish");
     const place = fc.nat({ max: whole.length - 1 });
     await fc.assert(

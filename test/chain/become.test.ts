@@ -30,7 +30,7 @@ async function execution(world: World, launch: Launch): Promise<FakeExecution> {
 }
 
 describe("descriptors", () => {
-  test("get their numbers when the program is executed", async () => {
+  test("descriptors get their numbers when the program is executed", async () => {
     const world = newWorld();
     const [reader, writer] = world.posix.pipe();
     const launch = launchOf(["/prog"], [], {
@@ -47,7 +47,7 @@ describe("descriptors", () => {
     expect(world.posix.openFds).toEqual([0, 1, 30]);
   });
 
-  test("may change places", async () => {
+  test("descriptors may change places", async () => {
     const world = newWorld();
     const [reader, writer] = world.posix.pipe();
     world.posix.dup2(reader, 0);
@@ -61,7 +61,7 @@ describe("descriptors", () => {
     expect(world.posix.accessMode(1 as Fd)).toBe("read");
   });
 
-  test("above 2 stay out of Node's way while a link still needs its event loop", async () => {
+  test("descriptors above 2 do not take the numbers of Node's own while a link still needs its event loop", async () => {
     const seen: unknown[] = [];
     const world: World = newWorld({
       links: [
@@ -93,7 +93,7 @@ describe("identity", () => {
     goOn(withIdentity(launch, { uid: 5, gid: 6, groups: [6] }, "drop")),
   );
 
-  test("is taken before a link that acts with the rights of the process", async () => {
+  test("identity is taken before a link that acts with the rights of the process", async () => {
     let uid: number | undefined;
     const world: World = newWorld({
       links: [
@@ -109,14 +109,14 @@ describe("identity", () => {
     expect(world.posix.identity).toEqual({ uid: 5, gid: 6, groups: [6] });
   });
 
-  test("that the kernel refuses is told by the link that wanted it", async () => {
+  test("an identity that the kernel refuses is reported by the link that asked for it", async () => {
     const world = newWorld({ links: [drop, linkOf("other", "anywhere", goOn)] });
     world.posix.failNext("setgroups", "EPERM");
     expect(await become(launchOf(["drop", "other", "/prog"]), "test", world.context)).toBe(111);
     expect(world.said).toEqual(["drop: fatal: unable to set supplementary group list: EPERM"]);
   });
 
-  test("does not take away the right to raise a hard limit asked for before", async () => {
+  test("a change of identity does not take away the right to raise a hard limit asked for before", async () => {
     const world = newWorld({ links: [drop] });
     world.posix.limits.set("nofile", { soft: 10, hard: 20 });
     const limits = new Map([["nofile", { soft: 30, hard: 40 }]] as const);
@@ -150,7 +150,7 @@ test("the directory is entered and the umask set before the identity changes", a
 });
 
 describe("execution", () => {
-  test("searches PATH as it was before the last link", async () => {
+  test("execution searches PATH as it was before the last link", async () => {
     const world = newWorld();
     const { files } = await execution(world, launchOf(["prog"], ["PATH=/a::/b"]));
     expect(files).toEqual(["/a/prog", "/b/prog"]);
@@ -160,7 +160,7 @@ describe("execution", () => {
     ["ENOENT", 127],
     ["EACCES", 126],
     ["ENOEXEC", 126],
-  ])("that fails with %s is %i", async (code, exitCode) => {
+  ])("execution that fails with %s ends with exit code %i", async (code, exitCode) => {
     const world = newWorld();
     world.posix.failNext("execve", code);
     expect(await become(launchOf(["prog"]), "last", world.context)).toBe(exitCode);

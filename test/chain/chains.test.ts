@@ -79,40 +79,40 @@ function serverWorld(): World {
   return newWorld({ links: LINKS, isBecoming: false });
 }
 
-describe("what is fused for a child", () => {
-  test("links that only edit, and those that use rights the child has too", async () => {
+describe("fusing for a child", () => {
+  test("links that only edit are fused for a child, and those that use rights the child has too", async () => {
     expect(await spawn(serverWorld(), ["anywhere", "identity", "prog", "word"])).toEqual([
       "anywhere identity",
       "prog word",
     ]);
   });
 
-  test("no link that works on its own process", async () => {
+  test("a link that works on its own process is not fused for a child", async () => {
     expect(await spawn(serverWorld(), ["anywhere", "process", "anywhere", "prog"])).toEqual([
       "anywhere",
       "process anywhere prog",
     ]);
   });
 
-  test("after a change of identity no link that uses the rights of the server", async () => {
+  test("a link that uses the rights of the server is not fused after a change of identity", async () => {
     expect(await spawn(serverWorld(), ["drop", "anywhere", "identity", "prog"])).toEqual([
       "drop anywhere",
       "identity prog",
     ]);
   });
 
-  test("no second change of identity: the kernel has to judge it", async () => {
+  test("a second change of identity is not fused: the kernel has to judge it", async () => {
     expect(await spawn(serverWorld(), ["drop", "drop", "prog"])).toEqual(["drop", "drop prog"]);
   });
 
-  test("a link counts by the PATH of the process before it", async () => {
+  test("a link is found by the PATH of the process before it", async () => {
     expect(await spawn(serverWorld(), ["away", "anywhere", "anywhere", "prog"])).toEqual([
       "away anywhere",
       "anywhere prog",
     ]);
   });
 
-  test("nothing when UCSPI_CHAIN says so", async () => {
+  test("no link is fused when UCSPI_CHAIN turns it off", async () => {
     const world = serverWorld();
     const unfused = new Chains({ finder: world.context.chains.finder, fuses: false });
     const outer: World = { ...world, context: { ...world.context, chains: unfused } };
@@ -124,19 +124,22 @@ describe("a link that fails for a child", () => {
   test.each([
     ["throws", 111, "throws: fatal: unable to read: Input/output error"],
     ["misused", 100, "misused: fatal: makes no sense"],
-  ])("%s ends its chain with %i and not the server", async (name, exitCode, text) => {
-    const world = serverWorld();
-    const result = await spawnerOf(world).spawn(launchOf([name, "prog"], ["PATH=here"]));
-    expect(result).toEqual({ kind: "ended", exitCode });
-    expect(world.said).toEqual([text]);
-  });
+  ])(
+    "a link that fails, as %s does, ends its chain with %i and not the server",
+    async (name, exitCode, text) => {
+      const world = serverWorld();
+      const result = await spawnerOf(world).spawn(launchOf([name, "prog"], ["PATH=here"]));
+      expect(result).toEqual({ kind: "ended", exitCode });
+      expect(world.said).toEqual([text]);
+    },
+  );
 
-  test("a refusal is an exit code", async () => {
+  test("a link's refusal is an exit code", async () => {
     expect(await spawn(serverWorld(), ["refuses", "prog"])).toEqual(["ended", ""]);
   });
 });
 
-test("what a child could not do is told by the link that asked for it", async () => {
+test("a step that a child could not take is reported by the link that asked for it", async () => {
   const world = serverWorld();
   const spawner = spawnerOf(world);
   const spawned = await spawner.spawn(launchOf(["drop", "anywhere", "prog"], ["PATH=here"]));
@@ -149,7 +152,7 @@ test("what a child could not do is told by the link that asked for it", async ()
   expect(world.said).toEqual(["drop: fatal: unable to setuid: Operation not permitted"]);
 });
 
-test("a child that was killed before its program is told as killed, by the link that made it", async () => {
+test("a child that was killed before its program is reported as killed, by the link that made it", async () => {
   const world = serverWorld();
   world.posix.holdsBirths = true;
   const spawner = spawnerOf(world);
@@ -171,7 +174,7 @@ test("a child enters the directory and has the umask of its launch", async () =>
   expect(world.posix.children[0]?.request).toMatchObject({ directory: "/srv", umask: 0o27 });
 });
 
-test("what links have set up is ended when the system cannot make a process", async () => {
+test("a link's processes and descriptors are released when the system cannot make a process", async () => {
   const world = serverWorld();
   world.posix.failNext("spawn", "EAGAIN");
   const events: string[] = [];
@@ -197,7 +200,7 @@ function reluctantCompanions(events: string[]): Companion[] {
   }));
 }
 
-test("a child that was made is one, whatever closing what it was given says", async () => {
+test("a child that was made is returned, even if closing its descriptors fails", async () => {
   const world = serverWorld();
   const events: string[] = [];
   const companions = reluctantCompanions(events);

@@ -15,7 +15,7 @@ function pipe(number: number, isNonblocking: boolean): readonly Shape[] {
   return ends.map((end) => ({ ...end, isNonblocking, pipe: number }));
 }
 
-/** What Node opens, in order, for so many loops. */
+/** The descriptors that Node opens, in order, for so many loops. */
 function nodeShapes(loops: number): readonly Shape[] {
   return Array.from({ length: loops }, (_, loop) => [
     EPOLL,
@@ -64,7 +64,7 @@ const shapes: fc.Arbitrary<Shape> = fc.oneof(
 const numbers = fc.integer({ min: 3, max: 40 });
 
 describe("descriptors of Node", () => {
-  test("are all known where nothing like them is inherited", () => {
+  test("descriptors of Node are all known where nothing like them is inherited", () => {
     const plain = fc.record({
       kind: fc.constant("other" as const),
       access: fc.constant("read" as const),
@@ -82,7 +82,7 @@ describe("descriptors of Node", () => {
     );
   });
 
-  test("are never taken to be inherited ones that only look like one of their pieces", () => {
+  test("descriptors of Node are never taken to be inherited ones that only look like one of their pieces", () => {
     fc.assert(
       fc.property(
         fc.array(fc.tuple(numbers, shapes), { maxLength: 6 }),
@@ -96,7 +96,7 @@ describe("descriptors of Node", () => {
     );
   });
 
-  test("are never taken to be inherited ones where these are all that a loop consists of", () => {
+  test("inherited descriptors are never taken for Node's where a whole loop of Node's was inherited", () => {
     const loops = fc.integer({ min: 1, max: 3 }).map((count) => nodeShapes(count).map(asInherited));
     fc.assert(
       fc.property(loops, fc.integer({ min: 3, max: 40 }), (given, first) => {
@@ -107,7 +107,7 @@ describe("descriptors of Node", () => {
     );
   });
 
-  test("are kept with the inherited one where either may be Node's", () => {
+  test("descriptors of Node are kept with the inherited one where either may be Node's", () => {
     const { all } = placed(new Map([[9, EVENT]]), 2);
     const known = nodesOwn(all);
     expect(known.has(9)).toBe(false);

@@ -18,15 +18,15 @@ function launchWith(descriptors: readonly (readonly [number, Source])[]): Launch
 describe("the descriptor under a number of a launch", () => {
   const posix = loadPosix();
 
-  test("is the one that the launch names", () => {
+  test("the descriptor under a number of a launch is the one that the launch names", () => {
     expect(descriptorAt(launchWith([[1, 17 as Fd]]), 1)).toBe(17);
   });
 
-  test("is inherited under its own number where the launch names none", () => {
+  test("the descriptor under a number of a launch is inherited under its own number where the launch names none", () => {
     for (const number of [0, 1, 2]) expect(descriptorAt(launchWith([]), number)).toBe(number);
   });
 
-  test("is never one that the launch closes, open as it may be here", () => {
+  test("the descriptor under a number of a launch is never one that the launch closes, open as it may be here", () => {
     const fd = descriptorAt(launchWith([[1, "closed"]]), 1);
     expect(posix.isOpen(fd)).toBe(false);
     expect(() => posix.write(fd, Buffer.from("x"))).toThrow(
@@ -34,7 +34,7 @@ describe("the descriptor under a number of a launch", () => {
     );
   });
 
-  test("is never one of Node's own, which no program inherits", () => {
+  test("the descriptor under a number of a launch is never one of Node's own, which no program inherits", () => {
     const own = openSync("/dev/null", "r");
     try {
       expect(posix.isOpen(descriptorAt(launchWith([]), own))).toBe(false);

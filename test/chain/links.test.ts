@@ -37,11 +37,11 @@ describe("s6-softlimit", () => {
     );
   }
 
-  test("starts from the limits of the process", async () => {
+  test("s6-softlimit starts from the limits of the process", async () => {
     expect(await limitsAfter(["-o", "150"])).toEqual({ nofile: { soft: 150, hard: 200 } });
   });
 
-  test("starts from what links before it have asked for", async () => {
+  test("s6-softlimit starts from the limits that links before it have asked for", async () => {
     const limits = new Map([["nofile", { soft: 10, hard: 20 }]] as const);
     expect(await limitsAfter(["-o", "="], { limits })).toEqual({ nofile: { soft: 20, hard: 20 } });
   });
@@ -50,11 +50,11 @@ describe("s6-softlimit", () => {
     ["18446744073709551615", Infinity],
     ["18446744073709551614", 2 ** 64],
     ["007", 7],
-  ])("takes %s", async (text, soft) => {
+  ])("s6-softlimit takes a limit of %s", async (text, soft) => {
     expect(await limitsAfter(["-c", text])).toEqual({ core: { soft, hard: Infinity } });
   });
 
-  test("foresees that a process that is not root's any more may not raise a limit", async () => {
+  test("s6-softlimit foresees that a process that is not root's any more may not raise a limit", async () => {
     const world = newWorld();
     world.posix.limits.set("nofile", { soft: 100, hard: 200 });
     const identity = { uid: 5, changedBy: "s6-setuidgid" };
@@ -84,7 +84,7 @@ describe("identity", () => {
     expect(launchAfter(outcome).identity).toMatchObject({ gid: 44, groups: [44, 5] });
   });
 
-  test("nothing asked for changes nothing", async () => {
+  test("an identity of which nothing is asked for changes nothing", async () => {
     for (const words of [["-u", "0"], ["-g", "0", "-z"], []]) {
       const outcome = await runLink(applyuidgid, [...words, "prog"], worldWithAccounts());
       expect(launchAfter(outcome).identity).toBeUndefined();
@@ -102,14 +102,14 @@ describe("identity", () => {
 });
 
 describe("s6-setsid", () => {
-  test("makes its calls in the process that becomes the program", async () => {
+  test("s6-setsid makes its calls in the process that becomes the program", async () => {
     const world = newWorld();
     const launch = launchAfter(await runLink(setsid, ["-b", "prog"], world));
     expect(world.posix.sessionCalls).toEqual(["setpgid 0 0"]);
     expect(launch.session).toBeUndefined();
   });
 
-  test("leaves it to whoever creates a child", async () => {
+  test("s6-setsid leaves the calls to the process that creates a child", async () => {
     const world = newWorld({ isBecoming: false });
     expect(launchAfter(await runLink(setsid, ["prog"], world)).session).toBe("setsid");
     expect(launchAfter(await runLink(setsid, ["-b", "prog"], world)).session).toBe("background");
@@ -120,17 +120,20 @@ describe("s6-setsid", () => {
     ["setsid", ["-s"], "setsid"],
     ["background", ["-s"], "setsid"],
     ["setsid", ["-b"], "setpgid"],
-  ] as const)("foresees for a child after %s that %j fails", async (session, words, call) => {
-    const world = newWorld({ isBecoming: false });
-    const launch = launchOf([], [], { session });
-    const outcome = await runLink(setsid, [...words, "prog"], world, launch);
-    expect(launchAfter(outcome).session).toBe(session);
-    expect(world.said).toEqual([`s6-setsid: warning: unable to ${call}: EPERM`]);
-    const strict = await runLink(setsid, [...words, "-i", "prog"], world, launch);
-    expect(strict).toEqual({ kind: "ended", exitCode: 111 });
-  });
+  ] as const)(
+    "s6-setsid foresees for a child after %s that %j fails",
+    async (session, words, call) => {
+      const world = newWorld({ isBecoming: false });
+      const launch = launchOf([], [], { session });
+      const outcome = await runLink(setsid, [...words, "prog"], world, launch);
+      expect(launchAfter(outcome).session).toBe(session);
+      expect(world.said).toEqual([`s6-setsid: warning: unable to ${call}: EPERM`]);
+      const strict = await runLink(setsid, [...words, "-i", "prog"], world, launch);
+      expect(strict).toEqual({ kind: "ended", exitCode: 111 });
+    },
+  );
 
-  test("takes the terminal that descriptor will be in the program", async () => {
+  test("s6-setsid takes the terminal that descriptor will be in the program", async () => {
     const world = newWorld();
     const [terminal] = world.posix.socketPair("stream");
     const launch = launchOf([], [], { descriptors: new Map([[9, terminal]]) });
@@ -138,7 +141,7 @@ describe("s6-setsid", () => {
     expect(world.posix.sessionCalls).toEqual(["setpgid 0 0", `tcsetpgrp ${terminal} 100`]);
   });
 
-  test("acts for a child unless it takes a terminal", () => {
+  test("s6-setsid acts for a child unless it takes a terminal", () => {
     const reach = (words: string[]): string =>
       reachOf(setsid, parseLink(setsid, [...words, "prog"]).words);
     expect(["-s", "-b", "-f", "-g"].map((option) => reach([option]))).toEqual([
@@ -157,7 +160,7 @@ describe("s6-setlock", () => {
     return world;
   }
 
-  test("tries again until the lock is free", async () => {
+  test("s6-setlock tries again until the lock is free", async () => {
     const world = worldWithLock();
     const running = runLink(setlock, ["-t", "1000", "lock", "prog"], world);
     world.clock.advance(300);
@@ -168,7 +171,7 @@ describe("s6-setlock", () => {
     expect(world.clock.pendingTimers).toBe(0);
   });
 
-  test("gives up after its time, and not before", async () => {
+  test("s6-setlock gives up after its time, and not before", async () => {
     const world = worldWithLock();
     const running = runLink(setlock, ["-t", "1000", "lock", "prog"], world);
     await stepUntilDone(world, running);
@@ -206,7 +209,7 @@ describe("s6-fghack", () => {
     }
   }
 
-  test("waits for the end of file and then for the program", async () => {
+  test("s6-fghack waits for the end of file and then for the program", async () => {
     const world = newWorld();
     const running = runLink(fghack, ["prog", "word"], world);
     await turns(world);
@@ -218,7 +221,7 @@ describe("s6-fghack", () => {
     expect(await running).toEqual({ kind: "ended", exitCode: 9 });
   });
 
-  test("ends when the program writes to the pipe", async () => {
+  test("s6-fghack ends when the program writes to the pipe", async () => {
     const world = newWorld();
     const running = runLink(fghack, ["prog"], world);
     await turns(world);
@@ -230,7 +233,7 @@ describe("s6-fghack", () => {
     expect(world.said.at(-1)).toBe("s6-fghack: fatal: prog wrote on hackpipe");
   });
 
-  test("tells that the program could not be started", async () => {
+  test("s6-fghack reports that the program could not be started", async () => {
     const world = newWorld();
     world.posix.failNext("spawn", "EAGAIN");
     const outcome = await runLink(fghack, ["prog"], world);
@@ -245,7 +248,7 @@ describe("s6-connlimit", () => {
     [["PROTO=TCP", "TCPCONNNUM=4294967296"], 100],
     [["PROTO=TCP", "TCPCONNNUM=2", "TCPCONNMAX=1"], 1],
     [["PROTO=TCP", "TCPCONNNUM=1x"], 100],
-  ])("with %j it is %s", async (variables, expected) => {
+  ])("s6-connlimit with %j decides: %s", async (variables, expected) => {
     const outcome = await runLink(connlimit, ["prog"], newWorld(), launchOf([], variables));
     expect(outcome.kind === "ended" ? outcome.exitCode : outcome.kind).toBe(expected);
   });
@@ -288,7 +291,7 @@ describe("s6-ioconnect", () => {
     for (let turns = 0; turns < 10; turns += 1) world.posix.turn();
   }
 
-  test("copies both ways, shuts down and ends", async () => {
+  test("s6-ioconnect copies both ways, shuts down and ends", async () => {
     const wiring = wire();
     const { world, input, output, peer } = wiring;
     const running = runLink(ioconnect, [], world, wiring.launch);
@@ -305,7 +308,7 @@ describe("s6-ioconnect", () => {
     expect(world.clock.pendingTimers).toBe(0);
   });
 
-  test("times out only while nothing moves and nothing is left to write", async () => {
+  test("s6-ioconnect times out only while nothing moves and nothing is left to write", async () => {
     const wiring = wire();
     const { world, peer } = wiring;
     const running = runLink(ioconnect, ["-t", "1000"], world, wiring.launch);
@@ -325,7 +328,7 @@ describe("s6-ioconnect", () => {
     expect(await running).toEqual({ kind: "ended", exitCode: 1 });
   });
 
-  test("stops reading on SIGTERM and writes what it has", async () => {
+  test("s6-ioconnect stops reading on SIGTERM and writes what it has", async () => {
     const wiring = wire();
     const { world, output, peer } = wiring;
     const running = runLink(ioconnect, [], world, wiring.launch);

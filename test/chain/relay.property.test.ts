@@ -7,7 +7,7 @@ import { FakeClock } from "../support/fake-clock.ts";
 import { FakePosix } from "../support/posix/fake-posix.ts";
 import type { Fd } from "../../src/posix/index.ts";
 
-/** What happens next: a piece arrives, the far end reads some, or the loop turns. */
+/** The next event: a piece arrives, the far end reads some, or the loop turns. */
 const steps = fc.array(
   fc.oneof(
     fc.record({ kind: fc.constant("send" as const), bytes: fc.uint8Array({ maxLength: 90_000 }) }),
@@ -51,7 +51,7 @@ test("a relay keeps every byte in order", async () => {
   );
 });
 
-/** What went in of these bytes: a full pipe takes a part or nothing. */
+/** The part of these bytes that was written: a full pipe takes a part or nothing. */
 function send(posix: FakePosix, fd: Fd, bytes: Uint8Array): Uint8Array {
   const count = bytes.length === 0 ? 0 : posix.write(fd, bytes);
   return bytes.slice(0, count ?? 0);

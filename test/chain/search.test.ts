@@ -22,21 +22,21 @@ function newSearch() {
   return { posix, clock, files };
 }
 
-test("a file that is executable now comes first, and all other candidates stay", () => {
+test("a look-up in PATH puts a file that is executable now first, and keeps all other candidates", () => {
   const { posix, files } = newSearch();
   posix.putFile("/c/prog", "", 0o755);
   posix.putFile("/b/prog", "", 0o644);
   expect(files("prog", "/a:/b:/c:/d")).toEqual(["/c/prog", "/a/prog", "/b/prog", "/d/prog"]);
 });
 
-test("of several executable files the order of PATH decides", () => {
+test("a look-up in PATH takes the first of several executable files", () => {
   const { posix, files } = newSearch();
   posix.putFile("/b/prog", "", 0o700);
   posix.putFile("/a/prog", "", 0o001);
   expect(files("prog", "/a:/b")).toEqual(["/a/prog", "/b/prog"]);
 });
 
-test("one that is installed in front of another is found a second later", () => {
+test("a file that is installed in front of another in PATH is found a second later", () => {
   const { posix, clock, files } = newSearch();
   posix.putFile("/b/prog", "", 0o755);
   expect(files("prog", "/a:/b")).toEqual(["/b/prog", "/a/prog"]);
@@ -52,7 +52,7 @@ test("many look-ups of a word in a second look at each file once", () => {
   expect(posix.looks).toBe(2);
 });
 
-test("words are remembered by their PATH too, and not without end", () => {
+test("a look-up in PATH is remembered with its PATH too, and up to a bound", () => {
   const { posix, files } = newSearch();
   posix.putFile("/b/prog", "", 0o755);
   expect(files("prog", "/a:/b")).toEqual(["/b/prog", "/a/prog"]);

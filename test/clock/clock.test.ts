@@ -4,7 +4,7 @@ import { Deadline, deadlineAfter, systemClock, systemClockWith } from "../../src
 import { FakeClock } from "../support/fake-clock.ts";
 
 describe("a fake clock", () => {
-  test("fires timers at their own moments, in order, and not before", () => {
+  test("a fake clock fires timers at their own moments, in order, and not before", () => {
     const clock = new FakeClock();
     const fired: [string, number][] = [];
     clock.setTimer(30, () => fired.push(["late", clock.monotonicMs()]));
@@ -21,7 +21,7 @@ describe("a fake clock", () => {
     expect(clock.monotonicMs()).toBe(109);
   });
 
-  test("fires a timer that a timer set, if it falls due in the same step", () => {
+  test("a fake clock fires a timer that a timer set, if it falls due in the same step", () => {
     const clock = new FakeClock();
     const fired: number[] = [];
     clock.setTimer(5, () => clock.setTimer(5, () => fired.push(clock.monotonicMs())));
@@ -29,7 +29,7 @@ describe("a fake clock", () => {
     expect(fired).toEqual([10]);
   });
 
-  test("does not fire a cancelled timer", () => {
+  test("a fake clock does not fire a cancelled timer", () => {
     const clock = new FakeClock();
     const timer = clock.setTimer(5, () => expect.unreachable());
     timer.cancel();
@@ -38,7 +38,7 @@ describe("a fake clock", () => {
     clock.advance(10);
   });
 
-  test("moves its wall clock along, and steps it without moving time", () => {
+  test("a fake clock moves its wall clock along, and steps it without moving time", () => {
     const clock = new FakeClock(1_000n);
     clock.advance(1.5);
     expect(clock.realtimeNs()).toBe(1_501_000n);
@@ -49,7 +49,7 @@ describe("a fake clock", () => {
 });
 
 describe("a deadline", () => {
-  test("counts down to 0 and stays there", () => {
+  test("a deadline counts down to 0 and stays there", () => {
     const clock = new FakeClock();
     const deadline = new Deadline(clock, 100);
     expect([deadline.remainingMs(), deadline.hasPassed()]).toEqual([100, false]);
@@ -59,7 +59,7 @@ describe("a deadline", () => {
     expect([deadline.remainingMs(), deadline.hasPassed()]).toEqual([0, true]);
   });
 
-  test("fires its timer when it passes", () => {
+  test("a deadline fires its timer when it passes", () => {
     const clock = new FakeClock();
     const deadline = deadlineAfter(clock, 20);
     clock.advance(5);
@@ -69,7 +69,7 @@ describe("a deadline", () => {
     expect(expiredAtMs).toBe(20);
   });
 
-  test("is never for no timeout and for an infinite one", () => {
+  test("a deadline is never for no timeout and for an infinite one", () => {
     expect(deadlineAfter(new FakeClock(), undefined)).toBeUndefined();
     expect(deadlineAfter(new FakeClock(), Infinity)).toBeUndefined();
     expect(deadlineAfter(new FakeClock(), 0)?.hasPassed()).toBe(true);
@@ -77,7 +77,7 @@ describe("a deadline", () => {
 });
 
 describe("the system clock", () => {
-  test("never fires early, even when the event loop lags", async () => {
+  test("the system clock never fires early, even when the event loop lags", async () => {
     const startedMs = systemClock.monotonicMs();
     await new Promise<void>((resolve) => {
       while (systemClock.monotonicMs() - startedMs < 15);
@@ -86,7 +86,7 @@ describe("the system clock", () => {
     expect(systemClock.monotonicMs() - startedMs).toBeGreaterThanOrEqual(25);
   });
 
-  test("takes delays that setTimeout turns into 1 ms", async () => {
+  test("the system clock takes delays that setTimeout turns into 1 ms", async () => {
     let hasFired = false;
     const timer = systemClock.setTimer(2 ** 31 + 5, () => (hasFired = true));
     await new Promise<void>((resolve) => systemClock.setTimer(5, resolve));
@@ -94,7 +94,7 @@ describe("the system clock", () => {
     expect(hasFired).toBe(false);
   });
 
-  test("fires a delay that is not positive, after setTimer has returned", async () => {
+  test("the system clock fires a delay that is not positive, after setTimer has returned", async () => {
     let returned = false;
     await new Promise<void>((resolve) => {
       systemClock.setTimer(-5, () => {
@@ -105,13 +105,13 @@ describe("the system clock", () => {
     });
   });
 
-  test("does not fire after a cancel", async () => {
+  test("the system clock does not fire after a cancel", async () => {
     const timer = systemClock.setTimer(1, () => expect.unreachable());
     timer.cancel();
     await new Promise<void>((resolve) => systemClock.setTimer(5, resolve));
   });
 
-  test("tells the wall-clock time, from another source if given one", () => {
+  test("the system clock gives the wall-clock time, from another source if given one", () => {
     const nowMs = BigInt(Date.now());
     expect(systemClock.realtimeNs() / 1_000_000n - nowMs).toBeLessThan(1000n);
     expect(systemClockWith(() => 42n).realtimeNs()).toBe(42n);

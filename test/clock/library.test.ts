@@ -29,7 +29,7 @@ test("querySntp measures the clock of this machine against a server", async () =
   expect(Number(outcome.offsetNs - AHEAD_NS) / 1e9).toBeCloseTo(0, 0);
 });
 
-test("querySntp gives up in time, and knows no names", async () => {
+test("querySntp gives up in time, and takes no names", async () => {
   await using silent = createSocket("udp4");
   silent.bind(0, "127.0.0.1");
   await once(silent, "listening");

@@ -59,7 +59,7 @@ describe("TAI and UTC", () => {
   });
 
   test.each(midnights.map((midnight, index) => [LEAP_DAYS[index], midnight, 10 + index] as const))(
-    "%s ended with a second 23:59:60, in every nanosecond of it",
+    "the day %s ended with a second 23:59:60 in Unix time %s, in every nanosecond of it",
     (_, midnight, before) => {
       const seconds = [midnight - 1n, midnight].map((unix) => taiFromUnix(unix * NS));
       const [last = taiAt(0n), first = taiAt(0n)] = seconds;
@@ -84,7 +84,7 @@ describe("TAI and UTC", () => {
     expect(leapStateAt(1_483_228_837)).toEqual({ taiMinusUnix: 37, isLeap: false });
   });
 
-  test("Unix time survives the way to TAI and back", () => {
+  test("Unix time is the same after conversion to TAI and back", () => {
     fc.assert(
       fc.property(unixTimes, (unixNs) => {
         const utc = utcFromTai(taiFromUnix(unixNs));
@@ -94,7 +94,7 @@ describe("TAI and UTC", () => {
     );
   });
 
-  test("TAI survives the way to UTC and back, and keeps its order", () => {
+  test("TAI is the same after conversion to UTC and back, and keeps its order", () => {
     fc.assert(
       fc.property(unixTimes, (ns) => {
         const tai = taiAt(ns);
@@ -109,7 +109,7 @@ describe("TAI and UTC", () => {
 });
 
 describe("TAI64N labels", () => {
-  test("are 12 bytes, or @ and 24 digits of either case", () => {
+  test("TAI64N labels are 12 bytes, or @ and 24 digits of either case", () => {
     const tai = taiFromUnix(1_700_000_000_500_000_000n);
     expect(formatTai64n(tai)).toBe("@400000006553f1251dcd6500");
     expect(Buffer.from(packTai64n(tai)).toString("hex")).toBe("400000006553f1251dcd6500");
@@ -125,11 +125,11 @@ describe("TAI64N labels", () => {
     ["@400000006553f1253b9aca00", "a second of nanoseconds"],
     ["@800000000000000000000000", "reserved"],
     ["@400000006553f1251dcd6500\n", "a line feed"],
-  ])("%j is none: %s", (text) => {
+  ])("the text %j is no TAI64N label: %s", (text) => {
     expect(parseTai64n(text)).toBeUndefined();
   });
 
-  test("cover 2^62 seconds before 1970 and after it, and no more", () => {
+  test("TAI64N labels cover 2^62 seconds before 1970 and after it, and no more", () => {
     const [first, last] = [taiAt(-(1n << 62n) * NS), taiAt((1n << 62n) * NS - 1n)];
     expect(formatTai64n(first)).toBe(`@${"0".repeat(24)}`);
     expect(formatTai64n(last)).toBe("@7fffffffffffffff3b9ac9ff");
@@ -138,7 +138,7 @@ describe("TAI64N labels", () => {
     expect([first, last].map((tai) => parseTai64n(formatTai64n(tai)))).toEqual([first, last]);
   });
 
-  test("survive packing and text; any 12 bytes are a label or refused", () => {
+  test("TAI64N labels are the same after packing and text; any 12 bytes are a label or refused", () => {
     fc.assert(
       fc.property(fc.uint8Array({ maxLength: 16 }), (bytes) => {
         const tai = unpackTai64n(bytes);

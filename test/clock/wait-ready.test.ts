@@ -5,7 +5,7 @@ import { loadPosix } from "../../src/posix/index.ts";
 
 const posix = loadPosix();
 
-test("a descriptor is ready until the deadline, and not behind it", async () => {
+test("a descriptor is ready until the deadline, and not after it", async () => {
   const clock = new FakeClock();
   const deadline = deadlineAfter(clock, 1000);
   const [read, write] = posix.pipe();

@@ -47,13 +47,16 @@ const VECTORS = [
   },
 ];
 
-test.each(VECTORS)("compiles as the C suite does: $title", async ({ files, bytes, sha256 }) => {
-  await using scene = await newScene({ files });
-  (await scene.run(NAME, ["rules.cdb", "rules"])).exits(EXIT.ok).stdoutIs("").stderrIs("");
-  const made = scene.readBytes("rules.cdb");
-  expect(made).toHaveLength(bytes);
-  expect(createHash("sha256").update(made).digest("hex")).toBe(sha256);
-});
+test.each(VECTORS)(
+  "s6-accessrules-cdb-from-fs compiles as the C suite does: $title",
+  async ({ files, bytes, sha256 }) => {
+    await using scene = await newScene({ files });
+    (await scene.run(NAME, ["rules.cdb", "rules"])).exits(EXIT.ok).stdoutIs("").stderrIs("");
+    const made = scene.readBytes("rules.cdb");
+    expect(made).toHaveLength(bytes);
+    expect(createHash("sha256").update(made).digest("hex")).toBe(sha256);
+  },
+);
 
 test("allow beats deny", async () => {
   const rule = { "rules/uid/0/allow": "" };
@@ -62,7 +65,7 @@ test("allow beats deny", async () => {
   expect(scene.readBytes("rules.cdb").toString("latin1", 2048)).toMatch(/uid\/0A/);
 });
 
-test("--sort makes equal files of equal rules, in whatever order they were made", async () => {
+test("s6-accessrules-cdb-from-fs --sort makes equal files of equal rules, in whatever order they were made", async () => {
   const rules = ["uid/0/allow", "ip4/10.0.0.0_8/deny", "ip6/::_0/allow", "uid/default/deny"];
   const paths = (root: string, names: readonly string[]) =>
     Object.fromEntries(names.map((name) => [`${root}/${name}`, ""]));
@@ -80,13 +83,16 @@ describe("the permissions", () => {
     ["of -m", "-m 644", 0o644],
     ["of --mode=", "--mode=0640", 0o640],
     ["of the last of several", "-m 600 -m644", 0o644],
-  ])("are those %s, whatever the umask", async (_, options, mode) => {
-    await using scene = await newScene({ files: { "rules/uid/0/allow": "" } });
-    for (const umask of ["077", "000"]) {
-      (await scene.shell(`umask ${umask}; ${NAME} ${options} rules.cdb rules`)).exits(EXIT.ok);
-      expect(statSync(scene.path("rules.cdb")).mode & 0o7777).toBe(mode);
-    }
-  });
+  ])(
+    "the permissions of a compiled file are those %s, whatever the umask",
+    async (_, options, mode) => {
+      await using scene = await newScene({ files: { "rules/uid/0/allow": "" } });
+      for (const umask of ["077", "000"]) {
+        (await scene.shell(`umask ${umask}; ${NAME} ${options} rules.cdb rules`)).exits(EXIT.ok);
+        expect(statSync(scene.path("rules.cdb")).mode & 0o7777).toBe(mode);
+      }
+    },
+  );
 });
 
 describe("rules that cannot be compiled", () => {
@@ -126,15 +132,18 @@ describe("rules that cannot be compiled", () => {
       EXIT.usage,
       "rules/uid/1/env is too big: 4099 bytes of variables, a rule holds 4096",
     ],
-  ] as const)("%s: one line says which, and nothing is changed", async (_, bad, code, message) => {
-    await using scene = await newScene({ files: { ...good, ...bad } });
-    const run = await scene.run(NAME, ["rules.cdb", "rules"]);
-    run.exits(code).stdoutIs("").stderrIs(`${NAME}: fatal: ${message}\n`);
-    expect(scene.read("rules.cdb")).toBe("what was there");
-    expect(readdirSync(scene.directory).sort()).toEqual(["rules", "rules.cdb"]);
-  });
+  ] as const)(
+    "s6-accessrules-cdb-from-fs refuses %s in one line that names it, and changes nothing",
+    async (_, bad, code, message) => {
+      await using scene = await newScene({ files: { ...good, ...bad } });
+      const run = await scene.run(NAME, ["rules.cdb", "rules"]);
+      run.exits(code).stdoutIs("").stderrIs(`${NAME}: fatal: ${message}\n`);
+      expect(scene.read("rules.cdb")).toBe("what was there");
+      expect(readdirSync(scene.directory).sort()).toEqual(["rules", "rules.cdb"]);
+    },
+  );
 
-  test("4096 bytes of variables are not too many", async () => {
+  test("s6-accessrules-cdb-from-fs takes 4096 bytes of variables", async () => {
     const files = { "rules/uid/1/allow": "", "rules/uid/1/env/A": "x".repeat(4000) };
     await using scene = await newScene({
       files: { ...files, "rules/uid/1/env/B": "x".repeat(90) },
@@ -143,7 +152,7 @@ describe("rules that cannot be compiled", () => {
   });
 });
 
-test("a script that may have been cut off is warned of", async () => {
+test("s6-accessrules-cdb-from-fs warns of a script that may have been cut off", async () => {
   const files = { "rules/uid/1/allow": "", "rules/uid/1/exec": "x".repeat(5000) };
   await using scene = await newScene({ files });
   const run = await scene.run(NAME, ["rules.cdb", "rules"]);
@@ -155,7 +164,7 @@ test.each([
   [["rules.cdb", "nowhere"], "unable to read the directory nowhere: No such file or directory"],
   [["nowhere/cdb", "rules"], "unable to write nowhere/cdb: No such file or directory"],
   [["rules", "rules"], "unable to write rules: Is a directory"],
-])("%j exits 111 and says what is wrong", async (words, message) => {
+])("the command line %j exits 111 and reports the error", async (words, message) => {
   await using scene = await newScene({ files: { "rules/uid/0/allow": "" } });
   const run = await scene.run(NAME, words);
   run.exits(EXIT.system).stdoutIs("").stderrIs(`${NAME}: fatal: ${message}\n`);
@@ -172,7 +181,7 @@ test.each([
   [["--nosuch", "rules.cdb", "rules"], "unrecognized boolean option: --nosuch"],
   [["--nosuch=1", "rules.cdb", "rules"], "unrecognized option with argument: --nosuch=1"],
   [["--=1", "rules.cdb", "rules"], "invalid option: --=1"],
-])("%j is a usage error", async (words, problem) => {
+])("the command line %j is a usage error", async (words, problem) => {
   await using scene = await newScene({ files: { "rules/uid/0/allow": "" } });
   const run = await scene.run(NAME, words);
   run.exits(EXIT.usage).stdoutIs("");

@@ -21,7 +21,7 @@ function filesOf(scene: Scene, directory: string): string[] {
     .sort();
 }
 
-test("unpacks rules, their variables and their scripts", async () => {
+test("s6-accessrules-fs-from-cdb unpacks rules, their variables and their scripts", async () => {
   await using scene = await newScene({ files: { "rules.cdb": RULES } });
   (await scene.run(NAME, ["rules", "rules.cdb"])).exits(EXIT.ok).stdoutIs("").stderrIs("");
   expect(filesOf(scene, "rules")).toEqual([
@@ -39,7 +39,7 @@ test("unpacks rules, their variables and their scripts", async () => {
   expect(readdirSync(scene.path("rules/uid/0"))).toEqual([]);
 });
 
-test("what is compiled from the result is the same again", async () => {
+test("a database compiled from an unpacked one is the same again", async () => {
   const files = {
     "in/uid/0/allow": "",
     "in/uid/0/env/A": "one\n",
@@ -59,7 +59,7 @@ test("an empty database is an empty directory", async () => {
   expect(readdirSync(scene.path("rules"))).toEqual([]);
 });
 
-test("directories are 755 whatever the umask, files are 666 less the umask", async () => {
+test("unpacked directories are 755 whatever the umask, files are 666 less the umask", async () => {
   await using scene = await newScene({ files: { "rules.cdb": RULES } });
   (await scene.shell(`umask 077; ${NAME} rules rules.cdb`)).exits(EXIT.ok);
   for (const name of ["rules", "rules/ip4", "rules/ip4/10.0.0.0_8/env"]) {
@@ -68,7 +68,7 @@ test("directories are 755 whatever the umask, files are 666 less the umask", asy
   expect(statSync(scene.path("rules/uid/default/deny")).mode & 0o7777).toBe(0o600);
 });
 
-test("a second rule for the same key is left out, with a warning", async () => {
+test("s6-accessrules-fs-from-cdb leaves out a second rule for the same key, with a warning", async () => {
   const twice = cdbBytes([
     ["uid/0", "D"],
     ["uid/0", "A\0\0\0\0"],
@@ -80,7 +80,7 @@ test("a second rule for the same key is left out, with a warning", async () => {
   expect(filesOf(scene, "rules")).toEqual(["uid/0/deny"]);
 });
 
-describe("leaves no directory behind where a record is bad:", () => {
+describe("records that are refused", () => {
   test.each([
     ["a path out of the directory", "../x", "D", /invalid rule "\.\.\/x": the key is no path/],
     ["an absolute path", "/etc/x", "D", /invalid rule "\/etc\/x"/],
@@ -92,24 +92,32 @@ describe("leaves no directory behind where a record is bad:", () => {
     ["bytes after D", "uid/0", "Dgarbage", /invalid rule "uid\/0": there is something after D/],
     ["a variable with a slash", "uid/0", "A\0\x06a/b=c\0\0\0", /no file can stand for .*"a\/b"/],
     ["an unfinished variable", "uid/0", "A\0\x03A=b\0\0", /its environment is malformed/],
-  ])("%s", async (_, key, value, message) => {
-    const records: [string, string][] = [
-      ["ip4/10.0.0.1_32", "A\0\0\0\0"],
-      [key, value],
-    ];
-    await using scene = await newScene({ files: { "rules.cdb": cdbBytes(records) } });
-    const run = await scene.run(NAME, ["rules", "rules.cdb"]);
-    run.exits(EXIT.system).stdoutIs("").stderrMatches(message);
-    expect(run.stderr).toMatch(/^s6-accessrules-fs-from-cdb: fatal: [^\n]*\n$/);
-    expect(readdirSync(scene.directory)).toEqual(["rules.cdb"]);
-  });
+  ])(
+    "s6-accessrules-fs-from-cdb leaves no directory behind for a record with %s",
+    async (_, key, value, message) => {
+      const records: [string, string][] = [
+        ["ip4/10.0.0.1_32", "A\0\0\0\0"],
+        [key, value],
+      ];
+      await using scene = await newScene({ files: { "rules.cdb": cdbBytes(records) } });
+      const run = await scene.run(NAME, ["rules", "rules.cdb"]);
+      run.exits(EXIT.system).stdoutIs("").stderrMatches(message);
+      expect(run.stderr).toMatch(/^s6-accessrules-fs-from-cdb: fatal: [^\n]*\n$/);
+      expect(readdirSync(scene.directory)).toEqual(["rules.cdb"]);
+    },
+  );
 
-  test.each([0, 100, 2047, 2060, RULES.length - 1])("cut after %d bytes", async (bytes) => {
-    await using scene = await newScene({ files: { "rules.cdb": RULES.subarray(0, bytes) } });
-    const run = await scene.run(NAME, ["rules", "rules.cdb"]);
-    run.exits(EXIT.system).stderrMatches(/: fatal: rules\.cdb is not a sound CDB file: [^\n]+\n$/);
-    expect(scene.has("rules")).toBe(false);
-  });
+  test.each([0, 100, 2047, 2060, RULES.length - 1])(
+    "s6-accessrules-fs-from-cdb leaves no directory behind for a database that is cut after %d bytes",
+    async (bytes) => {
+      await using scene = await newScene({ files: { "rules.cdb": RULES.subarray(0, bytes) } });
+      const run = await scene.run(NAME, ["rules", "rules.cdb"]);
+      run
+        .exits(EXIT.system)
+        .stderrMatches(/: fatal: rules\.cdb is not a sound CDB file: [^\n]+\n$/);
+      expect(scene.has("rules")).toBe(false);
+    },
+  );
 });
 
 test.each([
@@ -117,7 +125,7 @@ test.each([
   [["nowhere/rules", "rules.cdb"], "unable to create nowhere/rules: No such file or directory"],
   [["rules", "nowhere"], "unable to read nowhere: No such file or directory"],
   [["rules", "there"], "unable to read there: Is a directory"],
-])("%j exits 111 and says what is wrong", async (words, message) => {
+])("the command line %j exits 111 and reports the error", async (words, message) => {
   await using scene = await newScene({ files: { "rules.cdb": RULES, "there/file": "kept" } });
   const run = await scene.run(NAME, words);
   run.exits(EXIT.system).stdoutIs("").stderrIs(`${NAME}: fatal: ${message}\n`);
@@ -129,7 +137,7 @@ test.each([
   [[], "missing operand"],
   [["rules"], "missing operand"],
   [["rules", "rules.cdb", "more"], "unexpected operand: more"],
-])("%j is a usage error", async (words, problem) => {
+])("the command line %j is a usage error", async (words, problem) => {
   await using scene = await newScene({ files: { "rules.cdb": RULES } });
   const run = await scene.run(NAME, words);
   run

@@ -5,7 +5,7 @@ import { newScene } from "../support/scene.ts";
 
 const NAME = "s6-accessrules-lint";
 
-describe("finds in a directory", () => {
+describe("findings in a directory", () => {
   test.each([
     [
       "nothing, where all is well",
@@ -47,13 +47,13 @@ describe("finds in a directory", () => {
       },
       EXIT.refused,
       "warning: reversedns/example.org never decides: networks decide every address, " +
-        "so no name is looked at [shadowed]\n",
+        "so no name is looked up [shadowed]\n",
     ],
     [
       "what says the same twice, which is a note and no fault",
       { "rules/ip4/10.0.0.0_8/allow": "", "rules/ip4/10.1.0.0_16/allow": "" },
       EXIT.ok,
-      "note: ip4/10.1.0.0_16 says what ip4/10.0.0.0_8 says [redundant]\n",
+      "note: ip4/10.1.0.0_16 is the same as ip4/10.0.0.0_8 [redundant]\n",
     ],
     [
       "rules for certificates, which nobody is to rely on with other servers",
@@ -75,7 +75,7 @@ describe("finds in a directory", () => {
         "note: clientcert is ours alone: servers of the C suite ignore these rules and admit " +
         "whom the others allow [extension]\n",
     ],
-  ] as const)("%s", async (_, files, code, findings) => {
+  ] as const)("s6-accessrules-lint finds in a directory: %s", async (_, files, code, findings) => {
     await using scene = await newScene({ files });
     for (const words of [["rules"], ["-i", "rules"]]) {
       (await scene.run(NAME, words)).exits(code).stdoutIs(findings).stderrIs("");
@@ -83,8 +83,8 @@ describe("finds in a directory", () => {
   });
 });
 
-describe("finds in a CDB file", () => {
-  test("rules that are there twice, and those nobody can use", async () => {
+describe("findings in a CDB file", () => {
+  test("s6-accessrules-lint finds duplicate and unreachable rules in a CDB file", async () => {
     const rules = cdbBytes([
       ["uid/0", "D"],
       ["uid/0", "A\0\0\0\0"],
@@ -94,12 +94,12 @@ describe("finds in a CDB file", () => {
     for (const words of [["rules.cdb"], ["-x", "rules.cdb"]]) {
       const run = await scene.run(NAME, words);
       run.exits(EXIT.refused).stderrIs("");
-      run.stdoutMatches(/^warning: uid\/0 is there twice, .* \[duplicate\]$/m);
+      run.stdoutMatches(/^warning: uid\/0 is a duplicate, .* \[duplicate\]$/m);
       run.stdoutMatches(/^error: uid\/1 cannot be used: .* \[invalid\]$/m);
     }
   });
 
-  test("what s6-accessrules-cdb-from-fs made of a directory, the same", async () => {
+  test("s6-accessrules-lint finds the same in a CDB file that s6-accessrules-cdb-from-fs made of a directory", async () => {
     const files = { "rules/ip4/10.0.0.1_8/allow": "", "rules/reversedns/Example.org/deny": "" };
     await using scene = await newScene({ files });
     (await scene.run("s6-accessrules-cdb-from-fs", ["--sort", "rules.cdb", "rules"])).exits(0);
@@ -110,7 +110,7 @@ describe("finds in a CDB file", () => {
   });
 });
 
-test("--json prints one array, of whatever was found", async () => {
+test("s6-accessrules-lint --json prints one array of its findings", async () => {
   await using scene = await newScene({
     files: { "rules/uid/0/": "", "good/uid/0/allow": "" },
   });
@@ -126,7 +126,7 @@ test("--json prints one array, of whatever was found", async () => {
   (await scene.run(NAME, ["-i", "good", "--json"])).exits(EXIT.ok).stdoutIs("[]\n");
 });
 
-test("of -i and -x the last counts, and an operand more than either", async () => {
+test("s6-accessrules-lint uses the last of -i and -x, and an operand before either", async () => {
   await using scene = await newScene({ files: { "rules/uid/0/": "", "good/uid/0/allow": "" } });
   (await scene.run(NAME, ["-x", "nowhere", "-i", "good"])).exits(EXIT.ok);
   (await scene.run(NAME, ["-i", "good", "-x", "nowhere"])).exits(EXIT.system);
@@ -139,14 +139,14 @@ test.each([
   [["-x", "rules"], "unable to read rules: Is a directory"],
   [["empty.cdb"], "unable to read empty.cdb: the file is empty"],
   [["cut.cdb"], "unable to read cut.cdb: shorter than a CDB header"],
-])("%j exits 111 and says what is wrong", async (words, message) => {
+])("the command line %j exits 111 and reports the error", async (words, message) => {
   const files = { "rules/uid/0/allow": "", "empty.cdb": "", "cut.cdb": "x".repeat(100) };
   await using scene = await newScene({ files });
   const run = await scene.run(NAME, words);
   run.exits(EXIT.system).stdoutIs("").stderrIs(`${NAME}: fatal: ${message}\n`);
 });
 
-test("findings that cannot be written are no success", async () => {
+test("s6-accessrules-lint fails when its findings cannot be written", async () => {
   await using scene = await newScene({ files: { "rules/uid/0/": "" } });
   const run = await scene.shell(`${NAME} rules >/dev/full`);
   run.exits(EXIT.system);
@@ -159,7 +159,7 @@ test.each([
   [["-i"], "option -i needs an argument"],
   [["-m", "rules"], "unrecognized short option: m"],
   [["--nosuch", "rules"], "unrecognized boolean option: --nosuch"],
-])("%j is a usage error", async (words, problem) => {
+])("the command line %j is a usage error", async (words, problem) => {
   await using scene = await newScene({ files: { "rules/uid/0/allow": "" } });
   const run = await scene.run(NAME, words);
   run.exits(EXIT.usage).stdoutIs("");

@@ -13,7 +13,7 @@ function modeOf(scene: Scene, name: string): number {
 }
 
 describe("ucspi-cert", () => {
-  test("makes an authority, with a key for its owner only", async () => {
+  test("ucspi-cert makes an authority, with a key for its owner only", async () => {
     await using scene = await newScene();
     const run = await scene.run(NAME, ["ca", "--name=Example CA", "tls"]);
     run.exits(EXIT.ok).stdoutMatches(FINGERPRINT).stderrIs("");
@@ -22,7 +22,7 @@ describe("ucspi-cert", () => {
     shown.exits(EXIT.ok).stdoutMatches(/^ {2}subject: {5}CN=Example CA$/m);
   });
 
-  test("makes the authority with the first certificate of a server, and says so", async () => {
+  test("ucspi-cert makes the authority with the first certificate of a server, and says so", async () => {
     await using scene = await newScene();
     const first = await scene.run(NAME, ["server", "tls", "*.example.org", "192.0.2.1"]);
     first.exits(EXIT.ok).stderrIs(`${NAME}: info: made the authority tls/ca.pem\n`);
@@ -32,7 +32,7 @@ describe("ucspi-cert", () => {
     shown.stdoutMatches(/names: {7}DNS:\*\.example\.org, IP Address:192\.0\.2\.1\n/);
   });
 
-  test("makes a client's certificate and prints its fingerprint", async () => {
+  test("ucspi-cert makes a client's certificate and prints its fingerprint", async () => {
     await using scene = await newScene();
     const run = await scene.run(NAME, ["client", "tls", "alice@example.org", "--days", "30"]);
     run.exits(EXIT.ok).stdoutMatches(FINGERPRINT);
@@ -40,7 +40,7 @@ describe("ucspi-cert", () => {
     shown.stdoutMatches(new RegExp(`fingerprint: ${run.stdout}$`));
   });
 
-  test("leaves files alone that are there, unless it is forced to", async () => {
+  test("ucspi-cert leaves files alone that are there, unless it is forced to", async () => {
     await using scene = await newScene({ files: { "tls/localhost.pem": "mine" } });
     const run = await scene.run(NAME, ["server", "tls", "localhost"]);
     run
@@ -54,14 +54,14 @@ describe("ucspi-cert", () => {
     expect(scene.read("tls/localhost.pem")).toMatch(/^-----BEGIN CERTIFICATE/);
   });
 
-  test("does not follow a link that waits where the key is to be", async () => {
+  test("ucspi-cert does not follow a symbolic link in the place of the key", async () => {
     await using scene = await newScene({ files: { "tls/": "" } });
     symlinkSync(scene.path("stolen"), scene.path("tls/localhost.key"));
     (await scene.run(NAME, ["server", "tls", "localhost"])).exits(EXIT.usage);
     expect(scene.has("stolen")).toBe(false);
   });
 
-  test("renews a certificate with the same key and names", async () => {
+  test("ucspi-cert renews a certificate with the same key and names", async () => {
     await using scene = await newScene();
     await scene.run(NAME, ["server", "tls", "localhost", "::1"]);
     const [key, old] = [scene.read("tls/localhost.key"), scene.read("tls/localhost.pem")];
@@ -83,20 +83,20 @@ describe("ucspi-cert", () => {
     [["server", "tls", "bücher.example"], /xn--\n$/],
     [["client", "tls", "../x"], /not a client's name/],
     [["ca", "--days=0", "tls"], /days must be a number of days from 1 to 36500: 0\n/],
-  ])("refuses %j", async (words, why) => {
+  ])("ucspi-cert refuses the command line %j", async (words, why) => {
     await using scene = await newScene();
     (await scene.run(NAME, words)).exits(EXIT.usage).stdoutIs("").stderrMatches(why);
     expect(scene.has("tls")).toBe(false);
   });
 
-  test("exits 111 for a file that cannot be read", async () => {
+  test("ucspi-cert exits 111 for a file that cannot be read", async () => {
     await using scene = await newScene();
     const run = await scene.run(NAME, ["show", "missing.pem"]);
     run.exits(EXIT.system);
     run.stderrIs(`${NAME}: fatal: unable to read missing.pem: No such file or directory\n`);
   });
 
-  test("refuses a file that is no PKCS #12, and one without end", async () => {
+  test("ucspi-cert refuses a file that is no PKCS #12, and one without end", async () => {
     await using scene = await newScene({ files: { "x.p12": "junk", secret: "x\n" } });
     const run = await scene.run(NAME, ["import", "-p", "secret", "x.p12", "tls"]);
     run.exits(EXIT.usage).stderrIs(`${NAME}: fatal: x.p12: not a PKCS #12 file\n`);
@@ -104,7 +104,7 @@ describe("ucspi-cert", () => {
     endless.exits(EXIT.usage).stderrMatches(/longer than 1048576 bytes\n$/);
   });
 
-  test("explains itself wherever --help stands", async () => {
+  test("ucspi-cert prints its usage wherever --help stands", async () => {
     await using scene = await newScene();
     (await scene.run(NAME, ["ca", "--help"])).exits(EXIT.ok).stdoutMatches(/^usage: ucspi-cert /m);
   });

@@ -1,6 +1,6 @@
 import { bothWays } from "../support/scene.ts";
 
-bothWays("s6-connlimit lets through what does not exceed the maximum", async (scenes) => {
+bothWays("s6-connlimit admits a connection that does not exceed the maximum", async (scenes) => {
   await using scene = await scenes();
   const cases: [Record<string, string>, number][] = [
     [{ PROTO: "TCP", TCPCONNNUM: "3", TCPCONNMAX: "3" }, 0],
@@ -27,7 +27,7 @@ bothWays("s6-connlimit without a program only checks", async (scenes) => {
   (await scene.run("s6-connlimit", [], { env: { PROTO: "TCP", TCPCONNNUM: "1" } })).exits(0);
 });
 
-bothWays("s6-connlimit wants its variables", async (scenes) => {
+bothWays("s6-connlimit requires its variables", async (scenes) => {
   await using scene = await scenes();
   const cases: [Record<string, string>, string][] = [
     [{}, "PROTO not set"],

@@ -10,9 +10,13 @@ import {
 } from "../support/descriptor-plans.ts";
 
 describe.skipIf(python.isMissing || setsidInC.isMissing)("inherited descriptors", () => {
-  test("reach the program whatever they are", { timeout: 180_000 }, async () => {
-    await fc.assert(fc.asyncProperty(descriptorPlans, expectSameDescriptors), { numRuns: 10 });
-  });
+  test(
+    "inherited descriptors reach the program whatever they are",
+    { timeout: 180_000 },
+    async () => {
+      await fc.assert(fc.asyncProperty(descriptorPlans, expectSameDescriptors), { numRuns: 10 });
+    },
+  );
 
   test.each([
     "pipe:5:9,copy:5:20,copy:9:21",
@@ -21,7 +25,7 @@ describe.skipIf(python.isMissing || setsidInC.isMissing)("inherited descriptors"
     "nevent:8,nevent:9",
     "epoll:3,epoll:9",
     "sockets:10:11,nevent:100,npipe:101:102",
-  ])("reach the program though they look like Node's: %s", async (plan) => {
+  ])("inherited descriptors reach the program though they look like Node's: %s", async (plan) => {
     await expectSameDescriptors(plan.split(","));
   });
 });

@@ -37,14 +37,14 @@ bothWays("s6-envdir -n, -f and -c change what a file stands for", async (scenes)
   expect(await valueOf(scenes, "a\0b\n", "-c", "+")).toBe("a+b");
 });
 
-bothWays("s6-envdir passes over hidden files and names with =", async (scenes) => {
+bothWays("s6-envdir ignores hidden files and names with =", async (scenes) => {
   await using scene = await scenes({ files: { "env/.hidden": "x", "env/A=B": "x", "env/C": "d" } });
   const run = await scene.shell("s6-envdir env env");
   run.exits(0).stdoutMatches(/^C=d$/m);
   expect(run.stdout).not.toMatch(/hidden|A=B/);
 });
 
-bothWays("s6-envdir tells what it cannot read and exits 111", async (scenes) => {
+bothWays("s6-envdir reports a file that it cannot read and exits 111", async (scenes) => {
   await using scene = await scenes({ files: { file: "", "env/sub/": "", "fine/A": "b" } });
   const cases: [string[], string][] = [
     [["missing"], "unable to envdir missing: No such file or directory"],
@@ -59,7 +59,7 @@ bothWays("s6-envdir tells what it cannot read and exits 111", async (scenes) => 
   }
 });
 
-bothWays("s6-envdir -I does without a directory", async (scenes) => {
+bothWays("s6-envdir -I ignores a directory that does not exist", async (scenes) => {
   await using scene = await scenes();
   (await scene.run("s6-envdir", ["-I", "missing", "echo", "ran"])).exits(0).stdoutIs("ran\n");
   (await scene.run("s6-envdir", ["-I", "-i", "missing", "echo", "ran"])).exits(111);

@@ -52,21 +52,24 @@ const SETUPS: readonly (readonly [string, string])[] = [
 
 describe.skipIf(perl.isMissing)(`the footprints of a chain${perl.why}`, () => {
   for (const [title, setup] of SETUPS) {
-    bothWays(`none are left with ${title}`, async (scenes) => {
+    bothWays(`a chain leaves no footprints with ${title}`, async (scenes) => {
       await using scene = await scenes({ files: { "empty/": "" } });
       const [plain, chained] = await compare(scene, setup, FUSIBLE);
       expect(chained).toBe(plain);
     });
   }
 
-  bothWays("none are left with blocked signals and an ignored SIGPIPE", async (scenes) => {
-    await using scene = await scenes({ files: { "empty/": "" } });
-    const mask = "exec env --block-signal=TERM,USR2,RTMIN --ignore-signal=PIPE,WINCH RUN";
-    const [plain, chained] = await compare(scene, mask, FUSIBLE);
-    expect(chained).toBe(plain);
-  });
+  bothWays(
+    "a chain leaves no footprints with blocked signals and an ignored SIGPIPE",
+    async (scenes) => {
+      await using scene = await scenes({ files: { "empty/": "" } });
+      const mask = "exec env --block-signal=TERM,USR2,RTMIN --ignore-signal=PIPE,WINCH RUN";
+      const [plain, chained] = await compare(scene, mask, FUSIBLE);
+      expect(chained).toBe(plain);
+    },
+  );
 
-  bothWays("none are left where a child is made", async (scenes) => {
+  bothWays("a chain leaves no footprints where a child is made", async (scenes) => {
     await using scene = await scenes({ files: { "empty/": "" } });
     const chain = "s6-fghack s6-envdir empty";
     const [plain, chained] = await compare(scene, "ulimit -Sn 256; RUN 5</dev/zero", chain);

@@ -14,7 +14,7 @@ bothWays("a chain of several links runs the program with all their edits", async
   run.exits(0).stdoutIs("3 2\n77\n").stderrIs("");
 });
 
-bothWays("a missing program is 127 in the name of the last link", async (scenes) => {
+bothWays("a missing program is exit code 127 in the name of the last link", async (scenes) => {
   await using scene = await scenes({ files: { "empty/": "" } });
   const run = await scene.run("s6-softlimit", [
     "-o",
@@ -28,7 +28,7 @@ bothWays("a missing program is 127 in the name of the last link", async (scenes)
     .stderrIs("s6-envdir: fatal: unable to exec no-such-program: No such file or directory\n");
 });
 
-bothWays("a program that cannot be executed is 126", async (scenes) => {
+bothWays("a program that cannot be executed is exit code 126", async (scenes) => {
   await using scene = await scenes({ files: { "empty/": "", "not-executable": "text" } });
   const run = await scene.run("s6-envdir", ["empty", "./not-executable"]);
   run.exits(126).stderrIs("s6-envdir: fatal: unable to exec ./not-executable: Permission denied\n");
@@ -40,7 +40,7 @@ bothWays("the usage error of a later link ends the chain with 100", async (scene
   run.exits(100).stderrMatches(/^s6-softlimit: fatal: .*\ns6-softlimit: usage: s6-softlimit /);
 });
 
-bothWays("the PATH that a link sets counts for the words after the next one", async (scenes) => {
+bothWays("the PATH that a link sets applies to the words after the next one", async (scenes) => {
   await using scene = await scenes({ files: { "local/tell": TELL } });
   const { directory } = scene;
   scene.write("path/PATH", `${directory}/local:${BIN}:/usr/bin:/bin\n`);
@@ -109,7 +109,7 @@ bothWays("a chain may be long", async (scenes) => {
 });
 
 describe("--explain", () => {
-  test("prints the chain and the environment that the program starts with", async () => {
+  test("--explain prints the chain and the environment that the program starts with", async () => {
     await using scene = await newScene({ files: { "env/NAME": "value\n" } });
     const words = ["--explain", "-o", "50", "s6-envdir", "env", "echo", "a b"];
     const run = await scene.run("s6-softlimit", words);
@@ -121,7 +121,7 @@ describe("--explain", () => {
       );
   });
 
-  test("runs nothing, locks nothing and makes no session", async () => {
+  test("--explain runs nothing, locks nothing and makes no session", async () => {
     await using scene = await newScene({ files: { "empty/": "" } });
     const words = ["--explain", "lock", "s6-setsid", "s6-fghack", "touch", "ran"];
     const run = await scene.run("s6-setlock", words);
@@ -133,14 +133,14 @@ describe("--explain", () => {
     expect(scene.has("ran")).toBe(false);
   });
 
-  test.skipIf(!isRoot)("shows an identity and does not take it", async () => {
+  test.skipIf(!isRoot)("--explain shows an identity and does not take it", async () => {
     await using scene = await newScene();
     const run = await scene.run("s6-setuidgid", ["--explain", "1:2", "touch", "ran"]);
     run.exits(0).stdoutMatches(/ {2}groups: 2\n {2}gid: 2\n {2}uid: 1\n/);
     expect(scene.has("ran")).toBe(false);
   });
 
-  test("shows a word that is not ours as the program", async () => {
+  test("--explain shows a word that is not ours as the program", async () => {
     await using scene = await newScene({ files: { "empty/": "", "other/s6-softlimit": TELL } });
     const env = { PATH: `${scene.path("other")}:${BIN}:/usr/bin:/bin` };
     const words = ["--explain", "empty", "s6-softlimit", "-o", "10", "true"];

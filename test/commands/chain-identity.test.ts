@@ -54,20 +54,23 @@ bothWays("s6-envuidgid -D gives the numbers of an unknown account", async (scene
   expect(await numbers(scenes, "-i", "-D", "1", "no-such-account")).toBe("1 0 ");
 });
 
-bothWays("s6-envuidgid exits 1 for the unknown and 100 for nonsense", async (scenes) => {
-  await using scene = await scenes();
-  const unknown = await scene.run("s6-envuidgid", ["no-such-account", "true"]);
-  unknown.exits(1).stderrIs("s6-envuidgid: fatal: unknown user: no-such-account\n");
-  const group = await scene.run("s6-envuidgid", ["-B", "root:no-such-group", "true"]);
-  group.exits(1).stderrIs("s6-envuidgid: fatal: unknown group: no-such-group\n");
-  (await scene.run("s6-envuidgid", ["-D", "1:2:3", "-i", "no-such-account", "true"])).exits(1);
-  for (const defaults of ["", "x", "1:x", "1:2:x", "4294967296"]) {
-    (await scene.run("s6-envuidgid", ["-D", defaults, "root", "true"])).exits(100);
-  }
-  (await scene.run("s6-envuidgid", ["root"])).exits(100);
-});
+bothWays(
+  "s6-envuidgid exits 1 for an unknown account and 100 for an invalid one",
+  async (scenes) => {
+    await using scene = await scenes();
+    const unknown = await scene.run("s6-envuidgid", ["no-such-account", "true"]);
+    unknown.exits(1).stderrIs("s6-envuidgid: fatal: unknown user: no-such-account\n");
+    const group = await scene.run("s6-envuidgid", ["-B", "root:no-such-group", "true"]);
+    group.exits(1).stderrIs("s6-envuidgid: fatal: unknown group: no-such-group\n");
+    (await scene.run("s6-envuidgid", ["-D", "1:2:3", "-i", "no-such-account", "true"])).exits(1);
+    for (const defaults of ["", "x", "1:x", "1:2:x", "4294967296"]) {
+      (await scene.run("s6-envuidgid", ["-D", defaults, "root", "true"])).exits(100);
+    }
+    (await scene.run("s6-envuidgid", ["root"])).exits(100);
+  },
+);
 
-bothWays("s6-applyuidgid -U wants all three variables", async (scenes) => {
+bothWays("s6-applyuidgid -U requires all three variables", async (scenes) => {
   await using scene = await scenes();
   const cases: [Record<string, string>, string][] = [
     [{}, "UID not set"],
@@ -84,7 +87,7 @@ bothWays("s6-applyuidgid -U wants all three variables", async (scenes) => {
   }
 });
 
-bothWays("s6-applyuidgid -z takes the variables out", async (scenes) => {
+bothWays("s6-applyuidgid -z removes the variables", async (scenes) => {
   await using scene = await scenes();
   const env = { UID: "1", GID: "2", GIDLIST: "3", KEPT: "4" };
   const run = await scene.run("s6-applyuidgid", ["-z", "env"], { env });
@@ -92,13 +95,13 @@ bothWays("s6-applyuidgid -z takes the variables out", async (scenes) => {
   expect(run.stdout).not.toMatch(/^G?UI?D/m);
 });
 
-bothWays("0 stands for the present user and group", async (scenes) => {
+bothWays("0 stands for the present user and group in s6-applyuidgid", async (scenes) => {
   await using scene = await scenes();
   (await scene.run("s6-applyuidgid", ["-u", "0", "-g", "0", "echo", "ran"])).exits(0);
   (await scene.run("s6-setuidgid", ["", "echo", "ran"])).exits(0).stdoutIs("ran\n");
 });
 
-bothWays("an account that is unknown or nonsense runs nothing", async (scenes) => {
+bothWays("s6-setuidgid runs nothing for an account that is unknown or invalid", async (scenes) => {
   await using scene = await scenes();
   const unknown = await scene.run("s6-setuidgid", ["no-such-account", "echo", "ran"]);
   unknown.exits(1).stdoutIs("").stderrIs("s6-setuidgid: fatal: unknown user: no-such-account\n");
@@ -120,7 +123,7 @@ bothWays("an account that is unknown or nonsense runs nothing", async (scenes) =
 });
 
 describe.skipIf(withoutOthers !== "")(`as root${withoutOthers}`, () => {
-  bothWays("s6-applyuidgid changes what it is told to", async (scenes) => {
+  bothWays("s6-applyuidgid changes the ids that are given, and no others", async (scenes) => {
     expect(await identity(scenes, "s6-applyuidgid -u 5 -g 6 -G 8,7")).toBe("5 6 6 7 8");
     expect(await identity(scenes, "s6-applyuidgid -G 7,9")).toBe("0 0 0 7 9");
     expect(await identity(scenes, "s6-applyuidgid -G 7,9 s6-applyuidgid -G ''")).toBe("0 0 0");
@@ -146,27 +149,30 @@ describe.skipIf(withoutOthers !== "")(`as root${withoutOthers}`, () => {
     );
   });
 
-  bothWays("there is no way back to root, nor to anybody else", async (scenes) => {
-    await using scene = await scenes();
-    const groups = "unable to set supplementary group list: Operation not permitted";
-    const setuid = "unable to setuid: Operation not permitted";
-    const back = await scene.shell("s6-setuidgid nobody s6-setuidgid 5:6 touch ran");
-    back.exits(111).stderrIs(`s6-setuidgid: fatal: ${groups}\n`);
-    const other = await scene.shell(
-      "s6-setuidgid nobody s6-softlimit -c 0 s6-applyuidgid -u 5 touch ran",
-    );
-    other.exits(111).stderrIs(`s6-applyuidgid: fatal: ${setuid}\n`);
-    expect(scene.has("ran")).toBe(false);
-  });
+  bothWays(
+    "a process that has given up root cannot return to it, nor take any other identity",
+    async (scenes) => {
+      await using scene = await scenes();
+      const groups = "unable to set supplementary group list: Operation not permitted";
+      const setuid = "unable to setuid: Operation not permitted";
+      const back = await scene.shell("s6-setuidgid nobody s6-setuidgid 5:6 touch ran");
+      back.exits(111).stderrIs(`s6-setuidgid: fatal: ${groups}\n`);
+      const other = await scene.shell(
+        "s6-setuidgid nobody s6-softlimit -c 0 s6-applyuidgid -u 5 touch ran",
+      );
+      other.exits(111).stderrIs(`s6-applyuidgid: fatal: ${setuid}\n`);
+      expect(scene.has("ran")).toBe(false);
+    },
+  );
 
-  bothWays("a number that the kernel refuses is 111", async (scenes) => {
+  bothWays("a number that the kernel refuses is exit code 111", async (scenes) => {
     await using scene = await scenes();
     const run = await scene.run("s6-applyuidgid", ["-u", "4294967295", "true"]);
     run.exits(111).stderrIs("s6-applyuidgid: fatal: unable to setuid: Invalid argument\n");
   });
 
   bothWays(
-    "the variables that s6-setuidgid NAME uses on its way do not reach the program",
+    "the variables that s6-setuidgid NAME uses internally do not reach the program",
     async (scenes) => {
       await using scene = await scenes();
       const run = await scene.shell(`s6-setuidgid nobody sh -c '${NUMBERS}'`, {

@@ -23,7 +23,7 @@ bothWays("s6-setlock -n exits 1 while another holds the lock", async (scenes) =>
   (await scene.run("s6-setlock", ["-n", "lock", "true"])).exits(0);
 });
 
-bothWays("shared locks go together, an exclusive one does not join them", async (scenes) => {
+bothWays("shared locks are held together, and an exclusive one waits for them", async (scenes) => {
   await using scene = await scenes();
   await hold(scene, "-r");
   (await scene.run("s6-setlock", ["-rn", "lock", "true"])).exits(0);
@@ -40,7 +40,7 @@ bothWays("s6-setlock waits for the lock", async (scenes) => {
   (await patient.finished()).exits(0).stdoutIs("mine\n");
 });
 
-bothWays("s6-setlock -t gives up in time", async (scenes) => {
+bothWays("s6-setlock -t gives up at its timeout", async (scenes) => {
   await using scene = await scenes();
   await hold(scene);
   const run = await scene.run("s6-setlock", ["-t", "50", "lock", "true"]);
@@ -100,7 +100,7 @@ bothWays("a lock lasts until all that have its descriptor have ended", async (sc
   (await scene.run("s6-setlock", ["lock", "echo", "free"])).exits(0).stdoutIs("free\n");
 });
 
-bothWays("files that cannot be opened or moved are 111", async (scenes) => {
+bothWays("a file that cannot be opened or locked is exit code 111", async (scenes) => {
   await using scene = await scenes({ files: { "dir/": "" } });
   const cases: [string[], string][] = [
     [["no/lock"], "unable to open no/lock for writing: No such file or directory"],
@@ -114,7 +114,7 @@ bothWays("files that cannot be opened or moved are 111", async (scenes) => {
   }
 });
 
-bothWays("a descriptor above the limit of the program cannot be", async (scenes) => {
+bothWays("s6-setlock -d refuses a descriptor above the limit of the program", async (scenes) => {
   await using scene = await scenes();
   const run = await scene.run("s6-softlimit", [
     "-o",
@@ -140,7 +140,7 @@ bothWays("the lock file is made by the umask and its content is left alone", asy
   expect(scene.read("old")).toBe("content");
 });
 
-bothWays("s6-setlock refuses what makes no sense", async (scenes) => {
+bothWays("s6-setlock refuses invalid options", async (scenes) => {
   await using scene = await scenes();
   for (const words of [["-t", "x", "lock", "true"], ["-d", "x", "lock", "true"], ["lock"], []]) {
     (await scene.run("s6-setlock", words)).exits(100).stderrMatches(/s6-setlock: usage: /);

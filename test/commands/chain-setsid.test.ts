@@ -25,19 +25,22 @@ bothWays("s6-setsid -b makes a process group of the same session", async (scenes
   expect([group, session]).toEqual([pid, leader]);
 });
 
-bothWays("a leader keeps what it has: a warning, nothing, or the end", async (scenes) => {
-  await using scene = await scenes();
-  const setsid = "unable to setsid: Operation not permitted";
-  const warned = await scene.run("s6-setsid", ["echo", "ran"]);
-  warned.exits(0).stdoutIs("ran\n").stderrIs(`s6-setsid: warning: ${setsid}\n`);
-  (await scene.run("s6-setsid", ["-q", "echo", "ran"])).exits(0).stdoutIs("ran\n").stderrIs("");
-  const strict = await scene.run("s6-setsid", ["-i", "echo", "ran"]);
-  strict.exits(111).stdoutIs("").stderrIs(`s6-setsid: fatal: ${setsid}\n`);
-  const twice = await scene.shell("s6-setsid -b s6-setsid --strict true; exit $?");
-  twice.exits(111).stderrIs(`s6-setsid: fatal: ${setsid}\n`);
-});
+bothWays(
+  "s6-setsid reports a process group leader with a warning, silently, or with an error",
+  async (scenes) => {
+    await using scene = await scenes();
+    const setsid = "unable to setsid: Operation not permitted";
+    const warned = await scene.run("s6-setsid", ["echo", "ran"]);
+    warned.exits(0).stdoutIs("ran\n").stderrIs(`s6-setsid: warning: ${setsid}\n`);
+    (await scene.run("s6-setsid", ["-q", "echo", "ran"])).exits(0).stdoutIs("ran\n").stderrIs("");
+    const strict = await scene.run("s6-setsid", ["-i", "echo", "ran"]);
+    strict.exits(111).stdoutIs("").stderrIs(`s6-setsid: fatal: ${setsid}\n`);
+    const twice = await scene.shell("s6-setsid -b s6-setsid --strict true; exit $?");
+    twice.exits(111).stderrIs(`s6-setsid: fatal: ${setsid}\n`);
+  },
+);
 
-bothWays("a terminal that is none", async (scenes) => {
+bothWays("s6-setsid reports a descriptor that is no terminal", async (scenes) => {
   await using scene = await scenes();
   const none = await scene.run("s6-setsid", ["-q", "-f", "true"]);
   none.exits(111).stderrMatches(/^s6-setsid: fatal: unable to open \/dev\/tty: /);
@@ -58,7 +61,7 @@ if (!script.isMissing) {
   });
 }
 
-bothWays("s6-setsid knows its long options", async (scenes) => {
+bothWays("s6-setsid accepts its long options", async (scenes) => {
   await using scene = await scenes();
   const run = await scene.shell(`s6-setsid --background-process-group --quiet ${SHOW}; true`);
   const { pid, group } = shown(run.exits(0).stdout);

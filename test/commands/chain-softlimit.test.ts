@@ -48,7 +48,7 @@ bothWays(
   },
 );
 
-bothWays("s6-softlimit refuses what makes no sense", async (scenes) => {
+bothWays("s6-softlimit refuses invalid limits", async (scenes) => {
   await using scene = await scenes();
   const cases = [["-o", "x", "true"], ["-o", "-5", "true"], ["-Z", "true"], ["-o"], ["-o", "5"]];
   cases.push(["-o", "18446744073709551616", "true"]);
@@ -59,9 +59,12 @@ bothWays("s6-softlimit refuses what makes no sense", async (scenes) => {
 
 const unprivileged = isRoot ? "s6-setuidgid nobody" : "";
 
-bothWays("a hard limit that may not rise is 111 in its own name", async (scenes) => {
-  await using scene = await scenes({ files: { "empty/": "" } });
-  const chain = `${unprivileged} s6-softlimit -h -o 800 s6-softlimit -c 0 true`;
-  const run = await scene.shell(`chmod 755 .; ulimit -n 700; ${chain}`);
-  run.exits(111).stderrIs("s6-softlimit: fatal: unable to setrlimit: Operation not permitted\n");
-});
+bothWays(
+  "a hard limit that may not rise is exit code 111 in the name of s6-softlimit",
+  async (scenes) => {
+    await using scene = await scenes({ files: { "empty/": "" } });
+    const chain = `${unprivileged} s6-softlimit -h -o 800 s6-softlimit -c 0 true`;
+    const run = await scene.shell(`chmod 755 .; ulimit -n 700; ${chain}`);
+    run.exits(111).stderrIs("s6-softlimit: fatal: unable to setrlimit: Operation not permitted\n");
+  },
+);

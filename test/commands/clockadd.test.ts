@@ -27,15 +27,18 @@ describe("s6-clockadd without the right to set the clock", () => {
     ["set", [], -2_000_000_000n],
     ["set", ["-e", "16000"], -16_000_000_000n],
     ["slew", ["--slew"], 1_000_000_000n],
-  ] as const)(`says that it cannot %s it: %j, %d ns${setpriv.why}`, async (verb, words, offset) => {
-    await using scene = await newScene();
-    const run = await unprivileged(scene, words, offset);
-    const message = `s6-clockadd: fatal: unable to ${verb} the system clock: Operation not permitted`;
-    run.exits(EXIT.system).stdoutIs("").stderrIs(`${message}\n`);
-  });
+  ] as const)(
+    `s6-clockadd without the right to set the clock reports that it cannot %s it: %j, %d ns${setpriv.why}`,
+    async (verb, words, offset) => {
+      await using scene = await newScene();
+      const run = await unprivileged(scene, words, offset);
+      const message = `s6-clockadd: fatal: unable to ${verb} the system clock: Operation not permitted`;
+      run.exits(EXIT.system).stdoutIs("").stderrIs(`${message}\n`);
+    },
+  );
 
   test.skipIf(isRoot && setpriv.isMissing)(
-    `warns first of a large offset with -f${setpriv.why}`,
+    `s6-clockadd -f without the right to set the clock warns first of a large offset${setpriv.why}`,
     async () => {
       await using scene = await newScene();
       const run = await unprivileged(scene, ["-f"], 2_000_000_001n);

@@ -32,7 +32,7 @@ test.each([
   ["00000000000000013b9aca00", /^s6-clockview: fatal: stdin holds no offset: /],
   ["7fffffffffffffff00000000", /^s6-clockview: fatal: no clock can show Unix time \d+ ns\n$/],
   ["800000000000000000000000", /^s6-clockview: fatal: no clock can show Unix time -\d+ ns\n$/],
-])("s6-clockview refuses %s", async (hex, message) => {
+])("s6-clockview refuses the input %s", async (hex, message) => {
   await using scene = await newScene();
   const run = await scene.run("s6-clockview", [], { input: Buffer.from(hex, "hex") });
   run.exits(EXIT.system).stdoutIs("").stderrMatches(message);

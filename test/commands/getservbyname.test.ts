@@ -9,7 +9,7 @@ test.each([
   ["0080", "tcp", "80\n"],
   ["smtp", "tcp", "25\n"],
   ["domain", "udp", "53\n"],
-])("s6-getservbyname %s %s", async (name, protocol, expected) => {
+])("s6-getservbyname %s %s prints the port", async (name, protocol, expected) => {
   await using scene = await newScene();
   const run = await scene.run("s6-getservbyname", [name, protocol]);
   run.exits(EXIT.ok).stdoutIs(expected).stderrIs("");
@@ -21,7 +21,7 @@ test.each([
   ["65536", "tcp"],
   ["-1", "tcp"],
   ["", "tcp"],
-])("s6-getservbyname %j %j finds nothing and says nothing", async (name, protocol) => {
+])("s6-getservbyname %j %j finds no port and prints nothing", async (name, protocol) => {
   await using scene = await newScene();
   const run = await scene.run("s6-getservbyname", [name, protocol]);
   run.exits(EXIT.refused).stdoutIs("").stderrIs("");
@@ -33,7 +33,7 @@ test.each([[[]], [["smtp"]]])("s6-getservbyname %j is a usage error", async (wor
   run.exits(EXIT.usage).stderrMatches(/^s6-getservbyname: usage: /m);
 });
 
-test("s6-getservbyname tells when its output cannot be written", async () => {
+test("s6-getservbyname reports that its output cannot be written", async () => {
   await using scene = await newScene();
   const run = await scene.shell("s6-getservbyname 25 tcp >/dev/full");
   run.exits(EXIT.system);

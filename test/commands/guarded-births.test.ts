@@ -30,7 +30,7 @@ function letsAnyoneTrace(): string {
 }
 
 test.skipIf(why !== "")(
-  `nobody of a program's identity gets hold of the server through its children${why}`,
+  `another process of a program's identity gets no access to the server through its children${why}`,
   async () => {
     await using scene = await newScene();
     const intruder = scene.path("intruder");

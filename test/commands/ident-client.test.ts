@@ -20,7 +20,7 @@ describe.skipIf(!isRoot)(`${NAME} against a server on port 113 (skipped unless r
     ["6191,23:ERROR:UNKNOWN-ERROR\r\n", EXIT.refused, "", "unknown error"],
     ["6191,23:ERROR:XYZ\r\n", EXIT.refused, "", "X-error-token"],
     ["", EXIT.refused, "", "unknown error"],
-  ])("answers %j", async (reply, code, user, text) => {
+  ])("s6-ident-client answers %j", async (reply, code, user, text) => {
     await using scene = await newScene();
     await using server = await scriptedServer(reply);
     const run = await scene.run(NAME, words(server.ip));
@@ -34,7 +34,7 @@ describe.skipIf(!isRoot)(`${NAME} against a server on port 113 (skipped unless r
     ["HTTP/1.1 400 Bad Request\r\n", "Protocol error"],
     [`6191,23:USERID:UNIX:${"x".repeat(512)}\r\n`, "File name too long"],
     ["x".repeat(1_000_000), "Protocol error"],
-  ])("refuses a reply that breaks the rules (%#)", async (reply, text) => {
+  ])("s6-ident-client refuses a reply that breaks the rules (%#)", async (reply, text) => {
     await using scene = await newScene();
     await using server = await scriptedServer(reply);
     const run = await scene.run(NAME, words(server.ip));
@@ -42,7 +42,7 @@ describe.skipIf(!isRoot)(`${NAME} against a server on port 113 (skipped unless r
     run.stderrIs(`${NAME}: fatal: unable to s6net_ident_client: ${text}\n`);
   });
 
-  test("gives up when the time is over", async () => {
+  test("s6-ident-client gives up at its timeout", async () => {
     await using scene = await newScene();
     await using server = await scriptedServer(undefined);
     const run = await scene.run(NAME, ["-t", "200", ...words(server.ip)]);
@@ -66,7 +66,7 @@ test.each([
   ["127.0.0.1 1 127.0.0.1 65536", "invalid port number: 65536"],
   ["127.0.0.1 70000 ::1 2", "invalid port number: 70000"],
   ["127.0.0.1 1 ::1 2", "address family mismatch"],
-])("s6-ident-client %s", async (operands, text) => {
+])("s6-ident-client %s reports the invalid operand", async (operands, text) => {
   await using scene = await newScene();
   const run = await scene.run(NAME, operands.split(" "));
   run.exits(EXIT.usage).stdoutIs("").stderrIs(`${NAME}: fatal: ${text}\n`);

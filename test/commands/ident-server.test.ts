@@ -29,31 +29,37 @@ async function target(host = "127.0.0.1"): Promise<AsyncDisposable & { readonly 
 
 const { username, uid } = userInfo();
 
-describe("a client that asks about a connection of its own", () => {
-  bothWays("is told the user", async (newScene) => {
-    await using scene = await newScene();
-    await using other = await target();
-    await using connection = await dial(other.port);
-    const { port } = await startServer(scene, "", [NAME]);
-    expect(await ask(port, `${connection.port} , ${other.port}\r\n`)).toBe(
-      `${connection.port} , ${other.port} : USERID : UNIX : ${username}\r\n`,
-    );
-  });
+describe("queries about one's own connection", () => {
+  bothWays(
+    "a client that asks about a connection of its own is told the user",
+    async (newScene) => {
+      await using scene = await newScene();
+      await using other = await target();
+      await using connection = await dial(other.port);
+      const { port } = await startServer(scene, "", [NAME]);
+      expect(await ask(port, `${connection.port} , ${other.port}\r\n`)).toBe(
+        `${connection.port} , ${other.port} : USERID : UNIX : ${username}\r\n`,
+      );
+    },
+  );
 
   test.each([
     ["::1", "::1"],
     ["::ffff:127.0.0.1", "127.0.0.1"],
-  ])("at %s is told the user", async (host, asker) => {
-    await using scene = await newScene();
-    await using other = await target("::");
-    await using connection = await dial(other.port, { host });
-    const { port } = await startServer(scene, "", [NAME], { ip: asker });
-    expect(await ask(port, `${connection.port},${other.port}\n`, { host: asker })).toContain(
-      `USERID : UNIX : ${username}`,
-    );
-  });
+  ])(
+    "a client at %s that asks about a connection of its own is told the user",
+    async (host, asker) => {
+      await using scene = await newScene();
+      await using other = await target("::");
+      await using connection = await dial(other.port, { host });
+      const { port } = await startServer(scene, "", [NAME], { ip: asker });
+      expect(await ask(port, `${connection.port},${other.port}\n`, { host: asker })).toContain(
+        `USERID : UNIX : ${username}`,
+      );
+    },
+  );
 
-  test("is told the user where the server is on all addresses", async () => {
+  test("a client is told the user where the server listens on all addresses", async () => {
     await using scene = await newScene();
     await using other = await target();
     await using connection = await dial(other.port);
@@ -61,7 +67,7 @@ describe("a client that asks about a connection of its own", () => {
     expect(await ask(port, `${connection.port},${other.port}\n`)).toContain(`: ${username}\r\n`);
   });
 
-  test("is told by options", async () => {
+  test("a client is told the user in the form that options set", async () => {
     await using scene = await newScene({ files: { secret: `${SECRET}\n` } });
     await using other = await target();
     await using connection = await dial(other.port);
@@ -81,7 +87,7 @@ describe("a client that asks about a connection of its own", () => {
   });
 
   test.skipIf(withoutOthers !== "")(
-    `of another user is told that one${withoutOthers}`,
+    `a client that asks about a connection of another user is told that user${withoutOthers}`,
     async () => {
       await using scene = await newScene();
       await using other = await target();
@@ -97,8 +103,8 @@ describe("a client that asks about a connection of its own", () => {
   );
 });
 
-describe("a client that asks about something else", () => {
-  test("gets no answer about the connections of other machines", async () => {
+describe("other queries", () => {
+  test("s6-ident-server gives no answer about the connections of other machines", async () => {
     await using scene = await newScene();
     await using other = await target();
     await using connection = await dial(other.port);
@@ -109,7 +115,7 @@ describe("a client that asks about something else", () => {
     );
   });
 
-  test("gets an answer to each question, and none to half a one", async () => {
+  test("s6-ident-server answers each question, and no incomplete one", async () => {
     await using scene = await newScene();
     const { port } = await startServer(scene, "", [NAME]);
     expect(await ask(port, "1 , 2\r\n3,4\n5 , 6")).toBe(
@@ -119,7 +125,7 @@ describe("a client that asks about something else", () => {
     expect(await ask(port, "x".repeat(1000))).toBe("");
   });
 
-  bothWays("is left alone when it is slow", async (newScene) => {
+  bothWays("s6-ident-server -t ends the connection of a slow client", async (newScene) => {
     await using scene = await newScene();
     const { port, process } = await startServer(scene, "-v", [NAME, "-t", "100"]);
     await using slow = await dial(port);
@@ -128,7 +134,7 @@ describe("a client that asks about something else", () => {
     await process.line(/ end pid \d+ exitcode 99 /);
   });
 
-  test("does not delay other clients while it is silent, and ends with the server", async () => {
+  test("a silent client does not delay other clients, and its connection ends with the server", async () => {
     await using scene = await newScene();
     const { port, process } = await startServer(scene, "", [NAME, "-t", "0"]);
     await using silent = await dial(port);
@@ -137,7 +143,7 @@ describe("a client that asks about something else", () => {
     expect(await silent.rest()).toBe("");
   });
 
-  test("is logged, if that is wanted", async () => {
+  test("s6-ident-server logs its clients when asked to", async () => {
     await using scene = await newScene();
     const { port, process } = await startServer(scene, "", [NAME, "-v", "2", "--name=someone"]);
     await ask(port, "1,2\n");
@@ -145,11 +151,11 @@ describe("a client that asks about something else", () => {
   });
 });
 
-describe("what cannot work is told at the start", () => {
+describe("errors at the start", () => {
   test.each([
     [["--hash=none"], EXIT.system, "unable to read none: No such file or directory"],
     [["--hash=short"], EXIT.usage, "unable to read short: a secret has 16 to 1024 bytes"],
-  ])("%j", async (options, code, text) => {
+  ])("the command line %j fails at the start", async (options, code, text) => {
     await using scene = await newScene({ files: { short: "0123\n" } });
     const run = await scene.run("s6-tcpserver", ["127.0.0.1", "0", NAME, ...options]);
     run.exits(code).stderrMatches(new RegExp(`^${NAME}: fatal: ${text}$`, "m"));
@@ -160,21 +166,21 @@ describe("what cannot work is told at the start", () => {
     ["--operating-system=a:b", "operating-system must be an operating system, as in UNIX"],
     ["-t x", "timeout must be an unsigned integer of milliseconds: x"],
     ["program", "unexpected operand: program"],
-  ])("%s", async (words, text) => {
+  ])("the option %s is a usage error", async (words, text) => {
     await using scene = await newScene();
     const run = await scene.run(NAME, words.split(" "));
     run.exits(EXIT.usage);
     expect(run.stderr).toContain(`${NAME}: fatal: ${text}`);
   });
 
-  test("by the variables that are missing", async () => {
+  test("missing variables are reported at the start", async () => {
     await using scene = await newScene();
     const run = await scene.run(NAME, []);
     run.exits(EXIT.usage).stderrIs(`${NAME}: fatal: PROTO not set\n`);
   });
 });
 
-test("--explain asks and answers nothing", async () => {
+test("s6-ident-server --explain asks and answers no query", async () => {
   await using scene = await newScene();
   const run = await scene.run(NAME, ["--explain", "--hash=none"]);
   run.exits(EXIT.ok).stdoutMatches(/^ {2}answers questions .* with pseudonyms of their users$/m);

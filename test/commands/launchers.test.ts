@@ -43,7 +43,7 @@ function honoursSetUserId(): boolean {
 }
 
 describe("ucspi-link", () => {
-  test("makes launchers that work from anywhere, and are fused with those of the package", async () => {
+  test("ucspi-link makes launchers that work from anywhere, and are fused with those of the package", async () => {
     await using scene = await newScene({ files: { "other/": "" } });
     const folder = scene.path("linked");
     (await scene.run("ucspi", ["link", "linked"])).exits(0).stdoutMatches(/launchers in .*linked/);
@@ -58,7 +58,7 @@ describe("ucspi-link", () => {
     (await scene.run("s6-softlimit", explained)).exits(0).stdoutMatches(/^ {2}session: setsid$/m);
   });
 
-  test("leaves a folder alone that has something else under those names", async () => {
+  test("ucspi-link leaves a folder alone that has something else under those names", async () => {
     await using scene = await newScene({ files: { "linked/s6-envdir": "mine" } });
     const refused = await scene.run("ucspi-link", ["linked"]);
     refused.exits(100).stderrMatches(/has something else as s6-envdir$/m);
@@ -67,7 +67,7 @@ describe("ucspi-link", () => {
     (await scene.run("ucspi-link", ["linked"])).exits(0); // its own it may replace
   });
 
-  test("says so when the folder cannot be made", async () => {
+  test("ucspi-link reports that the folder cannot be made", async () => {
     await using scene = await newScene({ files: { file: "" } });
     const run = await scene.run("ucspi-link", ["file/linked"]);
     run.exits(111).stderrMatches(/^ucspi-link: fatal: unable to fill .*: ENOTDIR$/m);
@@ -85,7 +85,7 @@ describe("a native launcher", () => {
     rmSync(node);
   }
 
-  test("takes the Node in PATH where its own is gone, without options that may be unknown to it", async () => {
+  test("a native launcher takes the Node in PATH where its own is gone, without options that may be unknown to it", async () => {
     await using scene = await newScene();
     madeForLostNode(scene.path("s6-softlimit"), ROOT);
     const words = ["-o", "50", "sh", "-c", "ulimit -n"];
@@ -93,7 +93,7 @@ describe("a native launcher", () => {
     (await run.finished()).exits(0).stdoutIs("50\n").stderrIs("");
   });
 
-  test("says so and exits 127 where there is no Node at all", async () => {
+  test("a native launcher reports that there is no Node at all, and exits 127", async () => {
     await using scene = await newScene({ files: { "empty/": "" } });
     madeForLostNode(scene.path("s6-softlimit"), ROOT);
     const env = { PATH: scene.path("empty") };
@@ -103,7 +103,7 @@ describe("a native launcher", () => {
       .stderrMatches(/^s6-softlimit: fatal: unable to execute node: /);
   });
 
-  test("says so where its package is gone, or its name is none of ours", async () => {
+  test("a native launcher reports that its package is gone, or that its name is not one of its commands", async () => {
     await using scene = await newScene();
     madeForLostNode(scene.path("s6-softlimit"), scene.path("nowhere"));
     const lost = await scene.execute(scene.path("s6-softlimit"), ["true"]).finished();
@@ -113,16 +113,19 @@ describe("a native launcher", () => {
     unnamed.exits(111).stderrMatches(/^some-name: fatal: .*dist\/bin\/some-name$/m);
   });
 
-  test.skipIf(!isRoot || !honoursSetUserId())("refuses to run set-user-ID", async () => {
-    await using scene = await newScene();
-    chmodSync(scene.directory, 0o755);
-    madeForLostNode(scene.path("s6-softlimit"), ROOT);
-    chmodSync(scene.path("s6-softlimit"), 0o4755);
-    const words = ["nobody", "env", scene.path("s6-softlimit"), "true"];
-    (await scene.run("s6-setuidgid", words)).exits(111).stderrMatches(/not set-user-ID/);
-  });
+  test.skipIf(!isRoot || !honoursSetUserId())(
+    "a native launcher refuses to run set-user-ID",
+    async () => {
+      await using scene = await newScene();
+      chmodSync(scene.directory, 0o755);
+      madeForLostNode(scene.path("s6-softlimit"), ROOT);
+      chmodSync(scene.path("s6-softlimit"), 0o4755);
+      const words = ["nobody", "env", scene.path("s6-softlimit"), "true"];
+      (await scene.run("s6-setuidgid", words)).exits(111).stderrMatches(/not set-user-ID/);
+    },
+  );
 
-  test("gives the limit of the heap to its own Node and to no program", async () => {
+  test("a native launcher gives the limit of the heap to its own Node and to no program", async () => {
     await using scene = await newScene();
     const script = "tr '\\0' ' ' </proc/$PPID/cmdline; env";
     const env = { UCSPI_HEAP_MB: "77" };
@@ -133,7 +136,7 @@ describe("a native launcher", () => {
     wrong.exits(100).stderrMatches(/^s6-fghack: fatal: UCSPI_HEAP_MB is not a number/);
   });
 
-  test("keeps variables from Node that would stop it", async () => {
+  test("a native launcher keeps variables from Node that would stop it", async () => {
     await using scene = await newScene();
     const env = { NODE_OPTIONS: "--no-such-option", NODE_CHANNEL_FD: "77" };
     const run = await scene.run("s6-softlimit", ["-o", "50", "sh", "-c", "echo $NODE_OPTIONS"], {
@@ -143,28 +146,33 @@ describe("a native launcher", () => {
   });
 });
 
-bothWays("what a launcher adds to its process's score no program has", async (scenes) => {
-  await using scene = await scenes({ files: { "empty/": "" } });
-  const env = { UCSPI_OOM_SCORE_ADJ: "300" };
-  const script = "cat /proc/$PPID/oom_score_adj /proc/self/oom_score_adj; env";
-  const words = ["s6-envdir", "empty", "sh", "-c", script];
-  const run = await scene.run("s6-fghack", words, { env });
-  run.exits(0).stdoutMatches(/^300\n0\n/);
-  expect(run.stdout).not.toMatch(/UCSPI_OOM/);
-  const become = ["-o", "50", "s6-envdir", "empty", "cat", "/proc/self/oom_score_adj"];
-  (await scene.run("s6-softlimit", become, { env })).exits(0).stdoutIs("0\n");
-  const wrong = await scene.run("s6-softlimit", ["true"], { env: { UCSPI_OOM_SCORE_ADJ: "1001" } });
-  wrong.exits(100).stderrMatches(/UCSPI_OOM_SCORE_ADJ is not a number/);
-});
+bothWays(
+  "the part of an oom score that a launcher adds is not passed to any program",
+  async (scenes) => {
+    await using scene = await scenes({ files: { "empty/": "" } });
+    const env = { UCSPI_OOM_SCORE_ADJ: "300" };
+    const script = "cat /proc/$PPID/oom_score_adj /proc/self/oom_score_adj; env";
+    const words = ["s6-envdir", "empty", "sh", "-c", script];
+    const run = await scene.run("s6-fghack", words, { env });
+    run.exits(0).stdoutMatches(/^300\n0\n/);
+    expect(run.stdout).not.toMatch(/UCSPI_OOM/);
+    const become = ["-o", "50", "s6-envdir", "empty", "cat", "/proc/self/oom_score_adj"];
+    (await scene.run("s6-softlimit", become, { env })).exits(0).stdoutIs("0\n");
+    const wrong = await scene.run("s6-softlimit", ["true"], {
+      env: { UCSPI_OOM_SCORE_ADJ: "1001" },
+    });
+    wrong.exits(100).stderrMatches(/UCSPI_OOM_SCORE_ADJ is not a number/);
+  },
+);
 
-describe.each(BOTH)("the notes of a launcher, for the %s one,", (_, folder) => {
+describe.each(BOTH)("the notes of the %s launcher", (_, folder) => {
   const forged = [
     "1;1;0;7;0-2;18446744073709551615;18446744073709551615;/somewhere",
     "1;PID;0;7;!0,1,2;1;1;",
     "rubbish",
   ];
 
-  test.each(forged)("mean nothing when somebody else has written them: %s", async (notes) => {
+  test.each(forged)("notes that a launcher did not write are ignored: %s", async (notes) => {
     await using scene = await newScene();
     const script = 'ulimit -Sn; grep SigIgn /proc/self/status; env | grep "^UCSPI_"; echo open';
     const command = `UCSPI_INHERITED='${notes.replace("PID", "'$$'")}' UCSPI_ASIDE_A=b`;
@@ -215,18 +223,21 @@ test.skipIf(!isRoot || unshare.isMissing)(
 );
 
 describe.each(BOTH)("without /proc, the %s launcher", (_, folder) => {
-  test.skipIf(!isRoot || unshare.isMissing)("leaves descriptors 0 to 2 as they are", async () => {
-    await using scene = await newScene();
-    const hidden = "mount -t tmpfs none /proc";
-    const chain = `${join(folder, "s6-softlimit")} -f 1000000 s6-setsid`;
-    const script = `${hidden} && echo in | ${chain} sh -c 'cat; echo err >&2; echo five >&5' 5>five`;
-    const run = await scene.execute(unshare.path, ["-m", "sh", "-c", script]).finished();
-    run.exits(0).stdoutIs("in\n").stderrIs("err\n");
-    expect(scene.read("five")).toBe("five\n");
-  });
+  test.skipIf(!isRoot || unshare.isMissing)(
+    "descriptors 0 to 2 are left as they are where /proc is missing",
+    async () => {
+      await using scene = await newScene();
+      const hidden = "mount -t tmpfs none /proc";
+      const chain = `${join(folder, "s6-softlimit")} -f 1000000 s6-setsid`;
+      const script = `${hidden} && echo in | ${chain} sh -c 'cat; echo err >&2; echo five >&5' 5>five`;
+      const run = await scene.execute(unshare.path, ["-m", "sh", "-c", script]).finished();
+      run.exits(0).stdoutIs("in\n").stderrIs("err\n");
+      expect(scene.read("five")).toBe("five\n");
+    },
+  );
 });
 
-test("a debugger that is open when the first line runs is closed by it", async () => {
+test("a debugger that is open when the first line runs is closed by that line", async () => {
   await using scene = await newScene();
   const script = "ls -l /proc/$PPID/fd | grep socket: | grep -vc ' [012] ->'";
   const run = await scene

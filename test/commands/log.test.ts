@@ -11,7 +11,7 @@ import { dialTls } from "../support/tls-dial.ts";
 import { ask, dial } from "../ucspi/dial.ts";
 import { startServer } from "../ucspi/servers.ts";
 
-/** What a process has time for that ends at once. */
+/** The time limit for a process that ends at once. */
 const AT_ONCE_MS = 500;
 
 async function millisecondsUntilEnd(process: SceneProcess): Promise<number> {
@@ -29,8 +29,8 @@ async function failHandshake(port: number): Promise<void> {
 
 const SAME = ["sh", "-c", 'while read line; do echo "$line"; done'];
 
-describe("while nobody reads the log of a server", () => {
-  test("failed TLS handshakes do not stop established connections", async () => {
+describe("a log without a reader", () => {
+  test("failed TLS handshakes do not stop established connections while no process reads the log", async () => {
     await using scene = await newScene();
     using log = new StalledPipe("pipe", 4096);
     const { root, serverEnvironment: env } = makeCertificates(scene.directory);
@@ -52,44 +52,50 @@ describe("while nobody reads the log of a server", () => {
     expect((await log.readUntil(/fatal/)).split("\n")[0]).toMatch(/^s6-tlsd-io: fatal: /);
   });
 
-  bothWays("connections are served, and SIGTERM ends it at once", async (newScene, way) => {
-    await using scene = await newScene({ files: { "rules/ip4/127.0.0.1_32/allow": "" } });
-    using log = new StalledPipe();
-    const program = ["s6-tcpserver-access", "-v2", "-H", "-i", scene.path("rules"), "cat"];
-    const { port, process } = await startServer(scene, "-v", program, { fds: { 2: log.writer } });
-    // A gate that becomes its program waits for room, though not for long.
-    const connections = way === "fused" ? 20 : 2;
-    for (let i = 0; i < connections; i++) expect(await ask(port, `${i}`)).toBe(`${i}`);
-    process.signal("SIGTERM");
-    expect(await millisecondsUntilEnd(process)).toBeLessThan(AT_ONCE_MS);
-  });
+  bothWays(
+    "a server serves connections while no process reads its log, and SIGTERM ends it at once",
+    async (newScene, way) => {
+      await using scene = await newScene({ files: { "rules/ip4/127.0.0.1_32/allow": "" } });
+      using log = new StalledPipe();
+      const program = ["s6-tcpserver-access", "-v2", "-H", "-i", scene.path("rules"), "cat"];
+      const { port, process } = await startServer(scene, "-v", program, { fds: { 2: log.writer } });
+      // A gate that becomes its program waits for room, though not for long.
+      const connections = way === "fused" ? 20 : 2;
+      for (let i = 0; i < connections; i++) expect(await ask(port, `${i}`)).toBe(`${i}`);
+      process.signal("SIGTERM");
+      expect(await millisecondsUntilEnd(process)).toBeLessThan(AT_ONCE_MS);
+    },
+  );
 
-  bothWays("lines are dropped, and their number is told once it is read", async (newScene) => {
-    await using scene = await newScene();
-    using log = new StalledPipe();
-    const { port, process } = await startServer(scene, "-v -C 1 --refusals=json", ["cat"], {
-      fds: { 2: log.writer },
-    });
-    await using first = await dial(port);
-    first.write("x\n");
-    await first.line();
-    const refused = 2000;
-    for (let i = 0; i < refused; i++) await ask(port);
-    const text = await log.readUntil(/missing here/);
-    const [, missing = ""] =
-      /^s6-tcpserverd: warning: (\d+) lines are missing here: this log was not read in time$/m.exec(
-        text,
-      ) ?? [];
-    const rejected = text.match(/^s6-tcpserverd: info: reject |^\{"event":"refused"/gm) ?? [];
-    expect(rejected.length + Number(missing)).toBe(2 * refused);
-    expect(rejected.length).toBeGreaterThan(500);
-    await ask(port);
-    await log.readUntil(/missing here.*\n.* reject .*\n\{"event":"refused".*\}\n/);
-    process.signal("SIGTERM");
-  });
+  bothWays(
+    "lines that have no room are dropped, and their number is logged once the log is read",
+    async (newScene) => {
+      await using scene = await newScene();
+      using log = new StalledPipe();
+      const { port, process } = await startServer(scene, "-v -C 1 --refusals=json", ["cat"], {
+        fds: { 2: log.writer },
+      });
+      await using first = await dial(port);
+      first.write("x\n");
+      await first.line();
+      const refused = 2000;
+      for (let i = 0; i < refused; i++) await ask(port);
+      const text = await log.readUntil(/missing here/);
+      const [, missing = ""] =
+        /^s6-tcpserverd: warning: (\d+) lines are missing here: this log was not read in time$/m.exec(
+          text,
+        ) ?? [];
+      const rejected = text.match(/^s6-tcpserverd: info: reject |^\{"event":"refused"/gm) ?? [];
+      expect(rejected.length + Number(missing)).toBe(2 * refused);
+      expect(rejected.length).toBeGreaterThan(500);
+      await ask(port);
+      await log.readUntil(/missing here.*\n.* reject .*\n\{"event":"refused".*\}\n/);
+      process.signal("SIGTERM");
+    },
+  );
 });
 
-describe("a server goes on serving where its log", () => {
+describe("logs that take no lines", () => {
   async function survives(fds: Readonly<Record<number, number>>): Promise<void> {
     await using scene = await newScene();
     const { port, process } = await startServer(scene, "-v", ["cat"], { fds });
@@ -98,22 +104,22 @@ describe("a server goes on serving where its log", () => {
     expect(await millisecondsUntilEnd(process)).toBeLessThan(AT_ONCE_MS);
   }
 
-  test("is a socket that nobody reads", async () => {
+  test("a server goes on serving where its log is a socket that no process reads", async () => {
     using log = new StalledPipe("socket");
     await survives({ 2: log.writer });
   });
 
-  test("is a pipe that nobody can read any more", async () => {
+  test("a server goes on serving where its log is a pipe that no process can read any more", async () => {
     using log = new StalledPipe();
     log.break();
     await survives({ 2: log.writer });
   });
 
-  test("is a full disk", async () => {
+  test("a server goes on serving where its log is a full disk", async () => {
     await survives({ 2: openSync("/dev/full", "w") });
   });
 
-  test("is closed", async () => {
+  test("a server goes on serving where its log is closed", async () => {
     await using scene = await newScene();
     const server = scene.execute("/bin/sh", ["-c", "exec s6-tcpserver -v -1 127.0.0.1 0 cat 2>&-"]);
     const [, port = ""] = await server.line(/^(\d+)$/);
@@ -121,30 +127,33 @@ describe("a server goes on serving where its log", () => {
   });
 
   const script = peer("script");
-  test.skipIf(script.isMissing)(`is a terminal that is stopped${script.why}`, async () => {
-    await using scene = await newScene();
-    const line = "s6-tcpserver -v -1 127.0.0.1 0 sh -c 'echo $PPID; exec cat' 2>&1";
-    const terminal = scene.execute(script.path, ["-qefc", line, "/dev/null"], {
-      input: HELD_OPEN,
-    });
-    const [, port = ""] = await terminal.line(/^(\d+)\r?$/);
-    await using first = await dial(Number(port));
-    const pid = Number(await first.line());
-    await terminal.line(/ accept /);
-    terminal.write("\x13");
-    for (let i = 0; i < 50; i++) expect(await ask(Number(port), "x")).toMatch(/^\d+\nx$/);
-    expect(isAlive(pid)).toBe(true);
-    terminal.write("\x11");
-    await terminal.line(/ end pid /);
-    process.kill(pid, "SIGTERM");
-    await terminal.line(/exiting/);
-  });
+  test.skipIf(script.isMissing)(
+    `a server goes on serving where its log is a terminal that is stopped${script.why}`,
+    async () => {
+      await using scene = await newScene();
+      const line = "s6-tcpserver -v -1 127.0.0.1 0 sh -c 'echo $PPID; exec cat' 2>&1";
+      const terminal = scene.execute(script.path, ["-qefc", line, "/dev/null"], {
+        input: HELD_OPEN,
+      });
+      const [, port = ""] = await terminal.line(/^(\d+)\r?$/);
+      await using first = await dial(Number(port));
+      const pid = Number(await first.line());
+      await terminal.line(/ accept /);
+      terminal.write("\x13");
+      for (let i = 0; i < 50; i++) expect(await ask(Number(port), "x")).toMatch(/^\d+\nx$/);
+      expect(isAlive(pid)).toBe(true);
+      terminal.write("\x11");
+      await terminal.line(/ end pid /);
+      process.kill(pid, "SIGTERM");
+      await terminal.line(/exiting/);
+    },
+  );
 });
 
 describe("a program that ends", () => {
   const line = /^s6-tcpserverd: fatal: stdin is not a socket\n$/;
 
-  test("waits for room for a fatal message, but not for long", async () => {
+  test("a program that ends waits for room for a fatal message, for a bounded time", async () => {
     await using scene = await newScene();
     using log = new StalledPipe();
     const before = performance.now();
@@ -154,7 +163,7 @@ describe("a program that ends", () => {
     expect(performance.now() - before).toBeLessThan(3000);
   });
 
-  test("writes a fatal message as soon as there is room", async () => {
+  test("a program that ends writes a fatal message as soon as there is room", async () => {
     await using scene = await newScene();
     using log = new StalledPipe();
     const started = scene.start("s6-tcpserverd", ["cat"], { fds: { 2: log.writer } });
@@ -162,7 +171,7 @@ describe("a program that ends", () => {
     (await started.finished()).exits(EXIT.usage);
   });
 
-  test("writes its lines before those of the program that it becomes", async () => {
+  test("a program writes its lines before those of the program that it becomes", async () => {
     await using scene = await newScene({ way: "exec" });
     using log = new StalledPipe();
     const env = {
@@ -181,8 +190,8 @@ describe("a program that ends", () => {
   });
 });
 
-describe("readiness that nobody reads", () => {
-  test("does not keep a server from serving, and is told when there is room", async () => {
+describe("readiness without a reader", () => {
+  test("a readiness notification without room does not keep a server from serving, and is written when there is room", async () => {
     await using scene = await newScene();
     using output = new StalledPipe();
     const port = await scene.freePort();

@@ -34,7 +34,7 @@ function extensionsOf(run: Run): ProxyExtensions {
 }
 
 describe("proxy-client", () => {
-  bothWays("announces its own connection, in either form", async (newScene) => {
+  bothWays("proxy-client announces its own connection, in either form", async (newScene) => {
     await using scene = await newScene();
     const text = await send(scene, ["-1"]);
     text.exits(0).stdoutIs("PROXY TCP4 192.0.2.1 192.0.2.20 49152 8000\r\nHELO\n").stderrIs("");
@@ -46,7 +46,7 @@ describe("proxy-client", () => {
     });
   });
 
-  bothWays("announces no connection with --local", async (newScene) => {
+  bothWays("proxy-client announces no connection with --local", async (newScene) => {
     await using scene = await newScene();
     const none = { PROTO: undefined };
     (await send(scene, ["-1", "--local"], none)).exits(0).stdoutIs("PROXY UNKNOWN\r\nHELO\n");
@@ -54,7 +54,7 @@ describe("proxy-client", () => {
     expect(header).toEqual({ command: "local" });
   });
 
-  test("tells of the client's TLS, unless it is not to", async () => {
+  test("proxy-client announces the client's TLS, unless it is told not to", async () => {
     await using scene = await newScene();
     const env = {
       SSL_PROTOCOL: "TLSv1.3",
@@ -75,7 +75,7 @@ describe("proxy-client", () => {
     expect(extensionsOf(await send(scene, ["--no-tls"], env))).toEqual({});
   });
 
-  test("sends TLVs of one's own", async () => {
+  test("proxy-client sends TLVs from its options", async () => {
     await using scene = await newScene();
     const run = await send(scene, ["--tlv=5=request 1", "--tlv", "0xEA=\x01vpce-1"]);
     expect(extensionsOf(run)).toEqual({
@@ -95,26 +95,29 @@ describe("proxy-client", () => {
       .stderrMatches(/too long/);
   });
 
-  bothWays("needs to know the connection, and to be able to write", async (newScene) => {
-    await using scene = await newScene();
-    (await send(scene, [], { PROTO: undefined }))
-      .exits(EXIT.usage)
-      .stdoutIs("")
-      .stderrIs(`${NAME}: fatal: PROTO not set\n`);
-    (await send(scene, [], { TCPLOCALIP: "x" }))
-      .exits(EXIT.usage)
-      .stderrIs(`${NAME}: fatal: invalid $TCPLOCALIP\n`);
-    (await send(scene, ["--after-tcpclient"]))
-      .exits(EXIT.usage)
-      .stderrIs(`${NAME}: fatal: proxybak_PROTO not set\n`);
-    const full = await scene.shell(`${NAME} -7 1 touch ran >/dev/full`, { env: OWN });
-    full
-      .exits(EXIT.system)
-      .stderrIs(`${NAME}: fatal: unable to write to descriptor 1: No space left on device\n`);
-    expect(scene.has("ran")).toBe(false);
-  });
+  bothWays(
+    "proxy-client requires the variables of a connection, and an output that can be written",
+    async (newScene) => {
+      await using scene = await newScene();
+      (await send(scene, [], { PROTO: undefined }))
+        .exits(EXIT.usage)
+        .stdoutIs("")
+        .stderrIs(`${NAME}: fatal: PROTO not set\n`);
+      (await send(scene, [], { TCPLOCALIP: "x" }))
+        .exits(EXIT.usage)
+        .stderrIs(`${NAME}: fatal: invalid $TCPLOCALIP\n`);
+      (await send(scene, ["--after-tcpclient"]))
+        .exits(EXIT.usage)
+        .stderrIs(`${NAME}: fatal: proxybak_PROTO not set\n`);
+      const full = await scene.shell(`${NAME} -7 1 touch ran >/dev/full`, { env: OWN });
+      full
+        .exits(EXIT.system)
+        .stderrIs(`${NAME}: fatal: unable to write to descriptor 1: No space left on device\n`);
+      expect(scene.has("ran")).toBe(false);
+    },
+  );
 
-  test("is explained without writing anything", async () => {
+  test("proxy-client --explain writes nothing", async () => {
     await using scene = await newScene();
     const run = await scene.run(NAME, ["--explain", "-1", "cat"], { env: OWN });
     run
@@ -129,42 +132,51 @@ describe("proxy-client and proxy-server", () => {
   const ECHO = ["sh", "-c", "echo $TCPREMOTEIP $TCPREMOTEPORT; cat"];
 
   for (const version of ["-1", "-2"]) {
-    bothWays(`tell each other about a client of a relay (${version})`, async (newScene) => {
+    bothWays(
+      `proxy-client and proxy-server pass on a client of a relay (${version})`,
+      async (newScene) => {
+        await using scene = await newScene();
+        const backend = await startServer(scene, "", ["proxy-server", ...ECHO]);
+        const relay = await startServer(scene, "", [
+          ...[NAME, "--before-tcpclient", "s6-tcpclient", "-H", "127.0.0.1", String(backend.port)],
+          ...[NAME, version, "--after-tcpclient", "s6-ioconnect"],
+        ]);
+        const answer = await ask(relay.port, "HELO\n", { from: "127.0.0.9" });
+        expect(answer).toMatch(/^127\.0\.0\.9 \d+\nHELO\n$/);
+      },
+    );
+  }
+
+  bothWays(
+    "proxy-client and proxy-server pass on a client that was announced to them",
+    async (newScene) => {
       await using scene = await newScene();
       const backend = await startServer(scene, "", ["proxy-server", ...ECHO]);
       const relay = await startServer(scene, "", [
-        ...[NAME, "--before-tcpclient", "s6-tcpclient", "-H", "127.0.0.1", String(backend.port)],
-        ...[NAME, version, "--after-tcpclient", "s6-ioconnect"],
+        ...["proxy-server", NAME, "--before-tcpclient"],
+        ...["s6-tcpclient", "-H", "127.0.0.1", String(backend.port)],
+        ...[NAME, "--after-tcpclient", "s6-ioconnect"],
       ]);
-      const answer = await ask(relay.port, "HELO\n", { from: "127.0.0.9" });
-      expect(answer).toMatch(/^127\.0\.0\.9 \d+\nHELO\n$/);
-    });
-  }
+      const answer = await ask(relay.port, "PROXY TCP4 192.0.2.7 192.0.2.1 49152 80\r\nHELO\n");
+      expect(answer).toBe("192.0.2.7 49152\nHELO\n");
+    },
+  );
 
-  bothWays("pass on a client that was announced to them", async (newScene) => {
-    await using scene = await newScene();
-    const backend = await startServer(scene, "", ["proxy-server", ...ECHO]);
-    const relay = await startServer(scene, "", [
-      ...["proxy-server", NAME, "--before-tcpclient"],
-      ...["s6-tcpclient", "-H", "127.0.0.1", String(backend.port)],
-      ...[NAME, "--after-tcpclient", "s6-ioconnect"],
-    ]);
-    const answer = await ask(relay.port, "PROXY TCP4 192.0.2.7 192.0.2.1 49152 80\r\nHELO\n");
-    expect(answer).toBe("192.0.2.7 49152\nHELO\n");
-  });
-
-  bothWays("leave nothing behind in the environment", async (newScene) => {
-    await using scene = await newScene();
-    const backend = await startServer(scene, "", ["cat"]);
-    const run = await scene.run(
-      NAME,
-      [
-        ...["--before-tcpclient", "s6-tcpclient", "-H", "127.0.0.1", String(backend.port)],
-        ...[NAME, "--after-tcpclient", "env"],
-      ],
-      { env: OWN },
-    );
-    run.exits(0).stdoutMatches(new RegExp(`^TCPREMOTEPORT=${backend.port}$`, "m"));
-    expect(run.stdout).not.toContain("proxybak_");
-  });
+  bothWays(
+    "proxy-client and proxy-server leave nothing behind in the environment",
+    async (newScene) => {
+      await using scene = await newScene();
+      const backend = await startServer(scene, "", ["cat"]);
+      const run = await scene.run(
+        NAME,
+        [
+          ...["--before-tcpclient", "s6-tcpclient", "-H", "127.0.0.1", String(backend.port)],
+          ...[NAME, "--after-tcpclient", "env"],
+        ],
+        { env: OWN },
+      );
+      run.exits(0).stdoutMatches(new RegExp(`^TCPREMOTEPORT=${backend.port}$`, "m"));
+      expect(run.stdout).not.toContain("proxybak_");
+    },
+  );
 });

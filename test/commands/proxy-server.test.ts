@@ -31,27 +31,30 @@ function receive(
 }
 
 describe("a header on standard input", () => {
-  bothWays("sets the variables, and is all that is taken", async (newScene) => {
-    await using scene = await newScene();
-    (await receive(scene, "", `${LINE}HELO\n`))
-      .exits(0)
-      .stdoutIs(`${SHOWN}--\nHELO\n`)
-      .stderrIs("");
-    const binary = await receive(scene, "", withTlvs(tlv(2, "www.example.com"), Buffer.alloc(0)));
-    binary
-      .exits(0)
-      .stdoutIs(
-        "PROTO=TCP\nSSL_TLS_SNI_SERVERNAME=www.example.com\nTCPLOCALIP=5.6.7.8\nTCPLOCALPORT=222\n" +
-          "TCPREMOTEIP=1.2.3.4\nTCPREMOTEPORT=111\n--\n",
-      );
-    const env = { PROTO: "TCP", TCPREMOTEIP: "192.0.2.99" };
-    const unknown = await receive(scene, "", "PROXY UNKNOWN\r\nHELO\n", env);
-    unknown.exits(0).stdoutIs("PROTO=TCP\nTCPREMOTEIP=192.0.2.99\n--\nHELO\n");
-    const local = await receive(scene, "", v2(0x20, 0x11, ADDRESSES4), env);
-    local.exits(0).stdoutIs("PROTO=TCP\nTCPREMOTEIP=192.0.2.99\n--\n").stderrIs("");
-  });
+  bothWays(
+    "a header on standard input sets the variables, and no byte behind it is read",
+    async (newScene) => {
+      await using scene = await newScene();
+      (await receive(scene, "", `${LINE}HELO\n`))
+        .exits(0)
+        .stdoutIs(`${SHOWN}--\nHELO\n`)
+        .stderrIs("");
+      const binary = await receive(scene, "", withTlvs(tlv(2, "www.example.com"), Buffer.alloc(0)));
+      binary
+        .exits(0)
+        .stdoutIs(
+          "PROTO=TCP\nSSL_TLS_SNI_SERVERNAME=www.example.com\nTCPLOCALIP=5.6.7.8\nTCPLOCALPORT=222\n" +
+            "TCPREMOTEIP=1.2.3.4\nTCPREMOTEPORT=111\n--\n",
+        );
+      const env = { PROTO: "TCP", TCPREMOTEIP: "192.0.2.99" };
+      const unknown = await receive(scene, "", "PROXY UNKNOWN\r\nHELO\n", env);
+      unknown.exits(0).stdoutIs("PROTO=TCP\nTCPREMOTEIP=192.0.2.99\n--\nHELO\n");
+      const local = await receive(scene, "", v2(0x20, 0x11, ADDRESSES4), env);
+      local.exits(0).stdoutIs("PROTO=TCP\nTCPREMOTEIP=192.0.2.99\n--\n").stderrIs("");
+    },
+  );
 
-  bothWays("ends the chain if it is none", async (newScene) => {
+  bothWays("an invalid header ends the chain", async (newScene) => {
     await using scene = await newScene();
     for (const [options, input, code, text] of [
       ["", "GET / HTTP/1.0\r\n\r\n", EXIT.refused, "invalid magic"],
@@ -68,7 +71,7 @@ describe("a header on standard input", () => {
     }
   });
 
-  test("has to arrive before the deadline", async () => {
+  test("a header on standard input has to arrive before the deadline", async () => {
     await using scene = await newScene();
     const waiting = scene.start(NAME, ["-t", "50", "touch", "ran"], { input: HELD_OPEN });
     waiting.write("PROXY TCP4");
@@ -81,7 +84,7 @@ describe("a header on standard input", () => {
     expect(scene.has("ran")).toBe(false);
   });
 
-  test("may be waited for as long as it takes with -t 0", async () => {
+  test("proxy-server -t 0 waits for a header without a deadline", async () => {
     await using scene = await newScene();
     const waiting = scene.start(NAME, ["-t", "0", ...SHOW], { input: HELD_OPEN });
     waiting.write(LINE.slice(0, 11));
@@ -98,20 +101,23 @@ describe("around s6-tlsd", () => {
   );
   const tunnel = { SSL_PROTOCOL: "TLSv1.2", SSL_CIPHER: "the tunnel's" };
 
-  bothWays("variables are set aside and restored", async (newScene) => {
-    await using scene = await newScene();
-    const before = await receive(scene, "--before-tlsd", header, tunnel);
-    before.exits(0).stdoutMatches(/^SSL_PROTOCOL=TLSv1\.2$/m);
-    before.stdoutMatches(/^tlsbak_SSL_PEER_CERT_CN=joe\ntlsbak_SSL_PROTOCOL=TLSv1\.3$/m);
-    const chain = ["--before-tlsd", NAME, "--after-tlsd", ...SHOW];
-    const both = await scene.run(NAME, chain, { input: header, env: tunnel });
-    both
-      .exits(0)
-      .stdoutMatches(
-        /^SSL_PEER_CERT_CN=joe\nSSL_PROTOCOL=TLSv1\.3\nSSL_TLS_SNI_SERVERNAME=www\.example\.com$/m,
-      );
-    expect(both.stdout).not.toMatch(/tlsbak_|SSL_CIPHER/);
-  });
+  bothWays(
+    "proxy-server --before-tlsd sets variables aside, and --after-tlsd restores them",
+    async (newScene) => {
+      await using scene = await newScene();
+      const before = await receive(scene, "--before-tlsd", header, tunnel);
+      before.exits(0).stdoutMatches(/^SSL_PROTOCOL=TLSv1\.2$/m);
+      before.stdoutMatches(/^tlsbak_SSL_PEER_CERT_CN=joe\ntlsbak_SSL_PROTOCOL=TLSv1\.3$/m);
+      const chain = ["--before-tlsd", NAME, "--after-tlsd", ...SHOW];
+      const both = await scene.run(NAME, chain, { input: header, env: tunnel });
+      both
+        .exits(0)
+        .stdoutMatches(
+          /^SSL_PEER_CERT_CN=joe\nSSL_PROTOCOL=TLSv1\.3\nSSL_TLS_SNI_SERVERNAME=www\.example\.com$/m,
+        );
+      expect(both.stdout).not.toMatch(/tlsbak_|SSL_CIPHER/);
+    },
+  );
 
   bothWays(
     "variables that were not set aside are removed, or kept with --keep-tls",
@@ -124,7 +130,7 @@ describe("around s6-tlsd", () => {
     },
   );
 
-  test("a name that was not verified can be left out", async () => {
+  test("proxy-server around s6-tlsd can leave out a name that was not verified", async () => {
     await using scene = await newScene();
     const run = await receive(scene, "--verified-names", header);
     run.exits(0).stdoutMatches(/^SSL_PROTOCOL=TLSv1\.3$/m);
@@ -135,32 +141,38 @@ describe("around s6-tlsd", () => {
 describe("in a super-server", () => {
   const ECHO = ["sh", "-c", "echo $TCPREMOTEIP; cat"];
 
-  bothWays("the program gets the client's address and the rest of the bytes", async (newScene) => {
-    await using scene = await newScene();
-    const { port } = await startServer(scene, "", [NAME, ...ECHO]);
-    expect(await ask(port, `${LINE}HELO\n`)).toBe("192.0.2.7\nHELO\n");
-    expect(await ask(port, `${withTlvs().toString("latin1")}HELO\n`)).toBe("1.2.3.4\nHELO\n");
-    await using slow = await dial(port);
-    for (const byte of LINE) {
-      slow.write(byte);
-      await new Promise((resolve) => setImmediate(resolve));
-    }
-    slow.end("HELO\n");
-    expect(await slow.rest()).toBe("192.0.2.7\nHELO\n");
-  });
+  bothWays(
+    "a program behind proxy-server gets the client's address and the rest of the bytes",
+    async (newScene) => {
+      await using scene = await newScene();
+      const { port } = await startServer(scene, "", [NAME, ...ECHO]);
+      expect(await ask(port, `${LINE}HELO\n`)).toBe("192.0.2.7\nHELO\n");
+      expect(await ask(port, `${withTlvs().toString("latin1")}HELO\n`)).toBe("1.2.3.4\nHELO\n");
+      await using slow = await dial(port);
+      for (const byte of LINE) {
+        slow.write(byte);
+        await new Promise((resolve) => setImmediate(resolve));
+      }
+      slow.end("HELO\n");
+      expect(await slow.rest()).toBe("192.0.2.7\nHELO\n");
+    },
+  );
 
-  bothWays("the connection is blocking when the program gets it", async (newScene) => {
-    await using scene = await newScene();
-    const flags = ["sh", "-c", "grep ^flags /proc/self/fdinfo/0"];
-    const { port } = await startServer(scene, "", [NAME, ...flags]);
-    await using client = await dial(port);
-    const answer = client.line();
-    client.write(LINE.slice(0, 5));
-    await new Promise((resolve) => setImmediate(resolve));
-    client.write(LINE.slice(5));
-    const octal = /([0-7]+)$/.exec(await answer)?.[1] ?? "";
-    expect(Number.parseInt(octal, 8) & 0o4000).toBe(0);
-  });
+  bothWays(
+    "the connection is blocking when a program behind proxy-server gets it",
+    async (newScene) => {
+      await using scene = await newScene();
+      const flags = ["sh", "-c", "grep ^flags /proc/self/fdinfo/0"];
+      const { port } = await startServer(scene, "", [NAME, ...flags]);
+      await using client = await dial(port);
+      const answer = client.line();
+      client.write(LINE.slice(0, 5));
+      await new Promise((resolve) => setImmediate(resolve));
+      client.write(LINE.slice(5));
+      const octal = /([0-7]+)$/.exec(await answer)?.[1] ?? "";
+      expect(Number.parseInt(octal, 8) & 0o4000).toBe(0);
+    },
+  );
 
   bothWays("a silent client is refused at the deadline", async (newScene) => {
     await using scene = await newScene();
@@ -173,7 +185,7 @@ describe("in a super-server", () => {
     expect(await ask(port, LINE)).toBe("192.0.2.7\n");
   });
 
-  bothWays("access rules are about the announced address", async (newScene) => {
+  bothWays("access rules behind proxy-server apply to the announced address", async (newScene) => {
     await using scene = await newScene({ files: { "rules/ip4/192.0.2.7_32/allow": "" } });
     const access = ["s6-tcpserver-access", "-v2", "-H", "-i", "rules"];
     const { port, process } = await startServer(scene, "", [NAME, ...access, ...ECHO]);
@@ -183,7 +195,7 @@ describe("in a super-server", () => {
     await process.line(/: info: deny pid \d+ ip 192\.0\.2\.8$/);
   });
 
-  test("limits are about the announced address", async () => {
+  test("limits behind proxy-server apply to the announced address", async () => {
     await using scene = await newScene();
     const program = [NAME, "s6-connlimit", "sh", "-c", "echo $TCPREMOTEIP $TCPCONNNUM; cat"];
     const { port } = await startServer(scene, "", program, { env: { TCPCONNMAX: "1" } });
@@ -206,30 +218,36 @@ describe("in a super-server", () => {
 describe("--trust", () => {
   const ECHO = ["sh", "-c", "echo $TCPREMOTEIP; cat"];
 
-  bothWays("refuses a header from an address that is not trusted", async (newScene) => {
-    await using scene = await newScene();
-    const trust = ["--trust=127.0.0.1,2001:db8::/32", "--trust", "127.0.0.4"];
-    const { port, process } = await startServer(scene, "", [NAME, ...trust, ...ECHO]);
-    expect(await ask(port, LINE, { from: "127.0.0.1" })).toBe("192.0.2.7\n");
-    expect(await ask(port, LINE, { from: "127.0.0.4" })).toBe("192.0.2.7\n");
-    expect(await ask(port, LINE, { from: "127.0.0.2" })).toBe("");
-    await process.line(/^proxy-server: pid \d+: info: refused ip 127\.0\.0\.2: not trusted$/);
-  });
+  bothWays(
+    "proxy-server --trust refuses a header from an address that is not trusted",
+    async (newScene) => {
+      await using scene = await newScene();
+      const trust = ["--trust=127.0.0.1,2001:db8::/32", "--trust", "127.0.0.4"];
+      const { port, process } = await startServer(scene, "", [NAME, ...trust, ...ECHO]);
+      expect(await ask(port, LINE, { from: "127.0.0.1" })).toBe("192.0.2.7\n");
+      expect(await ask(port, LINE, { from: "127.0.0.4" })).toBe("192.0.2.7\n");
+      expect(await ask(port, LINE, { from: "127.0.0.2" })).toBe("");
+      await process.line(/^proxy-server: pid \d+: info: refused ip 127\.0\.0\.2: not trusted$/);
+    },
+  );
 
-  bothWays("serves others as who they are with --untrusted=pass", async (newScene) => {
-    await using scene = await newScene({ files: { "rules/ip4/192.0.2.7_32/allow": "" } });
-    const gate = [NAME, "--trust=127.0.0.1", "--untrusted=pass"];
-    const { port } = await startServer(scene, "", [...gate, ...ECHO]);
-    expect(await ask(port, `${LINE}HELO\n`, { from: "127.0.0.2" })).toBe(
-      `127.0.0.2\n${LINE}HELO\n`,
-    );
-    const access = ["s6-tcpserver-access", "-v0", "-H", "-i", "rules"];
-    const ruled = await startServer(scene, "", [...gate, ...access, ...ECHO]);
-    expect(await ask(ruled.port, LINE, { from: "127.0.0.1" })).toBe("192.0.2.7\n");
-    expect(await ask(ruled.port, LINE, { from: "127.0.0.2" })).toBe("");
-  });
+  bothWays(
+    "proxy-server --untrusted=pass serves other peers under their own addresses",
+    async (newScene) => {
+      await using scene = await newScene({ files: { "rules/ip4/192.0.2.7_32/allow": "" } });
+      const gate = [NAME, "--trust=127.0.0.1", "--untrusted=pass"];
+      const { port } = await startServer(scene, "", [...gate, ...ECHO]);
+      expect(await ask(port, `${LINE}HELO\n`, { from: "127.0.0.2" })).toBe(
+        `127.0.0.2\n${LINE}HELO\n`,
+      );
+      const access = ["s6-tcpserver-access", "-v0", "-H", "-i", "rules"];
+      const ruled = await startServer(scene, "", [...gate, ...access, ...ECHO]);
+      expect(await ask(ruled.port, LINE, { from: "127.0.0.1" })).toBe("192.0.2.7\n");
+      expect(await ask(ruled.port, LINE, { from: "127.0.0.2" })).toBe("");
+    },
+  );
 
-  bothWays("needs to know who connects", async (newScene) => {
+  bothWays("proxy-server --trust requires the address of the peer", async (newScene) => {
     await using scene = await newScene();
     const options = "--trust=192.0.2.0/24";
     (await receive(scene, options, LINE))
@@ -245,7 +263,7 @@ describe("--trust", () => {
 });
 
 describe("the command line", () => {
-  test("says what is wrong with it", async () => {
+  test("proxy-server reports an error in its command line", async () => {
     await using scene = await newScene();
     for (const [options, text] of [
       ["-t x", "timeout must be an unsigned integer of milliseconds: x"],
@@ -258,7 +276,7 @@ describe("the command line", () => {
     }
   });
 
-  test("is explained without reading anything", async () => {
+  test("proxy-server --explain reads nothing", async () => {
     await using scene = await newScene();
     const run = await scene.run(NAME, ["--explain", "--trust=10.0.0.0/8", "cat"], { input: LINE });
     run

@@ -37,7 +37,7 @@ async function serve(
 }
 
 describe("s6-sntpclock", () => {
-  test("prints how far the clock is off", async () => {
+  test("s6-sntpclock prints how far the clock is off", async () => {
     await using scene = await newScene();
     const port = await serve(() => ({}));
     const run = await scene.run("s6-sntpclock", ["-e5000", "-r", "3", "-p", port, "127.0.0.1"]);
@@ -47,7 +47,7 @@ describe("s6-sntpclock", () => {
     expect(Math.abs(seconds - 3600)).toBeLessThan(5);
   });
 
-  test("tells at -v2 what failed, and goes on", async () => {
+  test("s6-sntpclock -v2 reports a failed exchange, and goes on", async () => {
     await using scene = await newScene();
     const port = await serve((number) => (number === 2 ? { leap: 3 } : {}));
     const words = ["-v2", "-e", "5000", "-r3", "-p", port, "127.0.0.1"];
@@ -60,7 +60,7 @@ describe("s6-sntpclock", () => {
     );
   });
 
-  test("tells at -v3 what was exchanged", async () => {
+  test("s6-sntpclock -v3 reports the packets of each exchange", async () => {
     await using scene = await newScene();
     const port = await serve(() => ({ leap: 1, stratum: 3 }));
     const run = await scene.run("s6-sntpclock", ["-v3", "-fr1", "-p", port, "127.0.0.1"]);
@@ -74,7 +74,7 @@ describe("s6-sntpclock", () => {
     [{ stratum: 0, referenceId: "DENY" }, "kiss-o'-death DENY"],
     [{ leap: 3 }, "the server is not synchronised"],
     [{ mode: 1 }, "the answer is of version 4, mode 1"],
-  ])("exits 1 when all it gets is %j", async (fields, why) => {
+  ])("s6-sntpclock exits 1 when the only answer it gets is %j", async (fields, why) => {
     await using scene = await newScene();
     const port = await serve(() => fields);
     const run = await scene.run("s6-sntpclock", ["-r2", "-p", port, "127.0.0.1"]);
@@ -87,14 +87,14 @@ describe("s6-sntpclock", () => {
   test.each([
     [{ length: 47 }, "the answer is too short"],
     [{ origin: Buffer.alloc(8) }, "the answer is not to our request"],
-  ])("waits for a better answer than %j", async (fields, why) => {
+  ])("s6-sntpclock waits for a better answer than %j", async (fields, why) => {
     await using scene = await newScene();
     const port = await serve(() => fields);
     const run = await scene.run("s6-sntpclock", ["-r1", "-t", "50", "-p", port, "127.0.0.1"]);
     run.exits(EXIT.refused).stderrMatches(new RegExp(`at 127.0.0.1: ${why}$`, "m"));
   });
 
-  test("exits 1 when all of it takes too long, without a word at -v0", async () => {
+  test("s6-sntpclock -v0 exits 1 at its deadline, without a message", async () => {
     await using scene = await newScene();
     const port = await serve(() => undefined);
     const words = ["-T", "50", "-p", port, "127.0.0.1"];
@@ -104,7 +104,7 @@ describe("s6-sntpclock", () => {
     (await scene.run("s6-sntpclock", ["-v0", ...words])).exits(EXIT.refused).stderrIs("");
   });
 
-  test("exits 111 when the offset is too uncertain, unless it is forced", async () => {
+  test("s6-sntpclock exits 111 when the offset is too uncertain, unless it is forced", async () => {
     await using scene = await newScene();
     const port = await serve(() => ({}));
     const words = ["-e0", "-r2", "-p", port, "127.0.0.1"];
@@ -118,7 +118,7 @@ describe("s6-sntpclock", () => {
     expect(forced.stdoutBytes).toHaveLength(12);
   });
 
-  test("exits 1 when no exchange is asked for", async () => {
+  test("s6-sntpclock exits 1 when no exchange is asked for", async () => {
     await using scene = await newScene();
     (await scene.run("s6-sntpclock", ["-r0", "127.0.0.1"])).exits(EXIT.refused).stdoutIs("");
   });
@@ -129,7 +129,7 @@ describe("s6-sntpclock", () => {
     [["127.0.0.1x"]],
     [["-p", "70000", "127.0.0.1"]],
     [["-e", "x", "::1"]],
-  ])("takes %j for a usage error", async (words) => {
+  ])("s6-sntpclock takes %j for a usage error", async (words) => {
     await using scene = await newScene();
     const run = await scene.run("s6-sntpclock", words);
     run.exits(EXIT.usage).stderrMatches(/^s6-sntpclock: usage: s6-sntpclock /m);

@@ -19,7 +19,7 @@ test("s6-tai64n puts the time in front of each line, and ends the last", async (
   expect(labels).toEqual(labels.toSorted());
 });
 
-test("s6-tai64n writes each line when it has come", async () => {
+test("s6-tai64n writes each line as soon as it is complete", async () => {
   await using scene = await newScene();
   const process = scene.start("s6-tai64n", [], { input: HELD_OPEN });
   process.write("one\ntw");
@@ -38,7 +38,7 @@ test("s6-tai64n takes no options, and ignores operands", async () => {
 test.each([
   ["s6-tai64n </", "s6-tai64n: fatal: unable to read from stdin: Is a directory\n"],
   ["echo | s6-tai64n >/dev/full", "s6-tai64n: fatal: unable to write to stdout: "],
-])("%s tells why it fails", async (script, message) => {
+])("%s reports why it fails", async (script, message) => {
   await using scene = await newScene();
   const run = await scene.shell(script);
   run.exits(EXIT.system);

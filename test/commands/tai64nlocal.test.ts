@@ -42,7 +42,7 @@ test("s6-tai64nlocal undoes s6-tai64n", async () => {
   expect(run.stdout).toMatch(new RegExp(`^${time} a\n${time} b\n$`));
 });
 
-test("s6-tai64nlocal writes each line when it has come, with a label in two pieces", async () => {
+test("s6-tai64nlocal writes each line as soon as it is complete, with a label in two pieces", async () => {
   await using scene = await newScene();
   const process = scene.start("s6-tai64nlocal", ["-g"], { input: HELD_OPEN });
   process.write(`${LABEL} one\n${LABEL.slice(0, 9)}`);
@@ -59,7 +59,7 @@ test("s6-tai64nlocal -x is a usage error", async () => {
   run.exits(EXIT.usage).stderrMatches(/^s6-tai64nlocal: usage: s6-tai64nlocal \[-g\]$/m);
 });
 
-test("s6-tai64nlocal tells when it cannot write", async () => {
+test("s6-tai64nlocal reports that it cannot write", async () => {
   await using scene = await newScene();
   const run = await scene.shell("echo | s6-tai64nlocal >/dev/full");
   run.exits(EXIT.system);

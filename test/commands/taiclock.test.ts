@@ -14,7 +14,7 @@ test.each(["127.0.0.1", "::1"])("s6-taiclock measures against s6-taiclockd at %s
   expect(Math.abs(Number(offsetNs))).toBeLessThan(5e9);
 });
 
-test("s6-taiclock | s6-clockview, as the manual has it", async () => {
+test("s6-taiclock | s6-clockview prints both times, as the manual shows", async () => {
   await using scene = await newScene();
   const server = scene.start("s6-taiclockd", ["-1", "-i", "127.0.0.1", "-p", "0"]);
   const [port = ""] = await server.line(/^\d+$/);

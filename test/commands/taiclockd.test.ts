@@ -56,7 +56,7 @@ test("s6-taiclockd ends by a signal", async () => {
   (await server.finished()).diesOf("SIGTERM").stderrIs("");
 });
 
-test("s6-taiclockd says why it cannot listen", async () => {
+test("s6-taiclockd reports why it cannot listen", async () => {
   await using scene = await newScene();
   const first = scene.start("s6-taiclockd", ["-1", "-i", "127.0.0.1", "-p", "0"]);
   const [port = ""] = await first.line(/^\d+$/);

@@ -73,33 +73,39 @@ const NAMES = ["sh", "-c", "echo ${TCPREMOTEHOST-none} ${TCPLOCALHOST-none} ${TC
 const STALE = { TCPREMOTEHOST: "stale", TCPREMOTEINFO: "stale", TCPLOCALHOST: "stale" };
 
 describe("the program", () => {
-  bothWays("reads from 6 and writes to 7, and its 0 and 1 are left alone", async (newScene) => {
-    await using server = await listen("127.0.0.1", { greeting: "hello\n" });
-    await using scene = await newScene();
-    const script = "cat <&6; cat; echo bye >&7";
-    const words = ["-H", "-l", "me", "127.0.0.1", String(server.port), "sh", "-c", script];
-    const process = scene.start(NAME, words, { input: HELD_OPEN });
-    await process.line(/^hello$/);
-    process.write("from 0\n");
-    process.endInput();
-    (await process.finished()).exits(EXIT.ok).stdoutIs("hello\nfrom 0\n").stderrIs("");
-  });
+  bothWays(
+    "the program of s6-tcpclient reads from 6 and writes to 7, and its 0 and 1 are left alone",
+    async (newScene) => {
+      await using server = await listen("127.0.0.1", { greeting: "hello\n" });
+      await using scene = await newScene();
+      const script = "cat <&6; cat; echo bye >&7";
+      const words = ["-H", "-l", "me", "127.0.0.1", String(server.port), "sh", "-c", script];
+      const process = scene.start(NAME, words, { input: HELD_OPEN });
+      await process.line(/^hello$/);
+      process.write("from 0\n");
+      process.endInput();
+      (await process.finished()).exits(EXIT.ok).stdoutIs("hello\nfrom 0\n").stderrIs("");
+    },
+  );
 
-  bothWays("has one blocking socket under both numbers, and no other", async (newScene) => {
-    await using server = await listen("127.0.0.1");
-    await using scene = await newScene();
-    // No pipeline: the shell itself would hold pipes while the list is made.
-    const script = "cd /proc/$$/fd; readlink 6 7; grep -h flags ../fdinfo/6; ls";
-    const run = await client(scene, "-H -l me", "127.0.0.1", server.port, ["sh", "-c", script]);
-    const [six, seven, flags, ...numbers] = run.exits(EXIT.ok).stdout.split("\n");
-    expect(six).toMatch(/^socket:/);
-    expect(seven).toBe(six);
-    expect(flags).toMatch(/^flags:\s*02$/); // O_RDWR, and neither O_NONBLOCK nor O_CLOEXEC
-    const low = numbers.filter((fd) => fd !== "" && Number(fd) < 10);
-    expect(low.toSorted()).toEqual(["0", "1", "2", "6", "7"]);
-  });
+  bothWays(
+    "the program of s6-tcpclient has one blocking socket under both numbers, and no other",
+    async (newScene) => {
+      await using server = await listen("127.0.0.1");
+      await using scene = await newScene();
+      // No pipeline: the shell itself would hold pipes while the list is made.
+      const script = "cd /proc/$$/fd; readlink 6 7; grep -h flags ../fdinfo/6; ls";
+      const run = await client(scene, "-H -l me", "127.0.0.1", server.port, ["sh", "-c", script]);
+      const [six, seven, flags, ...numbers] = run.exits(EXIT.ok).stdout.split("\n");
+      expect(six).toMatch(/^socket:/);
+      expect(seven).toBe(six);
+      expect(flags).toMatch(/^flags:\s*02$/); // O_RDWR, and neither O_NONBLOCK nor O_CLOEXEC
+      const low = numbers.filter((fd) => fd !== "" && Number(fd) < 10);
+      expect(low.toSorted()).toEqual(["0", "1", "2", "6", "7"]);
+    },
+  );
 
-  bothWays("is told both ends", async (newScene) => {
+  bothWays("the program of s6-tcpclient gets both ends in its variables", async (newScene) => {
     await using server = await listen("127.0.0.1");
     await using scene = await newScene();
     const script =
@@ -110,78 +116,95 @@ describe("the program", () => {
     expect(server.clients).toEqual([local]);
   });
 
-  bothWays("gives its exit code, or that of its absence", async (newScene) => {
-    await using server = await listen("127.0.0.1");
-    await using scene = await newScene({ files: { "no-program": "text" } });
-    const at = ["-H -l me", "127.0.0.1", server.port] as const;
-    (await client(scene, ...at, ["sh", "-c", "exit 42"])).exits(42);
-    const missing = await client(scene, ...at, ["nowhere-to-be-found"]);
-    missing
-      .exits(127)
-      .stderrIs(`${NAME}: fatal: unable to exec nowhere-to-be-found: No such file or directory\n`);
-    const text = await client(scene, ...at, ["./no-program"]);
-    text.exits(126).stderrIs(`${NAME}: fatal: unable to exec ./no-program: Permission denied\n`);
-  });
+  bothWays(
+    "s6-tcpclient exits as its program, or with 127 or 126 where it cannot be executed",
+    async (newScene) => {
+      await using server = await listen("127.0.0.1");
+      await using scene = await newScene({ files: { "no-program": "text" } });
+      const at = ["-H -l me", "127.0.0.1", server.port] as const;
+      (await client(scene, ...at, ["sh", "-c", "exit 42"])).exits(42);
+      const missing = await client(scene, ...at, ["nowhere-to-be-found"]);
+      missing
+        .exits(127)
+        .stderrIs(
+          `${NAME}: fatal: unable to exec nowhere-to-be-found: No such file or directory\n`,
+        );
+      const text = await client(scene, ...at, ["./no-program"]);
+      text.exits(126).stderrIs(`${NAME}: fatal: unable to exec ./no-program: Permission denied\n`);
+    },
+  );
 
-  bothWays("may be another link: a relay in front of 6 and 7", async (newScene) => {
-    await using server = await listen("127.0.0.1", { greeting: "hello\n" });
-    await using scene = await newScene();
-    const words = ["-H", "-l", "me", "127.0.0.1", String(server.port), "s6-ioconnect"];
-    const run = await scene.run(NAME, words, { input: "from us\n" });
-    run.exits(EXIT.ok).stdoutIs("hello\n");
-    expect(server.said).toEqual(["from us\n"]);
-  });
+  bothWays(
+    "the program of s6-tcpclient may be another link: a relay in front of 6 and 7",
+    async (newScene) => {
+      await using server = await listen("127.0.0.1", { greeting: "hello\n" });
+      await using scene = await newScene();
+      const words = ["-H", "-l", "me", "127.0.0.1", String(server.port), "s6-ioconnect"];
+      const run = await scene.run(NAME, words, { input: "from us\n" });
+      run.exits(EXIT.ok).stdoutIs("hello\n");
+      expect(server.said).toEqual(["from us\n"]);
+    },
+  );
 });
 
 describe("the address", () => {
   for (const host of ["", "0"]) {
-    bothWays(`of ${JSON.stringify(host)} is this machine, by IPv6 first`, async (newScene) => {
-      await using scene = await newScene();
-      await using six = await listen("::1", { port: await scene.freePort() });
-      const at = [host, six.port, REMOTE] as const;
-      (await client(scene, "-H -l me", ...at)).exits(EXIT.ok).stdoutIs("::1\n");
-      await using four = await listen("127.0.0.1", { port: six.port });
-      (await client(scene, "-H -l me", ...at)).stdoutIs("::1\n");
-      (await client(scene, "-H -4 -l me", ...at)).stdoutIs("127.0.0.1\n");
-      (await client(scene, "-H -4 -6 -l me", ...at)).stdoutIs("::1\n");
-      (await client(scene, "-H -6 -4 -l me", ...at)).stdoutIs("127.0.0.1\n");
-      await six[Symbol.asyncDispose]();
-      (await client(scene, "-H -l me", ...at)).stdoutIs("127.0.0.1\n");
-      expect(four.clients).toHaveLength(3);
-    });
+    bothWays(
+      `the host ${JSON.stringify(host)} is this machine, by IPv6 first`,
+      async (newScene) => {
+        await using scene = await newScene();
+        await using six = await listen("::1", { port: await scene.freePort() });
+        const at = [host, six.port, REMOTE] as const;
+        (await client(scene, "-H -l me", ...at)).exits(EXIT.ok).stdoutIs("::1\n");
+        await using four = await listen("127.0.0.1", { port: six.port });
+        (await client(scene, "-H -l me", ...at)).stdoutIs("::1\n");
+        (await client(scene, "-H -4 -l me", ...at)).stdoutIs("127.0.0.1\n");
+        (await client(scene, "-H -4 -6 -l me", ...at)).stdoutIs("::1\n");
+        (await client(scene, "-H -6 -4 -l me", ...at)).stdoutIs("127.0.0.1\n");
+        await six[Symbol.asyncDispose]();
+        (await client(scene, "-H -l me", ...at)).stdoutIs("127.0.0.1\n");
+        expect(four.clients).toHaveLength(3);
+      },
+    );
   }
 
-  bothWays("is the first in the list that answers", async (newScene) => {
-    await using server = await listen("127.0.0.2");
-    await using scene = await newScene();
-    const hosts = "127.0.0.1,::1,127.0.0.2,127.0.0.3";
-    for (const options of ["-H", "", "--happy-eyeballs -H", "-H -T 1", "-H -T 1+1"]) {
-      const run = await client(scene, `${options} -l me`, hosts, server.port, REMOTE);
-      run.exits(EXIT.ok).stdoutIs("127.0.0.2\n").stderrIs("");
-    }
-  });
+  bothWays(
+    "s6-tcpclient connects to the first address in the list that answers",
+    async (newScene) => {
+      await using server = await listen("127.0.0.2");
+      await using scene = await newScene();
+      const hosts = "127.0.0.1,::1,127.0.0.2,127.0.0.3";
+      for (const options of ["-H", "", "--happy-eyeballs -H", "-H -T 1", "-H -T 1+1"]) {
+        const run = await client(scene, `${options} -l me`, hosts, server.port, REMOTE);
+        run.exits(EXIT.ok).stdoutIs("127.0.0.2\n").stderrIs("");
+      }
+    },
+  );
 
-  bothWays("of the family that was asked for, or there is none", async (newScene) => {
-    await using dns = await startDnsServer();
-    await using scene = await newScene();
-    for (const [options, host] of [
-      ["-4", "::1"],
-      ["-6", "127.0.0.1"],
-      ["-H -i 127.0.0.1", "::1"],
-      ["-i ::1", "127.0.0.1,127.0.0.2"],
-    ] as const) {
-      const run = await client(scene, options, host, 80, ["touch", "ran"], {
-        DNSCACHEIP: dns.address,
-      });
-      run.exits(EXIT.usage).stderrIs(`${NAME}: fatal: no IP address for ${host}\n`);
-    }
-    const both = await client(scene, "-6 -i 127.0.0.1", "::1", 80, ["touch", "ran"]);
-    both.exits(EXIT.usage).stderrIs(`${NAME}: fatal: 127.0.0.1 is not an IPv6 address\n`);
-    expect(dns.queries).toEqual([]);
-    expect(scene.has("ran")).toBe(false);
-  });
+  bothWays(
+    "s6-tcpclient uses an address of the family that was asked for, or fails",
+    async (newScene) => {
+      await using dns = await startDnsServer();
+      await using scene = await newScene();
+      for (const [options, host] of [
+        ["-4", "::1"],
+        ["-6", "127.0.0.1"],
+        ["-H -i 127.0.0.1", "::1"],
+        ["-i ::1", "127.0.0.1,127.0.0.2"],
+      ] as const) {
+        const run = await client(scene, options, host, 80, ["touch", "ran"], {
+          DNSCACHEIP: dns.address,
+        });
+        run.exits(EXIT.usage).stderrIs(`${NAME}: fatal: no IP address for ${host}\n`);
+      }
+      const both = await client(scene, "-6 -i 127.0.0.1", "::1", 80, ["touch", "ran"]);
+      both.exits(EXIT.usage).stderrIs(`${NAME}: fatal: 127.0.0.1 is not an IPv6 address\n`);
+      expect(dns.queries).toEqual([]);
+      expect(scene.has("ran")).toBe(false);
+    },
+  );
 
-  bothWays("is no name with -H", async (newScene) => {
+  bothWays("s6-tcpclient -H refuses a name", async (newScene) => {
     await using dns = await startDnsServer();
     dns.records("name", "A", ["127.0.0.1"]);
     await using scene = await newScene();
@@ -199,7 +222,7 @@ describe("the address", () => {
 
 describe("a name", () => {
   bothWays(
-    "is looked up in the DNS, IPv6 first, -4 and -6 among its addresses",
+    "a name is looked up in the DNS, IPv6 first, -4 and -6 among its addresses",
     async (newScene) => {
       await using scene = await newScene();
       await using six = await listen("::1", { port: await scene.freePort() });
@@ -227,7 +250,7 @@ describe("a name", () => {
     },
   );
 
-  bothWays("that does not exist, or has no address, is told", async (newScene) => {
+  bothWays("a name that does not exist, or has no address, is reported", async (newScene) => {
     await using dns = await startDnsServer();
     dns.records("v6only", "AAAA", ["::1"]);
     dns.answer("broken.example.com", "A", { kind: "rcode", rcode: "SERVFAIL" });
@@ -249,7 +272,7 @@ describe("a name", () => {
     expect(scene.has("ran")).toBe(false);
   });
 
-  bothWays("is completed with -n alone", async (newScene) => {
+  bothWays("a name is completed with -n alone", async (newScene) => {
     await using server = await listen("127.0.0.1");
     await using dns = await startDnsServer();
     dns.records("www.example.net", "A", ["127.0.0.1"]);
@@ -263,7 +286,7 @@ describe("a name", () => {
     }
   });
 
-  bothWays("of the hosts file is not asked of the DNS, with -h", async (newScene) => {
+  bothWays("a name in the hosts file is not looked up in the DNS, with -h", async (newScene) => {
     await using server = await listen("127.0.0.1");
     await using dns = await startDnsServer();
     await using scene = await newScene();
@@ -276,19 +299,22 @@ describe("a name", () => {
 });
 
 describe("the names of both ends", () => {
-  bothWays("come from the DNS, with their dot", async (newScene) => {
-    await using server = await listen("127.0.0.1");
-    await using dns = await startDnsServer();
-    dns.records("1.0.0.127.in-addr.arpa", "PTR", ["This.Example.com"]);
-    await using scene = await newScene();
-    const at = ["127.0.0.1", server.port, NAMES, { ...STALE, DNSCACHEIP: dns.address }] as const;
-    (await client(scene, "", ...at))
-      .exits(EXIT.ok)
-      .stdoutIs("this.example.com. this.example.com. none\n");
-    (await client(scene, "-l me", ...at)).stdoutIs("this.example.com. me none\n");
-  });
+  bothWays(
+    "the names of both ends are taken from the DNS, with their final dot",
+    async (newScene) => {
+      await using server = await listen("127.0.0.1");
+      await using dns = await startDnsServer();
+      dns.records("1.0.0.127.in-addr.arpa", "PTR", ["This.Example.com"]);
+      await using scene = await newScene();
+      const at = ["127.0.0.1", server.port, NAMES, { ...STALE, DNSCACHEIP: dns.address }] as const;
+      (await client(scene, "", ...at))
+        .exits(EXIT.ok)
+        .stdoutIs("this.example.com. this.example.com. none\n");
+      (await client(scene, "-l me", ...at)).stdoutIs("this.example.com. me none\n");
+    },
+  );
 
-  bothWays("are removed where they are not known", async (newScene) => {
+  bothWays("the names of both ends are removed where they are not found", async (newScene) => {
     await using server = await listen("127.0.0.1");
     await using dns = await startDnsServer();
     await using scene = await newScene();
@@ -301,7 +327,7 @@ describe("the names of both ends", () => {
     expect(dns.queries).toHaveLength(asked);
   });
 
-  bothWays("are waited for no longer than -t says", async (newScene) => {
+  bothWays("the names of both ends are waited for no longer than -t allows", async (newScene) => {
     await using server = await listen("127.0.0.1");
     await using dns = await startDnsServer();
     dns.answer("1.0.0.127.in-addr.arpa", "PTR", { kind: "silence" });
@@ -312,7 +338,7 @@ describe("the names of both ends", () => {
   });
 });
 
-test("-t ends a look-up that does not", async () => {
+test("s6-tcpclient -t ends a look-up that gets no answer", async () => {
   await using dns = await startDnsServer();
   dns.answer("slow.example.com", "A", { kind: "silence" });
   await using scene = await newScene();
@@ -324,7 +350,7 @@ test("-t ends a look-up that does not", async () => {
 });
 
 describe("the local end", () => {
-  bothWays("is what -i and -p say", async (newScene) => {
+  bothWays("the local end is set by -i and -p", async (newScene) => {
     await using server = await listen("127.0.0.1");
     await using scene = await newScene();
     for (const options of ["-H", "-H --happy-eyeballs"]) {
@@ -341,34 +367,37 @@ describe("the local end", () => {
     }
   });
 
-  bothWays("that cannot be had is the end, and named", async (newScene) => {
-    await using server = await listen("127.0.0.1");
-    await using scene = await newScene();
-    const taken = await client(
-      scene,
-      `-H -i 127.0.0.1 -p ${server.port}`,
-      "127.0.0.1",
-      server.port,
-      ["touch", "ran"],
-    );
-    taken.exits(EXIT.system);
-    taken.stderrIs(
-      `${NAME}: fatal: unable to bind to 127.0.0.1 port ${server.port}: Address already in use\n`,
-    );
-    const strange = await client(scene, "-H -i 192.0.2.1", "127.0.0.1", server.port, [
-      "touch",
-      "ran",
-    ]);
-    strange.exits(EXIT.system);
-    strange.stderrIs(
-      `${NAME}: fatal: unable to bind to 192.0.2.1 port 0: Cannot assign requested address\n`,
-    );
-    expect(scene.has("ran")).toBe(false);
-    expect(server.clients).toEqual([]);
-  });
+  bothWays(
+    "a local end that is not available is reported and ends s6-tcpclient",
+    async (newScene) => {
+      await using server = await listen("127.0.0.1");
+      await using scene = await newScene();
+      const taken = await client(
+        scene,
+        `-H -i 127.0.0.1 -p ${server.port}`,
+        "127.0.0.1",
+        server.port,
+        ["touch", "ran"],
+      );
+      taken.exits(EXIT.system);
+      taken.stderrIs(
+        `${NAME}: fatal: unable to bind to 127.0.0.1 port ${server.port}: Address already in use\n`,
+      );
+      const strange = await client(scene, "-H -i 192.0.2.1", "127.0.0.1", server.port, [
+        "touch",
+        "ran",
+      ]);
+      strange.exits(EXIT.system);
+      strange.stderrIs(
+        `${NAME}: fatal: unable to bind to 192.0.2.1 port 0: Cannot assign requested address\n`,
+      );
+      expect(scene.has("ran")).toBe(false);
+      expect(server.clients).toEqual([]);
+    },
+  );
 });
 
-describe("what is said", () => {
+describe("the log", () => {
   const hosts = "127.0.0.1,127.0.0.2";
   for (const [options, warns, tells] of [
     ["-q", false, false],
@@ -378,27 +407,31 @@ describe("what is said", () => {
     ["-v", true, true],
     ["-vvv", true, true],
   ] as const) {
-    bothWays(`with ${JSON.stringify(options)}`, async (newScene) => {
-      await using server = await listen("127.0.0.2");
-      await using scene = await newScene();
-      const yes = await client(scene, `-H -l me ${options}`, hosts, server.port);
-      const connected = `${NAME}: info: connected to 127.0.0.2 port ${server.port}\n`;
-      yes.exits(EXIT.ok).stderrIs(tells ? connected : "");
-      const port = await deadPort();
-      const no = await client(scene, `-H -l me ${options}`, hosts, port, ["touch", "ran"]);
-      const warnings = hosts
-        .split(",")
-        .map(
-          (ip) => `${NAME}: warning: unable to connect to ${ip} port ${port}: Connection refused\n`,
+    bothWays(
+      `s6-tcpclient ${JSON.stringify(options)} logs the lines of its verbosity`,
+      async (newScene) => {
+        await using server = await listen("127.0.0.2");
+        await using scene = await newScene();
+        const yes = await client(scene, `-H -l me ${options}`, hosts, server.port);
+        const connected = `${NAME}: info: connected to 127.0.0.2 port ${server.port}\n`;
+        yes.exits(EXIT.ok).stderrIs(tells ? connected : "");
+        const port = await deadPort();
+        const no = await client(scene, `-H -l me ${options}`, hosts, port, ["touch", "ran"]);
+        const warnings = hosts
+          .split(",")
+          .map(
+            (ip) =>
+              `${NAME}: warning: unable to connect to ${ip} port ${port}: Connection refused\n`,
+          );
+        no.exits(EXIT.system).stderrIs(
+          `${warns ? warnings.join("") : ""}${NAME}: fatal: unable to connect to a suitable IP address\n`,
         );
-      no.exits(EXIT.system).stderrIs(
-        `${warns ? warnings.join("") : ""}${NAME}: fatal: unable to connect to a suitable IP address\n`,
-      );
-      expect(scene.has("ran")).toBe(false);
-    });
+        expect(scene.has("ran")).toBe(false);
+      },
+    );
   }
 
-  bothWays("when no overlapping attempt succeeds is the same", async (newScene) => {
+  bothWays("s6-tcpclient logs the same when no overlapping attempt succeeds", async (newScene) => {
     await using scene = await newScene();
     const port = await deadPort();
     const run = await client(scene, "-H --happy-eyeballs", "127.0.0.1,::1", port, ["touch", "ran"]);
@@ -412,7 +445,7 @@ describe("what is said", () => {
   });
 });
 
-test("-D sets TCP_NODELAY, and none of -d and nothing does", async () => {
+test("s6-tcpclient -D sets TCP_NODELAY, and -d or neither option leaves it off", async () => {
   await using server = await listen("127.0.0.1");
   await using scene = await newScene();
   // IPPROTO_TCP and TCP_NODELAY are 6 and 1.
@@ -463,7 +496,7 @@ describe.skipIf(!isRoot)(`IDENT${why}`, () => {
     };
   }
 
-  bothWays("tells the user at the other end, with -r alone", async (newScene) => {
+  bothWays("IDENT gives the user at the other end, with -r alone", async (newScene) => {
     await using server = await listen(host);
     await using responder = await respond("USERID : UNIX : joe");
     await using scene = await newScene();
@@ -480,21 +513,26 @@ describe.skipIf(!isRoot)(`IDENT${why}`, () => {
     expect(responder.asked).toHaveLength(1);
   });
 
-  bothWays("that fails is an empty user, and a warning unless -q", async (newScene) => {
-    await using server = await listen(host);
-    await using scene = await newScene();
-    const show = ["sh", "-c", 'echo "<${TCPREMOTEINFO-none}>"'];
-    const refused = await client(scene, "-H -r", host, server.port, show, STALE);
-    refused.exits(EXIT.ok).stdoutIs("<>\n");
-    refused.stderrIs(`${NAME}: warning: unable to s6net_ident_client: Connection refused\n`);
-    await using _ = await respond("ERROR : HIDDEN-USER");
-    const hidden = await client(scene, "-H -r", host, server.port, show, STALE);
-    hidden.exits(EXIT.ok).stdoutIs("<>\n");
-    hidden.stderrIs(`${NAME}: warning: ident server replied: identification denied\n`);
-    (await client(scene, "-q -H -r", host, server.port, show, STALE)).stdoutIs("<>\n").stderrIs("");
-  });
+  bothWays(
+    "an IDENT query that fails sets an empty user, and logs a warning unless -q is given",
+    async (newScene) => {
+      await using server = await listen(host);
+      await using scene = await newScene();
+      const show = ["sh", "-c", 'echo "<${TCPREMOTEINFO-none}>"'];
+      const refused = await client(scene, "-H -r", host, server.port, show, STALE);
+      refused.exits(EXIT.ok).stdoutIs("<>\n");
+      refused.stderrIs(`${NAME}: warning: unable to s6net_ident_client: Connection refused\n`);
+      await using _ = await respond("ERROR : HIDDEN-USER");
+      const hidden = await client(scene, "-H -r", host, server.port, show, STALE);
+      hidden.exits(EXIT.ok).stdoutIs("<>\n");
+      hidden.stderrIs(`${NAME}: warning: ident server replied: identification denied\n`);
+      (await client(scene, "-q -H -r", host, server.port, show, STALE))
+        .stdoutIs("<>\n")
+        .stderrIs("");
+    },
+  );
 
-  test("is waited for no longer than -t says", async () => {
+  test("s6-tcpclient waits for IDENT no longer than -t allows", async () => {
     await using server = await listen(host);
     await using _ = await respond("silence");
     await using scene = await newScene();
@@ -504,7 +542,7 @@ describe.skipIf(!isRoot)(`IDENT${why}`, () => {
   });
 });
 
-test("--explain says what would be done, and does nothing", async () => {
+test("s6-tcpclient --explain prints the plan and connects to no server", async () => {
   await using server = await listen("127.0.0.1");
   await using scene = await newScene();
   const run = await client(scene, "-H --explain", "127.0.0.1", server.port, ["touch", "ran"]);
@@ -513,12 +551,15 @@ test("--explain says what would be done, and does nothing", async () => {
   expect(server.clients).toEqual([]);
 });
 
-test.each(["x", "", "65536", "-1", "80x", "0x50", "smtp"])("port %j is no port", async (port) => {
-  await using scene = await newScene();
-  const run = await scene.run(NAME, ["-H", "127.0.0.1", port, "touch", "ran"]);
-  run.exits(EXIT.usage).stdoutIs("").stderrIs(`${NAME}: fatal: invalid port number: ${port}\n`);
-  expect(scene.has("ran")).toBe(false);
-});
+test.each(["x", "", "65536", "-1", "80x", "0x50", "smtp"])(
+  "s6-tcpclient refuses the port %j",
+  async (port) => {
+    await using scene = await newScene();
+    const run = await scene.run(NAME, ["-H", "127.0.0.1", port, "touch", "ran"]);
+    run.exits(EXIT.usage).stdoutIs("").stderrIs(`${NAME}: fatal: invalid port number: ${port}\n`);
+    expect(scene.has("ran")).toBe(false);
+  },
+);
 
 test.each([
   [[], "missing operand: host"],
@@ -534,7 +575,7 @@ test.each([
   [["-i", "localhost", "127.0.0.1", "80", "true"], "-i must be an IP address: localhost"],
   [["-p", "65536", "127.0.0.1", "80", "true"], "-p must be a port number: 65536"],
   [["-i"], "option -i needs an argument"],
-])("%j is a usage error", async (words, problem) => {
+])("s6-tcpclient %j is a usage error", async (words, problem) => {
   await using scene = await newScene();
   const run = await scene.run(NAME, words);
   const [first, second] = run.exits(EXIT.usage).stdoutIs("").stderr.split("\n");

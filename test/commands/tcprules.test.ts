@@ -50,15 +50,18 @@ describe("for s6", () => {
       ],
     ],
     ["# comment\n\n  \t\n1.2.3.4:allow \t", [["ip4/1.2.3.4_32", "A\0\0\0\0"]]],
-  ] satisfies [string, [string, string][]][])("%j", async (text, records) => {
-    await using scene = await newScene();
-    const run = await scene.run(NAME, ["rules.cdb"], { input: text });
-    run.exits(EXIT.ok).stdoutIs("").stderrIs("");
-    expect(scene.readBytes("rules.cdb").equals(cdbBytes(records))).toBe(true);
-    expect(readdirSync(scene.directory)).toEqual(["rules.cdb"]);
-  });
+  ] satisfies [string, [string, string][]][])(
+    "s6-tcprules compiles %j for s6",
+    async (text, records) => {
+      await using scene = await newScene();
+      const run = await scene.run(NAME, ["rules.cdb"], { input: text });
+      run.exits(EXIT.ok).stdoutIs("").stderrIs("");
+      expect(scene.readBytes("rules.cdb").equals(cdbBytes(records))).toBe(true);
+      expect(readdirSync(scene.directory)).toEqual(["rules.cdb"]);
+    },
+  );
 
-  test("variables of a line that denies are dropped", async () => {
+  test("s6-tcprules drops the variables of a line that denies", async () => {
     await using scene = await newScene();
     const input = '1.2.3.4:deny,A="b"\n1.2.3.5:allow\n';
     (await scene.run(NAME, ["rules.cdb"], { input })).exits(EXIT.ok);
@@ -69,7 +72,7 @@ describe("for s6", () => {
     expect(scene.readBytes("rules.cdb").equals(compiled)).toBe(true);
   });
 
-  test("rules that admit nobody are warned of", async () => {
+  test("s6-tcprules warns of rules that admit no client", async () => {
     await using scene = await newScene();
     (await scene.run(NAME, ["rules.cdb"], { input: ":deny\n" }))
       .exits(EXIT.ok)
@@ -77,7 +80,7 @@ describe("for s6", () => {
     (await scene.run(NAME, ["rules.cdb"], { input: "" })).exits(EXIT.ok).stderrMatches(/warning/);
   });
 
-  test("names that s6 would ask too late are refused or warned of", async () => {
+  test("s6-tcprules refuses names that s6 would look up too late, or warns of them", async () => {
     await using scene = await newScene();
     const open = await scene.run(NAME, ["rules.cdb"], { input: "=bad.example:deny\n:allow\n" });
     open
@@ -92,7 +95,7 @@ describe("for s6", () => {
 });
 
 describe("for ucspi-tcp", () => {
-  test("makes the records of the specification", async () => {
+  test("s6-tcprules --format=djb makes the records of the specification", async () => {
     await using scene = await newScene();
     const input = ':allow\n:deny\n127.:allow,B="x"\n1.2.3.37-39:deny\n';
     (await scene.run(NAME, ["--format=djb", "rules.cdb"], { input })).exits(EXIT.ok).stderrIs("");
@@ -108,20 +111,23 @@ describe("for ucspi-tcp", () => {
   });
 
   const original = peer("tcprules");
-  test.skipIf(original.isMissing)(`makes the file that tcprules makes${original.why}`, async () => {
-    await using scene = await newScene();
-    const input =
-      '# x\n\n1.2-3.4:allow,A="1",B=/2/\njoe@1.2.3.4:deny\n=.x.org:allow\nallow\n:deny,C=||';
-    (await scene.run(NAME, ["--format", "djb", "ours.cdb", "tmp"], { input }))
-      .exits(EXIT.ok)
-      .stderrMatches(/: warning: line 6 has no colon and is ignored: allow\n$/);
-    await scene.execute(original.path, ["theirs.cdb", "tmp"], { input }).finished();
-    expect(scene.readBytes("ours.cdb").equals(scene.readBytes("theirs.cdb"))).toBe(true);
-    expect(readdirSync(scene.directory).sort()).toEqual(["ours.cdb", "theirs.cdb"]);
-  });
+  test.skipIf(original.isMissing)(
+    `s6-tcprules --format=djb makes the file that tcprules makes${original.why}`,
+    async () => {
+      await using scene = await newScene();
+      const input =
+        '# x\n\n1.2-3.4:allow,A="1",B=/2/\njoe@1.2.3.4:deny\n=.x.org:allow\nallow\n:deny,C=||';
+      (await scene.run(NAME, ["--format", "djb", "ours.cdb", "tmp"], { input }))
+        .exits(EXIT.ok)
+        .stderrMatches(/: warning: line 6 has no colon and is ignored: allow\n$/);
+      await scene.execute(original.path, ["theirs.cdb", "tmp"], { input }).finished();
+      expect(scene.readBytes("ours.cdb").equals(scene.readBytes("theirs.cdb"))).toBe(true);
+      expect(readdirSync(scene.directory).sort()).toEqual(["ours.cdb", "theirs.cdb"]);
+    },
+  );
 });
 
-describe("a line that cannot be parsed is told, and the file stays as it was:", () => {
+describe("lines that cannot be parsed", () => {
   test.each([
     ["s6", "1.2.3.4:nonsense", ""],
     ["s6", "1.2.3.4:allow\r", ""],
@@ -136,17 +142,20 @@ describe("a line that cannot be parsed is told, and the file stays as it was:", 
     ["djb", "1.2.3.4:nonsense", ""],
     ["djb", "2001:db8::1:deny", ""],
     ["djb", "1.x-3:deny", ""],
-  ])("for %s, %j", async (format, line, why) => {
-    await using scene = await newScene({ files: { "rules.cdb": "what was there" } });
-    const input = `1.1.1.1:allow\n${line}\n1.1.1.2:allow\n`;
-    const run = await scene.run(NAME, [`--format=${format}`, "rules.cdb", "tmp"], { input });
-    run.exits(EXIT.usage).stdoutIs("");
-    run.stderrIs(`${NAME}: fatal: unable to parse this line: ${line}${why}\n`);
-    expect(scene.read("rules.cdb")).toBe("what was there");
-    expect(readdirSync(scene.directory)).toEqual(["rules.cdb"]);
-  });
+  ])(
+    "s6-tcprules for %s reports the line %j, and leaves the file as it was",
+    async (format, line, why) => {
+      await using scene = await newScene({ files: { "rules.cdb": "what was there" } });
+      const input = `1.1.1.1:allow\n${line}\n1.1.1.2:allow\n`;
+      const run = await scene.run(NAME, [`--format=${format}`, "rules.cdb", "tmp"], { input });
+      run.exits(EXIT.usage).stdoutIs("");
+      run.stderrIs(`${NAME}: fatal: unable to parse this line: ${line}${why}\n`);
+      expect(scene.read("rules.cdb")).toBe("what was there");
+      expect(readdirSync(scene.directory)).toEqual(["rules.cdb"]);
+    },
+  );
 
-  test("or one without an end", async () => {
+  test("s6-tcprules reports a line without an end, and leaves the file as it was", async () => {
     await using scene = await newScene();
     const run = await scene.run(NAME, ["rules.cdb"], { input: "x".repeat((1 << 20) + 1) });
     run.exits(EXIT.usage).stderrIs(`${NAME}: fatal: line 1 is too long\n`);
@@ -155,7 +164,7 @@ describe("a line that cannot be parsed is told, and the file stays as it was:", 
 });
 
 describe("the file", () => {
-  test("has permissions 644 less the umask, or those of -m", async () => {
+  test("a compiled file has permissions 644 less the umask, or those of -m", async () => {
     await using scene = await newScene();
     const input = "1.2.3.4:allow\n";
     for (const [umask, options, mode] of [
@@ -169,7 +178,7 @@ describe("the file", () => {
     }
   });
 
-  test("comes in one piece by way of the temporary file, whatever that held", async () => {
+  test("a compiled file appears in one piece by way of the temporary file, whatever that contained", async () => {
     await using scene = await newScene({ files: { "rules.cdb": "old", tmp: "x".repeat(5000) } });
     const input = "1.2.3.4:allow\n";
     (await scene.run(NAME, ["rules.cdb", "tmp"], { input })).exits(EXIT.ok);
@@ -185,7 +194,7 @@ test.each([
   [`${NAME} directory`, "unable to compile to directory: Is a directory"],
   [`${NAME} rules.cdb nowhere/tmp`, "unable to write nowhere/tmp: No such file or directory"],
   [`${NAME} rules.cdb <.`, "unable to read standard input: Is a directory"],
-])("%s exits 111 and says what is wrong", async (script, message) => {
+])("%s exits 111 and reports the error", async (script, message) => {
   await using scene = await newScene({ files: { "directory/": "" } });
   const run = await scene.shell(script, { input: "1.2.3.4:allow\n" });
   run.exits(EXIT.system).stdoutIs("").stderrIs(`${NAME}: fatal: ${message}\n`);
@@ -199,7 +208,7 @@ test.each([
   [["-m", "rw", "rules.cdb"], "mode must be an octal file mode: rw"],
   [["--format"], "option --format needs an argument"],
   [["-x", "rules.cdb"], "unrecognized short option: x"],
-])("%j is a usage error", async (words, problem) => {
+])("s6-tcprules %j is a usage error", async (words, problem) => {
   await using scene = await newScene();
   const run = await scene.run(NAME, words, { input: "1.2.3.4:allow\n" });
   run.exits(EXIT.usage).stdoutIs("");

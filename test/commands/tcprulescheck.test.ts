@@ -54,22 +54,28 @@ const DJB_CASES = [
   ],
 ] as const;
 
-describe("rules of ucspi-tcp, asked about", () => {
-  test.each(DJB_CASES)("%s", async (_, env, answer) => {
-    await using scene = await newScene({ files: { "rules.cdb": DJB } });
-    (await scene.run(NAME, ["rules.cdb"], { env })).exits(EXIT.ok).stdoutIs(answer).stderrIs("");
-  });
+describe("rules of ucspi-tcp", () => {
+  test.each(DJB_CASES)(
+    "s6-tcprulescheck finds the rule for a client: %s",
+    async (_, env, answer) => {
+      await using scene = await newScene({ files: { "rules.cdb": DJB } });
+      (await scene.run(NAME, ["rules.cdb"], { env })).exits(EXIT.ok).stdoutIs(answer).stderrIs("");
+    },
+  );
 
   const original = peer("tcprulescheck");
-  test.skipIf(original.isMissing)(`are what tcprulescheck says${original.why}`, async () => {
-    await using scene = await newScene({ files: { "rules.cdb": DJB } });
-    for (const [, env, answer] of DJB_CASES) {
-      const run = await scene.execute(original.path, ["rules.cdb"], { env }).finished();
-      run.exits(EXIT.ok).stdoutIs(answer);
-    }
-  });
+  test.skipIf(original.isMissing)(
+    `s6-tcprulescheck prints the same as tcprulescheck${original.why}`,
+    async () => {
+      await using scene = await newScene({ files: { "rules.cdb": DJB } });
+      for (const [, env, answer] of DJB_CASES) {
+        const run = await scene.execute(original.path, ["rules.cdb"], { env }).finished();
+        run.exits(EXIT.ok).stdoutIs(answer);
+      }
+    },
+  );
 
-  test("that have no rule for the client allow it", async () => {
+  test("s6-tcprulescheck allows a client without a rule in a ucspi-tcp file", async () => {
     await using scene = await newScene({ files: { "rules.cdb": cdbBytes([["1.", "D\0"]]) } });
     (await scene.run(NAME, ["rules.cdb"])).exits(EXIT.ok);
     const run = await scene.run(NAME, ["rules.cdb"], { env: { TCPREMOTEIP: "2.2.2.2" } });
@@ -77,7 +83,7 @@ describe("rules of ucspi-tcp, asked about", () => {
   });
 });
 
-describe("rules of s6, asked about", () => {
+describe("rules of s6", () => {
   const rules = cdbBytes([
     ["ip4/1.0.0.0_8", "A\0\x07A=b\0CD\0\0\0"],
     ["ip4/1.2.0.0_16", "D"],
@@ -105,12 +111,12 @@ describe("rules of s6, asked about", () => {
       "rule reversedns/example.org:\nallow connection\n",
     ],
     ["whom no rule names", { TCPREMOTEIP: "2.2.2.2" }, "default:\ndeny connection\n"],
-  ])("%s", async (_, env, answer) => {
+  ])("s6-tcprulescheck finds the rule for a client: %s", async (_, env, answer) => {
     await using scene = await newScene({ files: { "rules.cdb": rules } });
     (await scene.run(NAME, ["rules.cdb"], { env })).exits(EXIT.ok).stdoutIs(answer).stderrIs("");
   });
 
-  test("with --format the file is taken for what it is said to be", async () => {
+  test("s6-tcprulescheck --format reads the file in the format that is given", async () => {
     await using scene = await newScene({ files: { "rules.cdb": rules } });
     const env = { TCPREMOTEIP: "1.3.3.3" };
     const djb = await scene.run(NAME, ["--format=djb", "rules.cdb"], { env });
@@ -119,13 +125,13 @@ describe("rules of s6, asked about", () => {
     s6.exits(EXIT.ok).stdoutMatches(/^rule ip4\/1\.0\.0\.0_8:\n/);
   });
 
-  test("something that is no address, which is an error", async () => {
+  test("s6-tcprulescheck refuses something that is no address", async () => {
     await using scene = await newScene({ files: { "rules.cdb": rules } });
     const run = await scene.run(NAME, ["rules.cdb"], { env: { TCPREMOTEIP: "1.2.3" } });
     run.exits(EXIT.system).stdoutIs("").stderrIs(`${NAME}: fatal: not an IP address: 1.2.3\n`);
   });
 
-  test("an address whose rule is damaged, which is an error too", async () => {
+  test("s6-tcprulescheck fails for an address whose rule is damaged", async () => {
     const bad = cdbBytes([["ip4/1.2.3.4_32", "A"]]);
     await using scene = await newScene({ files: { "rules.cdb": bad } });
     const run = await scene.run(NAME, ["rules.cdb"], { env: { TCPREMOTEIP: "1.2.3.4" } });
@@ -134,7 +140,7 @@ describe("rules of s6, asked about", () => {
   });
 });
 
-describe("rules of s6 by the certificate of a client, asked about", () => {
+describe("rules of s6 by certificate", () => {
   const rules = cdbBytes([
     ["ip4/0.0.0.0_0", "A\0\0\0\0"],
     ["clientcert/none", "D"],
@@ -168,20 +174,20 @@ describe("rules of s6 by the certificate of a client, asked about", () => {
       "rule clientcert/subject:C=US, CN=Joe:\nallow connection\n",
     ],
     ["what no rule is about", ["dns:b.example"], "default:\ndeny connection\n"],
-  ])("%s", async (_, facts, answer) => {
+  ])("s6-tcprulescheck finds the rule for a client: %s", async (_, facts, answer) => {
     await using scene = await newScene({ files: { "rules.cdb": rules } });
     const words = facts.flatMap((fact) => ["--client-cert", fact]);
     (await scene.run(NAME, [...words, "rules.cdb"])).exits(EXIT.ok).stdoutIs(answer).stderrIs("");
   });
 
-  test("a name whose rule is damaged, which is an error", async () => {
+  test("s6-tcprulescheck fails for a certificate with a name whose rule is damaged", async () => {
     await using scene = await newScene({ files: { "rules.cdb": rules } });
     const run = await scene.run(NAME, ["--client-cert=dns:broken.example", "rules.cdb"]);
     run.exits(EXIT.system).stdoutIs("");
     run.stderrMatches(/^s6-tcprulescheck: fatal: clientcert\/dns:broken\.example: [^\n]+\n$/);
   });
 
-  test("rules of ucspi-tcp, which know none", async () => {
+  test("s6-tcprulescheck fails for a certificate with rules of ucspi-tcp, which have none for certificates", async () => {
     await using scene = await newScene({ files: { "rules.cdb": DJB } });
     const run = await scene.run(NAME, ["--client-cert=none", "rules.cdb"]);
     run.exits(EXIT.usage).stdoutIs("");
@@ -189,7 +195,7 @@ describe("rules of s6 by the certificate of a client, asked about", () => {
   });
 });
 
-test("understands what s6-tcprules makes, in either format", async () => {
+test("s6-tcprulescheck reads the files that s6-tcprules makes, in either format", async () => {
   await using scene = await newScene();
   const env = { TCPREMOTEIP: "1.2.3.4" };
   for (const [format, rule] of [
@@ -208,7 +214,7 @@ test.each([
   ["directory", "Is a directory"],
   ["empty.cdb", "the file is empty"],
   ["cut.cdb", "shorter than a CDB header"],
-])("%s exits 111 and says what is wrong", async (file, why) => {
+])("s6-tcprulescheck %s exits 111 and reports the error", async (file, why) => {
   const files = { "directory/": "", "empty.cdb": "", "cut.cdb": DJB.subarray(0, 100) };
   await using scene = await newScene({ files });
   const run = await scene.run(NAME, [file]);
@@ -226,7 +232,7 @@ test.each([
     "client-cert must be none, or sha256:, dns:, email:, uri:, ip: or subject: and a value " +
       `that has a key: ${fact}`,
   ]),
-])("%j is a usage error", async (words, problem) => {
+])("s6-tcprulescheck %j is a usage error", async (words, problem) => {
   await using scene = await newScene({ files: { "rules.cdb": DJB } });
   const run = await scene.run(NAME, words);
   run.exits(EXIT.usage).stdoutIs("");

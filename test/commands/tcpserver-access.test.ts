@@ -11,7 +11,7 @@ import { startServer } from "../ucspi/servers.ts";
 
 const NAME = "s6-tcpserver-access";
 
-/** What a super-server says about a client at 192.0.2.7. */
+/** The variables of a super-server for a client at 192.0.2.7. */
 const CLIENT = {
   PROTO: "TCP",
   TCPLOCALIP: "192.0.2.1",
@@ -33,16 +33,19 @@ function access(
 }
 
 describe("the variables of a client", () => {
-  bothWays("are needed, and named when they are missing", async (newScene) => {
-    await using scene = await newScene();
-    for (const name of Object.keys(CLIENT)) {
-      const run = await access(scene, "-H", ["touch", "ran"], { [name]: undefined });
-      run.exits(EXIT.usage).stderrIs(`${NAME}: fatal: ${name} not set\n`);
-    }
-    expect(scene.has("ran")).toBe(false);
-  });
+  bothWays(
+    "the variables of a client are required, and named when they are missing",
+    async (newScene) => {
+      await using scene = await newScene();
+      for (const name of Object.keys(CLIENT)) {
+        const run = await access(scene, "-H", ["touch", "ran"], { [name]: undefined });
+        run.exits(EXIT.usage).stderrIs(`${NAME}: fatal: ${name} not set\n`);
+      }
+      expect(scene.has("ran")).toBe(false);
+    },
+  );
 
-  bothWays("have to make sense", async (newScene) => {
+  bothWays("the variables of a client have to be valid", async (newScene) => {
     await using scene = await newScene();
     for (const [name, value] of [
       ["TCPREMOTEIP", "192.0.2"],
@@ -57,7 +60,7 @@ describe("the variables of a client", () => {
     expect(scene.has("ran")).toBe(false);
   });
 
-  bothWays("may belong to another protocol", async (newScene) => {
+  bothWays("the variables of a client may belong to another protocol", async (newScene) => {
     await using scene = await newScene();
     const env = {
       PROTO: "SSL",
@@ -97,7 +100,7 @@ describe("rules", () => {
     ["a directory", "-i rules"],
     ["a CDB file", "-x rules.cdb"],
   ] as const) {
-    bothWays(`in ${kind} admit and refuse`, async (newScene) => {
+    bothWays(`rules in ${kind} admit and refuse`, async (newScene) => {
       await using scene = await newScene({ files });
       (await scene.run("s6-accessrules-cdb-from-fs", ["rules.cdb", "rules"])).exits(EXIT.ok);
       for (const [ip, , code] of cases) {
@@ -109,7 +112,7 @@ describe("rules", () => {
       }
     });
 
-    bothWays(`in ${kind} set and unset variables`, async (newScene) => {
+    bothWays(`rules in ${kind} set and unset variables`, async (newScene) => {
       await using scene = await newScene({ files });
       (await scene.run("s6-accessrules-cdb-from-fs", ["rules.cdb", "rules"])).exits(EXIT.ok);
       const env = { TCPREMOTEIP: "198.51.100.1", GONE: "here" };
@@ -120,7 +123,7 @@ describe("rules", () => {
 
     const execlineb = peer("execlineb");
     describe.skipIf(execlineb.isMissing)(`scripts${execlineb.why}`, () => {
-      bothWays(`in ${kind} run in place of the program`, async (newScene) => {
+      bothWays(`scripts in ${kind} run in place of the program`, async (newScene) => {
         await using scene = await newScene({ files });
         (await scene.run("s6-accessrules-cdb-from-fs", ["rules.cdb", "rules"])).exits(EXIT.ok);
         const env = { TCPREMOTEIP: "203.0.113.1" };
@@ -131,13 +134,13 @@ describe("rules", () => {
     });
   }
 
-  bothWays("of which the last option counts", async (newScene) => {
+  bothWays("the last of the options -i and -x applies", async (newScene) => {
     await using scene = await newScene({ files });
     (await access(scene, "-H -x missing.cdb -i rules", ["true"])).exits(EXIT.ok);
     (await access(scene, "-H -i rules -x missing.cdb", ["true"])).exits(EXIT.system);
   });
 
-  bothWays("that cannot be read admit nobody", async (newScene) => {
+  bothWays("rules that cannot be read admit no client", async (newScene) => {
     await using scene = await newScene({ files: { "damaged.cdb": "not a cdb", "empty/": "" } });
     const missing = await access(scene, "-H -x missing.cdb", ["touch", "ran"]);
     missing
@@ -150,11 +153,11 @@ describe("rules", () => {
     const nowhere = await access(scene, "-H -i nowhere", ["touch", "ran"]);
     nowhere
       .exits(EXIT.refused)
-      .stderrMatches(/there is no directory nowhere: nobody will be admitted/);
+      .stderrMatches(/the directory nowhere does not exist: no client will be admitted/);
     expect(scene.has("ran")).toBe(false);
   });
 
-  bothWays("that are no files are an error, at once", async (newScene) => {
+  bothWays("rules that are not regular files are an error, at once", async (newScene) => {
     await using scene = await newScene({
       files: {
         "variable/ip4/192.0.2.7_32/allow": "",
@@ -172,7 +175,7 @@ describe("rules", () => {
     expect(scene.has("ran")).toBe(false);
   });
 
-  bothWays("that are no files do not stop a server", async (newScene) => {
+  bothWays("rules that are not regular files do not stop a server", async (newScene) => {
     await using scene = await newScene({
       files: {
         "rules/ip4/127.0.0.1_32/allow": "",
@@ -188,7 +191,7 @@ describe("rules", () => {
     expect(await ask(port, "hello")).toBe("hello");
   });
 
-  test.skipIf(!isRoot)("with a deny that may not be read deny, with a warning", async () => {
+  test.skipIf(!isRoot)("an unreadable deny file denies, with a warning", async () => {
     await using scene = await newScene({
       files: { "rules/ip4/192.0.2.7_32/deny": "", "rules/ip4/0.0.0.0_0/allow": "" },
     });
@@ -204,7 +207,7 @@ describe("rules", () => {
     expect(scene.has("ran")).toBe(false);
   });
 
-  bothWays("for IPv4 count for mapped addresses with --unmap alone", async (newScene) => {
+  bothWays("rules for IPv4 apply to mapped addresses with --unmap alone", async (newScene) => {
     await using scene = await newScene({ files });
     const env = { TCPREMOTEIP: "::ffff:192.0.2.7" };
     (await access(scene, "-H -i rules", ["true"], env)).exits(EXIT.refused);
@@ -218,7 +221,7 @@ describe("the log", () => {
     [1, "allow", ""],
     [2, "allow", "deny"],
   ] as const) {
-    bothWays(`of level ${level}`, async (newScene) => {
+    bothWays(`s6-tcpserver-access logs the lines of level ${level}`, async (newScene) => {
       await using scene = await newScene({ files: { "rules/ip4/192.0.2.7_32/allow": "" } });
       const line = (word: string, ip: string): RegExp =>
         word === ""
@@ -231,7 +234,7 @@ describe("the log", () => {
     });
   }
 
-  bothWays("records refusals with --refusals", async (newScene) => {
+  bothWays("s6-tcpserver-access --refusals logs refusals", async (newScene) => {
     await using scene = await newScene({ files: { "rules/ip4/192.0.2.0_24/deny": "" } });
     const text = await access(scene, "-H -i rules --refusals=text", ["true"]);
     text
@@ -249,27 +252,35 @@ describe("the log", () => {
     });
   });
 
-  bothWays("records refusals because of rules that cannot be read", async (newScene) => {
-    await using scene = await newScene();
-    const text = await access(scene, "-H -x missing.cdb --refusals=text", ["true"]);
-    text
-      .exits(EXIT.system)
-      .stderrMatches(/^\S+: pid \d+: fatal: (.*missing\.cdb: No such file.*)\n.* by error: \1\n$/);
-    const json = await access(scene, "-H -x missing.cdb --refusals=json", ["true"]);
-    const [, record = ""] = json.exits(EXIT.system).stderr.split("\n");
-    expect(JSON.parse(record)).toMatchObject({ event: "refused", by: "error" });
-  });
+  bothWays(
+    "s6-tcpserver-access --refusals logs refusals because of rules that cannot be read",
+    async (newScene) => {
+      await using scene = await newScene();
+      const text = await access(scene, "-H -x missing.cdb --refusals=text", ["true"]);
+      text
+        .exits(EXIT.system)
+        .stderrMatches(
+          /^\S+: pid \d+: fatal: (.*missing\.cdb: No such file.*)\n.* by error: \1\n$/,
+        );
+      const json = await access(scene, "-H -x missing.cdb --refusals=json", ["true"]);
+      const [, record = ""] = json.exits(EXIT.system).stderr.split("\n");
+      expect(JSON.parse(record)).toMatchObject({ event: "refused", by: "error" });
+    },
+  );
 });
 
 describe("the banner", () => {
-  bothWays("comes before everything, even for those who are refused", async (newScene) => {
-    await using scene = await newScene({ files: { "rules/": "" } });
-    const run = await access(scene, "-H -i rules -B 220 -B \t-hello", ["echo", "in"]);
-    run.exits(EXIT.refused).stdoutIs("220\t-hello");
-    (await access(scene, "-H -B x", ["echo", "in"])).exits(EXIT.ok).stdoutIs("xin\n");
-  });
+  bothWays(
+    "a banner is sent before everything else, even to clients that are refused",
+    async (newScene) => {
+      await using scene = await newScene({ files: { "rules/": "" } });
+      const run = await access(scene, "-H -i rules -B 220 -B \t-hello", ["echo", "in"]);
+      run.exits(EXIT.refused).stdoutIs("220\t-hello");
+      (await access(scene, "-H -B x", ["echo", "in"])).exits(EXIT.ok).stdoutIs("xin\n");
+    },
+  );
 
-  bothWays("has at most 512 bytes in all", async (newScene) => {
+  bothWays("a banner has at most 512 bytes in all", async (newScene) => {
     await using scene = await newScene();
     const most = await access(scene, `-H -B ${"x".repeat(500)} -B ${"y".repeat(12)}`, ["true"]);
     most.exits(EXIT.ok);
@@ -278,7 +289,7 @@ describe("the banner", () => {
     more.exits(EXIT.usage).stderrIs(`${NAME}: fatal: banner too long\n`);
   });
 
-  bothWays("that cannot be written is the end", async (newScene) => {
+  bothWays("a banner that cannot be written ends s6-tcpserver-access", async (newScene) => {
     await using scene = await newScene();
     const run = await scene.shell(`${NAME} -H -B hello touch ran >/dev/full`, { env: CLIENT });
     run
@@ -289,7 +300,7 @@ describe("the banner", () => {
     expect(scene.has("ran")).toBe(false);
   });
 
-  bothWays("reaches the client of a server", async (newScene) => {
+  bothWays("a banner reaches the client of a server", async (newScene) => {
     await using scene = await newScene();
     const program = [NAME, "-H", "-B", "220 hello\r\n", "cat"];
     const { port } = await startServer(scene, "", program);
@@ -300,13 +311,13 @@ describe("the banner", () => {
 describe("names", () => {
   const stale = { TCPREMOTEHOST: "stale", TCPLOCALHOST: "stale", TCPREMOTEINFO: "stale" };
 
-  bothWays("that are not looked up are removed", async (newScene) => {
+  bothWays("names that are not looked up are removed", async (newScene) => {
     await using scene = await newScene();
     (await access(scene, "-H", SHOW, stale)).exits(EXIT.ok).stdoutIs("none none none\n");
     (await access(scene, "-H -l me", SHOW, stale)).exits(EXIT.ok).stdoutIs("none me none\n");
   });
 
-  bothWays("come from the DNS, with their dot", async (newScene) => {
+  bothWays("names are taken from the DNS, with their final dot", async (newScene) => {
     await using dns = await startDnsServer();
     dns.records("7.2.0.192.in-addr.arpa", "PTR", ["Client.Example.com"]);
     dns.records("1.2.0.192.in-addr.arpa", "PTR", ["server.example.com"]);
@@ -316,23 +327,26 @@ describe("names", () => {
     run.exits(EXIT.ok).stdoutIs("client.example.com. server.example.com. none\n");
   });
 
-  bothWays("that map back are believed by the paranoid, others are not", async (newScene) => {
-    await using dns = await startDnsServer();
-    dns.records("7.2.0.192.in-addr.arpa", "PTR", ["good.example.com"]);
-    dns.records("good.example.com", "A", ["192.0.2.7"]);
-    dns.records("8.2.0.192.in-addr.arpa", "PTR", ["liar.example.com"]);
-    dns.records("liar.example.com", "A", ["192.0.2.9"]);
-    await using scene = await newScene();
-    const env = { DNSCACHEIP: dns.address };
-    (await access(scene, "-H -p -l me", SHOW, env))
-      .exits(EXIT.ok)
-      .stdoutIs("good.example.com. me none\n");
-    const liar = { ...env, TCPREMOTEIP: "192.0.2.8" };
-    (await access(scene, "-p -w -l me", SHOW, liar)).exits(EXIT.ok).stdoutIs("none me none\n");
-    (await access(scene, "-p --require-name -l me", SHOW, liar)).exits(EXIT.refused).stdoutIs("");
-  });
+  bothWays(
+    "names that map back are accepted by the paranoid check, others are not",
+    async (newScene) => {
+      await using dns = await startDnsServer();
+      dns.records("7.2.0.192.in-addr.arpa", "PTR", ["good.example.com"]);
+      dns.records("good.example.com", "A", ["192.0.2.7"]);
+      dns.records("8.2.0.192.in-addr.arpa", "PTR", ["liar.example.com"]);
+      dns.records("liar.example.com", "A", ["192.0.2.9"]);
+      await using scene = await newScene();
+      const env = { DNSCACHEIP: dns.address };
+      (await access(scene, "-H -p -l me", SHOW, env))
+        .exits(EXIT.ok)
+        .stdoutIs("good.example.com. me none\n");
+      const liar = { ...env, TCPREMOTEIP: "192.0.2.8" };
+      (await access(scene, "-p -w -l me", SHOW, liar)).exits(EXIT.ok).stdoutIs("none me none\n");
+      (await access(scene, "-p --require-name -l me", SHOW, liar)).exits(EXIT.refused).stdoutIs("");
+    },
+  );
 
-  bothWays("can be what admits a client", async (newScene) => {
+  bothWays("a name alone can admit a client", async (newScene) => {
     await using dns = await startDnsServer();
     dns.records("7.2.0.192.in-addr.arpa", "PTR", ["www.example.com"]);
     dns.records("8.2.0.192.in-addr.arpa", "PTR", ["www.example.net"]);
@@ -343,7 +357,7 @@ describe("names", () => {
     (await access(scene, "-i rules -l me", ["true"], other)).exits(EXIT.refused);
   });
 
-  bothWays("that take too long are not waited for", async (newScene) => {
+  bothWays("names that take too long are not waited for", async (newScene) => {
     await using dns = await startDnsServer();
     dns.answer("7.2.0.192.in-addr.arpa", "PTR", { kind: "silence" });
     await using scene = await newScene();
@@ -353,7 +367,7 @@ describe("names", () => {
     (await access(scene, "-t 30 --hard-timeout -l me", SHOW, env)).exits(EXIT.timedOut);
   });
 
-  test("that cannot be found are told at level 3", async () => {
+  test("s6-tcpserver-access -v3 reports names that cannot be found", async () => {
     await using dns = await startDnsServer();
     await using scene = await newScene();
     const run = await access(scene, "-v 3 -l me", SHOW, { DNSCACHEIP: dns.address });
@@ -393,7 +407,7 @@ describe.skipIf(!isRoot)(`IDENT${why}`, () => {
     };
   }
 
-  bothWays("tells the user", async (newScene) => {
+  bothWays("s6-tcpserver-access -r sets the user from IDENT", async (newScene) => {
     await using responder = await respond("USERID : UNIX : joe");
     await using scene = await newScene();
     const run = await access(scene, "-H -r", SHOW, client);
@@ -401,34 +415,47 @@ describe.skipIf(!isRoot)(`IDENT${why}`, () => {
     expect(responder.asked).toEqual(["49152 , 80\r\n"]);
   });
 
-  bothWays("that says no is tolerated, or exit code 2 with -w", async (newScene) => {
-    await using _ = await respond("ERROR : HIDDEN-USER");
-    await using scene = await newScene();
-    (await access(scene, "-H -r", SHOW, client)).exits(EXIT.ok).stdoutIs("none none none\n");
-    const strict = await access(scene, "-H -r -w", SHOW, client);
-    strict
-      .exits(2)
-      .stdoutIs("")
-      .stderrMatches(/ident server replied: identification denied\n$/);
-  });
+  bothWays(
+    "an IDENT server that answers an error is tolerated, or exit code 2 with -w",
+    async (newScene) => {
+      await using _ = await respond("ERROR : HIDDEN-USER");
+      await using scene = await newScene();
+      (await access(scene, "-H -r", SHOW, client)).exits(EXIT.ok).stdoutIs("none none none\n");
+      const strict = await access(scene, "-H -r -w", SHOW, client);
+      strict
+        .exits(2)
+        .stdoutIs("")
+        .stderrMatches(/ident server replied: identification denied\n$/);
+    },
+  );
 
-  bothWays("that is silent is tolerated, or exit code 99 with -w", async (newScene) => {
-    await using _ = await respond("silence");
-    await using scene = await newScene();
-    (await access(scene, "-H -r -t 30", SHOW, client)).exits(EXIT.ok).stdoutIs("none none none\n");
-    (await access(scene, "-H -r -t 30 -w", SHOW, client)).exits(EXIT.timedOut).stdoutIs("");
-  });
+  bothWays(
+    "an IDENT server that is silent is tolerated, or exit code 99 with -w",
+    async (newScene) => {
+      await using _ = await respond("silence");
+      await using scene = await newScene();
+      (await access(scene, "-H -r -t 30", SHOW, client))
+        .exits(EXIT.ok)
+        .stdoutIs("none none none\n");
+      (await access(scene, "-H -r -t 30 -w", SHOW, client)).exits(EXIT.timedOut).stdoutIs("");
+    },
+  );
 
-  bothWays("that does not listen is tolerated, or exit code 111 with -w", async (newScene) => {
-    await using scene = await newScene();
-    (await access(scene, "-H -r", SHOW, client)).exits(EXIT.ok).stdoutIs("none none none\n");
-    const strict = await access(scene, "-H -r -w", SHOW, client);
-    strict.exits(EXIT.system).stderrMatches(/unable to s6net_ident_client: Connection refused\n$/);
-  });
+  bothWays(
+    "an IDENT server that does not listen is tolerated, or exit code 111 with -w",
+    async (newScene) => {
+      await using scene = await newScene();
+      (await access(scene, "-H -r", SHOW, client)).exits(EXIT.ok).stdoutIs("none none none\n");
+      const strict = await access(scene, "-H -r -w", SHOW, client);
+      strict
+        .exits(EXIT.system)
+        .stderrMatches(/unable to s6net_ident_client: Connection refused\n$/);
+    },
+  );
 });
 
 describe("behind the server", () => {
-  bothWays("a refused client gets nothing, and its end is accounted for", async (newScene) => {
+  bothWays("a refused client gets no bytes, and the server logs its end", async (newScene) => {
     await using scene = await newScene({ files: { "rules/ip4/127.0.0.1_32/allow": "" } });
     const { port, process } = await startServer(scene, "-v", [
       NAME,
@@ -465,7 +492,7 @@ describe("behind the server", () => {
 });
 
 test.each([[[]], [["-v", "x", "true"]], [["-t", "-1", "true"]], [["--nosuch", "true"]], [["-i"]]])(
-  "%j is a usage error",
+  "s6-tcpserver-access %j is a usage error",
   async (words) => {
     await using scene = await newScene();
     const run = await scene.run(NAME, words, { env: CLIENT });

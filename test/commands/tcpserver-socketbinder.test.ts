@@ -7,7 +7,7 @@ import { startServer } from "../ucspi/servers.ts";
 const NAME = "s6-tcpserver-socketbinder";
 const perl = peer("perl");
 
-/** What getsockopt and getsockname tell about descriptor 0. */
+/** The results of getsockopt and getsockname for descriptor 0. */
 const LOOK = `
   use Fcntl; use Socket qw(:all);
   open(S, "<&=0");
@@ -35,46 +35,58 @@ describe.skipIf(perl.isMissing)(`the socket${perl.why}`, () => {
     ["-mM ::1 0", "::1 tcp reuse 1 listens 1 nonblocking 1 v6only 1"],
     [":: 0", ":: tcp reuse 1 listens 1 nonblocking 1 v6only 1"],
   ] as const) {
-    bothWays(`of ${words}`, async (newScene) => {
-      await using scene = await newScene();
-      const run = await scene.run(NAME, [...words.split(" "), perl.path, "-e", LOOK]);
-      run.exits(EXIT.ok).stdoutIs(`${expected}\n`).stderrIs("");
-    });
+    bothWays(
+      `s6-tcpserver-socketbinder ${words} makes the socket with these options`,
+      async (newScene) => {
+        await using scene = await newScene();
+        const run = await scene.run(NAME, [...words.split(" "), perl.path, "-e", LOOK]);
+        run.exits(EXIT.ok).stdoutIs(`${expected}\n`).stderrIs("");
+      },
+    );
   }
 
-  bothWays("replaces what was standard input; the others stay", async (newScene) => {
+  bothWays(
+    "s6-tcpserver-socketbinder replaces standard input, and other descriptors stay",
+    async (newScene) => {
+      await using scene = await newScene();
+      const look = "readlink /proc/$$/fd/0 | cut -d: -f1; cat <&3";
+      const run = await scene.shell(
+        `echo x >in; echo y >three; ${NAME} 127.0.0.1 0 sh -c '${look}' <in 3<three`,
+      );
+      run.exits(EXIT.ok).stdoutIs("socket\ny\n");
+      expect(() => readlinkSync("/proc/self/fd/0")).not.toThrow();
+    },
+  );
+});
+
+bothWays(
+  "s6-tcpserver-socketbinder reports an address that is taken with its port",
+  async (newScene) => {
     await using scene = await newScene();
-    const look = "readlink /proc/$$/fd/0 | cut -d: -f1; cat <&3";
-    const run = await scene.shell(
-      `echo x >in; echo y >three; ${NAME} 127.0.0.1 0 sh -c '${look}' <in 3<three`,
-    );
-    run.exits(EXIT.ok).stdoutIs("socket\ny\n");
-    expect(() => readlinkSync("/proc/self/fd/0")).not.toThrow();
-  });
-});
+    const { port } = await startServer(scene, "", ["cat"]);
+    const run = await scene.run(NAME, ["127.0.0.1", String(port), "true"]);
+    run
+      .exits(EXIT.system)
+      .stderrIs(
+        `${NAME}: fatal: unable to bind to 127.0.0.1 port ${port} : Address already in use\n`,
+      );
+  },
+);
 
-bothWays("an address that is taken is told with its port", async (newScene) => {
-  await using scene = await newScene();
-  const { port } = await startServer(scene, "", ["cat"]);
-  const run = await scene.run(NAME, ["127.0.0.1", String(port), "true"]);
-  run
-    .exits(EXIT.system)
-    .stderrIs(
-      `${NAME}: fatal: unable to bind to 127.0.0.1 port ${port} : Address already in use\n`,
-    );
-});
+bothWays(
+  "s6-tcpserver-socketbinder reports an address that is not of this machine",
+  async (newScene) => {
+    await using scene = await newScene();
+    const run = await scene.run(NAME, ["192.0.2.1", "80", "true"]);
+    run
+      .exits(EXIT.system)
+      .stderrIs(
+        `${NAME}: fatal: unable to bind to 192.0.2.1 port 80 : Cannot assign requested address\n`,
+      );
+  },
+);
 
-bothWays("an address of nobody here is told", async (newScene) => {
-  await using scene = await newScene();
-  const run = await scene.run(NAME, ["192.0.2.1", "80", "true"]);
-  run
-    .exits(EXIT.system)
-    .stderrIs(
-      `${NAME}: fatal: unable to bind to 192.0.2.1 port 80 : Cannot assign requested address\n`,
-    );
-});
-
-test("UDP cannot listen", async () => {
+test("s6-tcpserver-socketbinder cannot listen on UDP", async () => {
   await using scene = await newScene();
   const run = await scene.run(NAME, ["-m", "127.0.0.1", "0", "true"]);
   run
@@ -84,20 +96,23 @@ test("UDP cannot listen", async () => {
     );
 });
 
-bothWays("a program that is missing or cannot be executed is told", async (newScene) => {
-  await using scene = await newScene({ files: { plain: "text" } });
-  const missing = await scene.run(NAME, ["127.0.0.1", "0", "./missing"]);
-  missing
-    .exits(EXIT.notFound)
-    .stderrIs(`${NAME}: fatal: unable to exec ./missing: No such file or directory\n`);
-  const plain = await scene.run(NAME, ["127.0.0.1", "0", "./plain"]);
-  plain
-    .exits(EXIT.notExecutable)
-    .stderrIs(`${NAME}: fatal: unable to exec ./plain: Permission denied\n`);
-});
+bothWays(
+  "s6-tcpserver-socketbinder reports a program that is missing or cannot be executed",
+  async (newScene) => {
+    await using scene = await newScene({ files: { plain: "text" } });
+    const missing = await scene.run(NAME, ["127.0.0.1", "0", "./missing"]);
+    missing
+      .exits(EXIT.notFound)
+      .stderrIs(`${NAME}: fatal: unable to exec ./missing: No such file or directory\n`);
+    const plain = await scene.run(NAME, ["127.0.0.1", "0", "./plain"]);
+    plain
+      .exits(EXIT.notExecutable)
+      .stderrIs(`${NAME}: fatal: unable to exec ./plain: Permission denied\n`);
+  },
+);
 
 test.skipIf(!isRoot)(
-  `a port that needs root is told${isRoot ? "" : " (skipped: not root)"}`,
+  `s6-tcpserver-socketbinder reports a port that needs root${isRoot ? "" : " (skipped: not root)"}`,
   async () => {
     await using scene = await newScene();
     const words = ["-u", "1234", NAME, "127.0.0.1", "7", "true"];
@@ -122,7 +137,7 @@ test.each([
   [["--nosuch", "127.0.0.1", "0", "true"]],
   [["-z", "127.0.0.1", "0", "true"]],
   [["--also=x", "127.0.0.1", "0", "true"]],
-])("%j is a usage error", async (words) => {
+])("s6-tcpserver-socketbinder %j is a usage error", async (words) => {
   await using scene = await newScene();
   const run = await scene.run(NAME, words);
   run

@@ -24,7 +24,7 @@ function startDaemon(
   return announced(scene.start(BINDER, words));
 }
 
-bothWays("standard input has to be a listening TCP socket", async (newScene) => {
+bothWays("standard input of s6-tcpserverd has to be a listening TCP socket", async (newScene) => {
   await using scene = await newScene();
   const none = await scene.run(NAME, ["cat"]);
   none.exits(EXIT.usage).stderrIs(`${NAME}: fatal: stdin is not a socket\n`);
@@ -34,7 +34,7 @@ bothWays("standard input has to be a listening TCP socket", async (newScene) => 
   closed.exits(EXIT.usage).stderrIs(`${NAME}: fatal: stdin is not a socket\n`);
 });
 
-describe("a socket on standard input that cannot be served is told, and nothing runs:", () => {
+describe("an unusable socket on standard input", () => {
   const posix = loadPosix();
   const loopback = {
     family: "inet",
@@ -44,7 +44,7 @@ describe("a socket on standard input that cannot be served is told, and nothing 
   } as const;
   const makers: readonly (readonly [string, string, (path: string) => Fd])[] = [
     [
-      "one that does not listen",
+      "a socket that does not listen",
       "stdin is not a listening socket",
       () => {
         const fd = posix.socket("inet", "stream");
@@ -73,7 +73,7 @@ describe("a socket on standard input that cannot be served is told, and nothing 
     ],
   ];
   for (const [what, problem, make] of makers) {
-    test(what, async () => {
+    test(`s6-tcpserverd reports ${what} on standard input, and runs nothing`, async () => {
       await using scene = await newScene();
       const fd = make(scene.path("socket"));
       try {
@@ -96,7 +96,7 @@ describe("the list of further listeners", () => {
   }
 
   bothWays(
-    "may name anything: what is no further listening socket is told and left",
+    "the list of further listeners may name anything: a number that is no further listening socket is reported and left open",
     async (newScene) => {
       await using scene = await newScene();
       for (const list of ["0", "1", "2", "6", "0,0,9999", "99999999999999999999", "x,-1"]) {
@@ -110,17 +110,20 @@ describe("the list of further listeners", () => {
     },
   );
 
-  bothWays("may name the socket on standard input by another number", async (newScene) => {
-    await using scene = await newScene();
-    const { port, process } = await startListed(scene, "5,5");
-    expect(await ask(port, "hello")).toBe("none\nhello");
-    process.signal("SIGTERM");
-    (await process.finished()).exits(EXIT.ok).stderrIs("");
-  });
+  bothWays(
+    "the list of further listeners may name the socket on standard input by another number",
+    async (newScene) => {
+      await using scene = await newScene();
+      const { port, process } = await startListed(scene, "5,5");
+      expect(await ask(port, "hello")).toBe("none\nhello");
+      process.signal("SIGTERM");
+      (await process.finished()).exits(EXIT.ok).stderrIs("");
+    },
+  );
 });
 
 describe("limits", () => {
-  bothWays("-c above the most is the most", async (newScene) => {
+  bothWays("s6-tcpserverd -c above the maximum is the maximum", async (newScene) => {
     await using scene = await newScene();
     const { port, process } = await startDaemon(scene, "-v 2 -c 99999 -C 99999", ["true"]);
     await ask(port);
@@ -128,7 +131,7 @@ describe("limits", () => {
     await process.line(/ status: 0\/16384$/);
   });
 
-  bothWays("-C is no more than -c, and 0 is 1", async (newScene) => {
+  bothWays("s6-tcpserverd -C is no more than -c, and 0 is 1", async (newScene) => {
     await using scene = await newScene();
     const { port, process } = await startDaemon(scene, "-v 2 -c 3", ["true"]);
     await ask(port);
@@ -139,52 +142,58 @@ describe("limits", () => {
   });
 });
 
-bothWays("verbosity 0 logs nothing, 1 what was refused, 2 everything", async (newScene) => {
-  await using scene = await newScene();
-  for (const [level, kinds] of [
-    [0, []],
-    [1, ["reject"]],
-    [
-      2,
+bothWays(
+  "s6-tcpserverd logs nothing at verbosity 0, refusals at 1, all connections at 2",
+  async (newScene) => {
+    await using scene = await newScene();
+    for (const [level, kinds] of [
+      [0, []],
+      [1, ["reject"]],
       [
-        "starting",
-        "status:",
-        "accept",
-        "status:",
-        "reject",
-        "end",
-        "status:",
-        "received",
-        "exiting",
+        2,
+        [
+          "starting",
+          "status:",
+          "accept",
+          "status:",
+          "reject",
+          "end",
+          "status:",
+          "received",
+          "exiting",
+        ],
       ],
-    ],
-  ] as const) {
-    const { port, process } = await startDaemon(scene, `-v ${level} -C 1`, ECHO);
-    await using client = await dial(port);
-    await client.line();
-    if (level === 2) await process.line(/ accept /);
-    expect(await ask(port)).toBe("");
-    client.end();
-    await client.rest();
-    if (level === 2) {
-      await process.line(/ end pid /);
-      await process.line(/ status: 0\/40$/);
+    ] as const) {
+      const { port, process } = await startDaemon(scene, `-v ${level} -C 1`, ECHO);
+      await using client = await dial(port);
+      await client.line();
+      if (level === 2) await process.line(/ accept /);
+      expect(await ask(port)).toBe("");
+      client.end();
+      await client.rest();
+      if (level === 2) {
+        await process.line(/ end pid /);
+        await process.line(/ status: 0\/40$/);
+      }
+      process.signal("SIGTERM");
+      const lines = logOf((await process.finished()).stderr);
+      expect(lines.map((line) => line.split(" ")[2])).toEqual(kinds);
     }
-    process.signal("SIGTERM");
-    const lines = logOf((await process.finished()).stderr);
-    expect(lines.map((line) => line.split(" ")[2])).toEqual(kinds);
-  }
-});
+  },
+);
 
-bothWays("standard output is closed, and a closed one does no harm", async (newScene) => {
-  await using scene = await newScene();
-  const started = scene.execute("/bin/sh", [
-    "-c",
-    `exec ${BINDER} 127.0.0.1 0 ${NAME} -v2 -1 cat >&-`,
-  ]);
-  const [, port = ""] = await started.line(/ starting - bound to ip 127\.0\.0\.1 port (\d+)$/);
-  expect(await ask(Number(port), "x")).toBe("x");
-});
+bothWays(
+  "standard output of s6-tcpserverd is closed, and it also works when it was closed before",
+  async (newScene) => {
+    await using scene = await newScene();
+    const started = scene.execute("/bin/sh", [
+      "-c",
+      `exec ${BINDER} 127.0.0.1 0 ${NAME} -v2 -1 cat >&-`,
+    ]);
+    const [, port = ""] = await started.line(/ starting - bound to ip 127\.0\.0\.1 port (\d+)$/);
+    expect(await ask(Number(port), "x")).toBe("x");
+  },
+);
 
 bothWays("the listening socket is not given to programs", async (newScene) => {
   await using scene = await newScene();
@@ -221,7 +230,7 @@ test.each([
   [[""]],
   [["--drain=x", "cat"]],
   [["--refusals=xml", "cat"]],
-])("%j is a usage error", async (words) => {
+])("s6-tcpserverd %j is a usage error", async (words) => {
   await using scene = await newScene();
   const run = await scene.run(NAME, words);
   run

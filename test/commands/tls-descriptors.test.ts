@@ -18,7 +18,7 @@ import {
 } from "../tls/processes.ts";
 import { dial } from "../ucspi/dial.ts";
 
-/** How a visit may end. */
+/** The ways in which a connection may end. */
 const VISITS: readonly ((port: number) => Promise<void>)[] = [
   /** Sends close_notify. */
   async (port) => {
@@ -72,35 +72,38 @@ const VISITS: readonly ((port: number) => Promise<void>)[] = [
   },
 ];
 
-describe("as many descriptors are open after many visits as before", () => {
+describe("descriptors after many connections", () => {
   test.each([
     ["to a program that echoes", "", ["cat"]],
     ["to a program that ends at once", "", ["true"]],
     ["to a program that cannot be found", "-q", ["./no-such-program"]],
     ["to a program that cannot be found, which is known at once", "-v", ["./no-such-program"]],
     ["that are refused by the rules", "", ["-Y", "--rules-directory=rules", "cat"]],
-  ])("%s", async (_, options, program) => {
-    await using scene = await newScene({ files: { "rules/": "" } });
-    const chain = ["s6-tlsd", "-S", ...program];
-    const { port, process, engine } = await startTls(scene, chain, { options });
-    const weigh = (): number => descriptorsOf(process.pid).size + descriptorsOf(engine).size;
-    const isQuiet = (): boolean => childrenOf(process.pid).length === 1 && !isBusy(engine);
-    await Promise.all(VISITS.map((make) => make(port)));
-    await until(isQuiet);
-    const before = weigh();
-    for (let round = 0; round < 5; round += 1) {
+  ])(
+    "a server has as many descriptors open after many connections %s as before",
+    async (_, options, program) => {
+      await using scene = await newScene({ files: { "rules/": "" } });
+      const chain = ["s6-tlsd", "-S", ...program];
+      const { port, process, engine } = await startTls(scene, chain, { options });
+      const weigh = (): number => descriptorsOf(process.pid).size + descriptorsOf(engine).size;
+      const isQuiet = (): boolean => childrenOf(process.pid).length === 1 && !isBusy(engine);
       await Promise.all(VISITS.map((make) => make(port)));
-    }
-    await until(isQuiet);
-    await until(() => weigh() <= before);
-    expect(await engineOf(process.pid)).toBe(engine);
-  });
+      await until(isQuiet);
+      const before = weigh();
+      for (let round = 0; round < 5; round += 1) {
+        await Promise.all(VISITS.map((make) => make(port)));
+      }
+      await until(isQuiet);
+      await until(() => weigh() <= before);
+      expect(await engineOf(process.pid)).toBe(engine);
+    },
+  );
 });
 
 const prlimit = findProgram("prlimit");
 
 describe.skipIf(prlimit === undefined)("too many open files (needs prlimit)", () => {
-  test("in the engine: a connection fails, and no other", async () => {
+  test("too many open files in the engine fail a connection, and no other", async () => {
     await using scene = await newScene();
     const { port, process, engine } = await startTls(scene);
     const limit = async (most: number): Promise<void> => {
@@ -128,39 +131,42 @@ describe.skipIf(prlimit === undefined)("too many open files (needs prlimit)", ()
   test.each([
     ["s6-tlsd", ECHO],
     ["s6-ucspitlsd", ["s6-ucspitlsd", "cat"]],
-  ])("in the server: a connection fails at any step of %s, and no other", async (_, program) => {
-    await using scene = await newScene();
-    const { port, process, engine } = await startTls(scene, program);
-    const limit = async (most: number): Promise<void> => {
-      const words = ["--pid", String(process.pid), `--nofile=${most}:`];
-      (await scene.execute(prlimit ?? "", words).finished()).exits(0);
-    };
-    const talk = async (): Promise<boolean> => {
-      await using plain = await dial(port);
-      if (program === ECHO) {
-        const socket = connect({ socket: plain.socket, rejectUnauthorized: false });
-        socket.on("error", () => undefined).on("secureConnect", () => socket.end("echo"));
-        return (await restOf(socket)) === "echo";
-      }
-      plain.end("echo");
-      return (await plain.rest()) === "echo";
-    };
-    expect(await talk()).toBe(true);
-    const isQuiet = (): boolean => childrenOf(process.pid).length === 1 && !isBusy(engine);
-    await until(isQuiet);
-    const before = descriptorsOf(process.pid);
-    const free = Array.from({ length: 100 }, (_, fd) => fd).filter((fd) => !before.has(fd));
-    const echoes: boolean[] = [];
-    for (const last of free) {
-      await limit(last + 1);
-      echoes.push(await talk());
+  ])(
+    "too many open files in the server fail a connection at any step of %s, and no other",
+    async (_, program) => {
+      await using scene = await newScene();
+      const { port, process, engine } = await startTls(scene, program);
+      const limit = async (most: number): Promise<void> => {
+        const words = ["--pid", String(process.pid), `--nofile=${most}:`];
+        (await scene.execute(prlimit ?? "", words).finished()).exits(0);
+      };
+      const talk = async (): Promise<boolean> => {
+        await using plain = await dial(port);
+        if (program === ECHO) {
+          const socket = connect({ socket: plain.socket, rejectUnauthorized: false });
+          socket.on("error", () => undefined).on("secureConnect", () => socket.end("echo"));
+          return (await restOf(socket)) === "echo";
+        }
+        plain.end("echo");
+        return (await plain.rest()) === "echo";
+      };
+      expect(await talk()).toBe(true);
+      const isQuiet = (): boolean => childrenOf(process.pid).length === 1 && !isBusy(engine);
       await until(isQuiet);
-      await until(() => descriptorsOf(process.pid).size <= before.size);
-      if (echoes.includes(true)) break;
-    }
-    const told = process.output.match(/^s6-\w+: fatal: unable to \w+: Too many open files$/gm);
-    expect(told).toHaveLength(echoes.length - 1);
-    expect(echoes.length).toBeGreaterThan(4);
-    expect(await engineOf(process.pid)).toBe(engine);
-  });
+      const before = descriptorsOf(process.pid);
+      const free = Array.from({ length: 100 }, (_, fd) => fd).filter((fd) => !before.has(fd));
+      const echoes: boolean[] = [];
+      for (const last of free) {
+        await limit(last + 1);
+        echoes.push(await talk());
+        await until(isQuiet);
+        await until(() => descriptorsOf(process.pid).size <= before.size);
+        if (echoes.includes(true)) break;
+      }
+      const told = process.output.match(/^s6-\w+: fatal: unable to \w+: Too many open files$/gm);
+      expect(told).toHaveLength(echoes.length - 1);
+      expect(echoes.length).toBeGreaterThan(4);
+      expect(await engineOf(process.pid)).toBe(engine);
+    },
+  );
 });

@@ -1,4 +1,4 @@
-/** What becomes of a server and its connections when the engine is none, another one, stopped or gone. */
+/** A server and its connections when the engine is invalid, another one, stopped or ended. */
 
 import { writeFileSync } from "node:fs";
 import { connect } from "node:tls";
@@ -30,7 +30,7 @@ async function hasTls(port: number): Promise<boolean> {
   return isSecured;
 }
 
-test("an engine whose messages make no sense is killed, and replaced", async () => {
+test("an engine whose messages are invalid is killed, and replaced", async () => {
   const nonsense = "test -e told || { touch told; printf rubbish >&0; exec sleep 60; }";
   await using scene = await newEngineScene(`${nonsense}\n${REAL_ENGINE}`);
   const { port, process } = await startOther(scene);
@@ -63,7 +63,7 @@ test("a server goes on with the engine that it has when its installation is repl
   await until(() => process.output.includes("exitcode 97"));
 });
 
-test("engines that crash are not started in a busy loop, and a good one makes up for them", async () => {
+test("engines that crash are restarted with a backoff, and the next one that works takes their place", async () => {
   const crash = "echo started >> starts; test -e repaired || exit 9";
   await using scene = await newEngineScene(`${crash}\n${REAL_ENGINE}`);
   const { port, process } = await startOther(scene);
@@ -84,7 +84,7 @@ test("an engine that runs out of heap is reaped, and replaced", async () => {
   await callOn(port);
 });
 
-test("an engine that is killed while it has nothing to do is reaped at once", async () => {
+test("an engine that is killed while it is idle is reaped at once", async () => {
   await using scene = await newScene();
   const { process, engine } = await startTls(scene);
   globalThis.process.kill(engine, "SIGKILL");
@@ -92,7 +92,7 @@ test("an engine that is killed while it has nothing to do is reaped at once", as
   expect(childrenOf(process.pid)).toEqual([]);
 });
 
-test("a handshake with an engine that is stopped fails when its time is over, with exit code 98", async () => {
+test("a handshake with an engine that is stopped fails at its deadline, with exit code 98", async () => {
   await using scene = await newScene();
   const { port, process, engine } = await startTls(scene, ["s6-tlsd", "-K", "200", "cat"], {
     options: "-v",

@@ -70,8 +70,11 @@ test.each([
   ["exit 97", 97],
   ["exit 200", 128],
   ["kill -9 $$", 137],
-])("an engine that says nothing (%s) ends it all with %i", async (script, code) => {
-  await using scene = await newEngineScene(script);
-  (await run(scene, ["s6-tlsd", "touch", "ran"])).exits(code).stderrIs("");
-  expect(scene.has("ran")).toBe(false);
-});
+])(
+  'an engine that sends nothing and ends with "%s" ends the connection with exit code %i',
+  async (script, code) => {
+    await using scene = await newEngineScene(script);
+    (await run(scene, ["s6-tlsd", "touch", "ran"])).exits(code).stderrIs("");
+    expect(scene.has("ran")).toBe(false);
+  },
+);

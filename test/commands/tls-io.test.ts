@@ -14,7 +14,7 @@ import { Dialed } from "../ucspi/dial.ts";
 
 const posix = loadPosix();
 
-/** What the test holds of a connection or a pipe, and the descriptor for the process. */
+/** The test's end of a connection or a pipe, and the descriptor for the process. */
 interface Line {
   readonly ours: Dialed;
   readonly theirs: Fd;
@@ -41,7 +41,7 @@ function newInput(): { readonly ours: Socket; readonly theirs: Fd } {
 interface ServerTunnel {
   readonly process: SceneProcess;
   readonly network: Socket;
-  /** What the program says, and what it hears. */
+  /** The bytes from the program, and those to it. */
   readonly toEngine: Socket;
   readonly fromEngine: Dialed;
   /** The other end of descriptor 5. */
@@ -84,7 +84,7 @@ const BLOCK = "SSL_PROTOCOL=TLSv1.3\0SSL_CIPHER=TLS_AES_128_GCM_SHA256\0SSL_TLS_
 const DURING = "s6-tlsd-io: fatal: the TLS engine closed the connection during the handshake:";
 
 describe.concurrent("s6-tlsd-io", () => {
-  test("tells of the connection on -d, copies both ways, and ends well", async () => {
+  test("s6-tlsd-io writes the variables of the connection to -d, copies both ways, and exits 0", async () => {
     await using scene = await newScene();
     const tunnel = startServer(scene, "-d 5 --");
     const client = await secure(tunnel);
@@ -96,7 +96,7 @@ describe.concurrent("s6-tlsd-io", () => {
     (await tunnel.process.finished()).exits(0).stderrIs("");
   });
 
-  test("tells of nobody with -d 0, and of a client that has no certificate with -Y", async () => {
+  test("s6-tlsd-io -d 0 writes no variables, and -Y empty ones for a client without a certificate", async () => {
     await using scene = await newScene();
     const silent = startServer(scene, "-d 5 -d 0");
     const client = await secure(silent);
@@ -112,7 +112,7 @@ describe.concurrent("s6-tlsd-io", () => {
     other.socket.destroy();
   });
 
-  test("ends with 98, and tells nothing, when the handshake fails or takes too long", async () => {
+  test("s6-tlsd-io exits 98, and writes no variables, when the handshake fails or takes too long", async () => {
     await using scene = await newScene();
     const plain = startServer(scene, "-d 5");
     plain.network.end("HELP\r\n");
@@ -130,7 +130,7 @@ describe.concurrent("s6-tlsd-io", () => {
     (await startServer(scene, "-v 0 -K 50").process.finished()).exits(98).stderrIs("");
   });
 
-  test("ends with 98 when the client is cut off, where -J minds that", async () => {
+  test("s6-tlsd-io -J exits 98 when the client closes without close_notify", async () => {
     await using scene = await newScene();
     for (const [words, code] of [
       ["", 0],
@@ -150,7 +150,7 @@ describe.concurrent("s6-tlsd-io", () => {
     }
   });
 
-  test("ends both ways with --full-close", async () => {
+  test("s6-tlsd-io --full-close ends both directions", async () => {
     await using scene = await newScene();
     const tunnel = startServer(scene, "--full-close");
     const client = await secure(tunnel);
@@ -160,7 +160,7 @@ describe.concurrent("s6-tlsd-io", () => {
     (await tunnel.process.finished()).exits(0).stderrIs("");
   });
 
-  test("ends when nothing moves for the time of --idle-timeout", async () => {
+  test("s6-tlsd-io --idle-timeout ends an idle connection", async () => {
     await using scene = await newScene();
     const tunnel = startServer(scene, "--idle-timeout=50");
     await secure(tunnel);
@@ -170,7 +170,7 @@ describe.concurrent("s6-tlsd-io", () => {
   });
 
   describe.concurrent("with --control-fd", () => {
-    test("waits for Y, and then tells there", async () => {
+    test("s6-tlsd-io --control-fd waits for Y, and then writes the variables there", async () => {
       await using scene = await newScene();
       const tunnel = startServer(scene, "-v 2 --control-fd=5");
       tunnel.channel.write("Y");
@@ -184,7 +184,7 @@ describe.concurrent("s6-tlsd-io", () => {
         .stderrIs("s6-tlsd-io: info: the program accepted opportunistic TLS\n");
     });
 
-    test("waits for y, and closes it at once", async () => {
+    test("s6-tlsd-io --control-fd waits for y, and closes the descriptor at once", async () => {
       await using scene = await newScene();
       const tunnel = startServer(scene, "--control-fd=5");
       tunnel.channel.write("y");
@@ -196,7 +196,7 @@ describe.concurrent("s6-tlsd-io", () => {
       (await tunnel.process.finished()).exits(0).stderrIs("");
     });
 
-    test("leaves the connection alone when nobody wants TLS", async () => {
+    test("s6-tlsd-io --control-fd leaves the connection alone when TLS is not asked for", async () => {
       await using scene = await newScene();
       const tunnel = startServer(scene, "-v 2 --control-fd=5");
       tunnel.network.write("in clear");
@@ -206,7 +206,7 @@ describe.concurrent("s6-tlsd-io", () => {
         .stderrIs("s6-tlsd-io: info: the program declined opportunistic TLS\n");
     });
 
-    test("understands no other command", async () => {
+    test("s6-tlsd-io --control-fd refuses any other command", async () => {
       await using scene = await newScene();
       const tunnel = startServer(scene, "--control-fd=5");
       tunnel.channel.write("n");
@@ -215,7 +215,7 @@ describe.concurrent("s6-tlsd-io", () => {
         .stderrIs("s6-tlsd-io: fatal: unrecognized command on control socket\n");
     });
 
-    test("a handshake that fails is an end without a word", async () => {
+    test("s6-tlsd-io exits without a message when a handshake fails", async () => {
       await using scene = await newScene();
       const tunnel = startServer(scene, "--control-fd=5");
       tunnel.channel.write("Y");
@@ -236,7 +236,7 @@ describe.concurrent("s6-tlsd-io", () => {
       "unable to use CERTFILE server.key: there is no certificate in it",
     ],
     ["TLS_UID", "x", 100, "invalid $TLS_UID"],
-  ])("%s=%s: %i", async (name, value, code, message) => {
+  ])("s6-tlsd-io with %s=%s exits %i", async (name, value, code, message) => {
     await using scene = await newScene();
     const { process } = startServer(scene, "", { env: { [name]: value } });
     (await process.finished()).exits(code).stderrIs(`s6-tlsd-io: fatal: ${message}\n`);
@@ -244,7 +244,7 @@ describe.concurrent("s6-tlsd-io", () => {
 });
 
 describe.concurrent("s6-tlsc-io", () => {
-  test("is the other end of s6-tlsd-io", async () => {
+  test("s6-tlsc-io is the other end of s6-tlsd-io", async () => {
     await using scene = await newScene();
     const { server, serverEnvironment, clientEnvironment } = makeCertificates(scene.directory);
     const [theirs, ours] = posix.socketPair("stream");
@@ -285,7 +285,7 @@ describe.concurrent("the descriptors", () => {
     ["s6-tlsc-io", "a b", "fdr must be an unsigned integer: a"],
     ["s6-tlsc-io", "3 4 5", ""],
     ["s6-tlsc-io", "33 34", "descriptor 33 is not open"],
-  ])("%s %s", async (name, line, text) => {
+  ])("%s %s reports the invalid descriptor", async (name, line, text) => {
     await using scene = await newScene();
     const { serverEnvironment: env } = makeCertificates(scene.directory);
     const run = await scene.run(name, line.split(" "), { env });

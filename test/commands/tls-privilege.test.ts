@@ -30,10 +30,10 @@ const WITH_GROUPS = ["setpriv", "--groups", "31339,31340"];
 const UID = "31337";
 const GID = "31338";
 
-describe.skipIf(!isRoot)("an engine with TLS_UID and TLS_GID (needs root)", () => {
+describe.skipIf(!isRoot)("engines with an identity (needs root)", () => {
   const variables = { TLS_UID: UID, TLS_GID: GID };
 
-  test("has that identity in every thread, no groups and no capabilities", async () => {
+  test("an engine with TLS_UID and TLS_GID has that identity in every thread, no groups and no capabilities", async () => {
     await using scene = await newScene();
     const { engine } = await startTls(scene, ECHO, { variables });
     expect(new Set(statusOf(engine, "Uid"))).toEqual(new Set([[UID, UID, UID, UID].join(" ")]));
@@ -45,7 +45,7 @@ describe.skipIf(!isRoot)("an engine with TLS_UID and TLS_GID (needs root)", () =
   });
 
   test.skipIf(setpriv === undefined)(
-    "has no groups where the server has some (needs setpriv)",
+    "an engine has no groups where the server has some (needs setpriv)",
     async () => {
       await using scene = await newScene();
       const { process, engine } = await startTls(scene, ECHO, { variables, through: WITH_GROUPS });
@@ -54,7 +54,7 @@ describe.skipIf(!isRoot)("an engine with TLS_UID and TLS_GID (needs root)", () =
     },
   );
 
-  test("has no groups and no capabilities where only TLS_UID is set either", async () => {
+  test("an engine has no groups and no capabilities where only TLS_UID is set either", async () => {
     await using scene = await newScene();
     const { engine } = await startTls(scene, ECHO, { variables: { TLS_UID: UID } });
     expect(new Set(statusOf(engine, "Uid"))).toEqual(new Set([[UID, UID, UID, UID].join(" ")]));
@@ -62,7 +62,7 @@ describe.skipIf(!isRoot)("an engine with TLS_UID and TLS_GID (needs root)", () =
     for (const bits of statusOf(engine, "CapEff")) expect(bits).toMatch(/^0+$/);
   });
 
-  test("has its socket, stderr, what Node opens and connections, and none of the files", async () => {
+  test("an engine has its socket, stderr, Node's own descriptors and its connections open, and none of the files", async () => {
     await using scene = await newScene();
     const { port, engine } = await startTls(scene, ECHO, { variables });
     const before = descriptorsOf(engine);
@@ -77,7 +77,7 @@ describe.skipIf(!isRoot)("an engine with TLS_UID and TLS_GID (needs root)", () =
     socket.destroy();
   });
 
-  test("cannot read the key that it uses", async () => {
+  test("an engine cannot read the key that it uses", async () => {
     await using scene = await newScene();
     chmodSync(scene.directory, 0o755);
     await startTls(scene, ECHO, { variables });
@@ -85,7 +85,7 @@ describe.skipIf(!isRoot)("an engine with TLS_UID and TLS_GID (needs root)", () =
     run.exits(1).stderrMatches(/Permission denied/);
   });
 
-  test("cannot be traced by the programs of its connections", async () => {
+  test("an engine cannot be traced by the programs of its connections", async () => {
     await using scene = await newScene();
     const program = ["s6-tlsd", "s6-setuidgid", `${UID}:${GID}`, "sh", "-c"];
     const look = "read pid; ls -l /proc/$pid/fd 2>&1 | tail -n 1";
@@ -101,28 +101,31 @@ describe.skipIf(!isRoot)("s6-tlsd-io for a single connection (needs root)", () =
   test.each([
     ["TLS_UID and TLS_GID", { TLS_UID: UID, TLS_GID: GID }, GID],
     ["TLS_UID alone", { TLS_UID: UID }, "0"],
-  ])("has read the key when it takes on %s, and gives up all else", async (_, variables, gid) => {
-    await using scene = await newScene({ way: "exec" });
-    const { serverEnvironment } = makeCertificates(scene.directory);
-    const engine = "read engine < /proc/$$/task/$$/children";
-    const look = "grep -hE '^(Uid|Gid|Groups|CapEff):' /proc/$engine/task/*/status | sort -u";
-    const program = ["s6-tlsd", "sh", "-c", `${engine}; ${look}`];
-    const env = { ...serverEnvironment, ...variables };
-    const through = setpriv === undefined ? [] : WITH_GROUPS;
-    const { port } = await startServer(scene, "", program, { env, through });
-    const said = await restOf(await visit(port));
-    expect(said.replaceAll(/[\t ]+/g, " ").split("\n")).toEqual([
-      expect.stringMatching(/^CapEff: 0+$/),
-      ["Gid:", gid, gid, gid, gid].join(" "),
-      "Groups: ",
-      ["Uid:", UID, UID, UID, UID].join(" "),
-      "",
-    ]);
-  });
+  ])(
+    "s6-tlsd-io for a single connection has read the key when it takes on %s, and gives up all other rights",
+    async (_, variables, gid) => {
+      await using scene = await newScene({ way: "exec" });
+      const { serverEnvironment } = makeCertificates(scene.directory);
+      const engine = "read engine < /proc/$$/task/$$/children";
+      const look = "grep -hE '^(Uid|Gid|Groups|CapEff):' /proc/$engine/task/*/status | sort -u";
+      const program = ["s6-tlsd", "sh", "-c", `${engine}; ${look}`];
+      const env = { ...serverEnvironment, ...variables };
+      const through = setpriv === undefined ? [] : WITH_GROUPS;
+      const { port } = await startServer(scene, "", program, { env, through });
+      const said = await restOf(await visit(port));
+      expect(said.replaceAll(/[\t ]+/g, " ").split("\n")).toEqual([
+        expect.stringMatching(/^CapEff: 0+$/),
+        ["Gid:", gid, gid, gid, gid].join(" "),
+        "Groups: ",
+        ["Uid:", UID, UID, UID, UID].join(" "),
+        "",
+      ]);
+    },
+  );
 });
 
 describe("an engine", () => {
-  test("has none of the descriptors that its server has inherited", async () => {
+  test("an engine has none of the descriptors that its server has inherited", async () => {
     const files = { "a file": "", "another file": "" };
     await using scene = await newScene({ files });
     const inherit = 'exec "$@" 7<"a file" 8<"a file" 9>"another file"';
@@ -133,7 +136,7 @@ describe("an engine", () => {
     expect([...descriptorsOf(engine).values()].filter((to) => to.endsWith(" file"))).toEqual([]);
   });
 
-  test("has the path that Node is found by and its launcher's notes for an environment", async () => {
+  test("an engine has the path of Node and its launcher's notes for an environment", async () => {
     await using scene = await newScene();
     const variables = { SECRET: "of the programs" };
     const { engine } = await startTls(scene, ECHO, { variables });
@@ -143,7 +146,7 @@ describe("an engine", () => {
     expect(names.filter((name) => name !== ofTheLauncher)).toEqual(["PATH", ""]);
   });
 
-  test("has the limit of the heap that its server was given", async () => {
+  test("an engine has the limit of the heap that its server was given", async () => {
     await using scene = await newScene();
     const { engine } = await startTls(scene, ECHO, { variables: { UCSPI_HEAP_MB: "77" } });
     const words = readFileSync(`/proc/${engine}/cmdline`, "latin1").split("\0");
@@ -180,7 +183,7 @@ test.skipIf(strace === undefined)(
 );
 
 describe("an engine that is killed", () => {
-  test("takes its connections along, and nothing else", async () => {
+  test("an engine that is killed takes its connections down, and nothing else", async () => {
     await using scene = await newScene();
     const program = ["s6-tlsd", "sh", "-c", "cat; echo program saw the end >&2"];
     const { port, process, engine } = await startTls(scene, program);
@@ -196,7 +199,7 @@ describe("an engine that is killed", () => {
     expect(await engineOf(process.pid)).not.toBe(engine);
   });
 
-  test("is replaced for the next connection if it was killed while it had none", async () => {
+  test("an engine that is killed while it is idle is replaced for the next connection", async () => {
     await using scene = await newScene();
     const { port, process, engine } = await startTls(scene);
     globalThis.process.kill(engine, "SIGKILL");
@@ -206,7 +209,7 @@ describe("an engine that is killed", () => {
     expect(await engineOf(process.pid)).not.toBe(engine);
   });
 
-  test("does nothing to connections that have not asked for TLS", async () => {
+  test("an engine that is killed does not affect connections that have not asked for TLS", async () => {
     await using scene = await newScene();
     const { port, process, engine } = await startTls(scene, ["s6-ucspitlsd", "cat"]);
     const plain = await dial(port);
@@ -227,7 +230,7 @@ describe("an engine that is killed", () => {
 
 describe("an engine whose server ends", () => {
   test.each(["SIGTERM", "SIGKILL"] as const)(
-    "by %s serves the programs that run, and ends with the last of them",
+    "an engine whose server ends by %s serves the programs that run, and ends with the last of them",
     async (signal) => {
       await using scene = await newScene();
       const { port, process, engine } = await startTls(scene);
@@ -245,7 +248,7 @@ describe("an engine whose server ends", () => {
     },
   );
 
-  test("gives up a handshake that is under way, for there will be no program", async () => {
+  test("an engine whose server ends gives up a handshake that is under way, for there will be no program", async () => {
     await using scene = await newScene();
     const { port, process, engine } = await startTls(scene);
     const plain = await dial(port);
@@ -256,7 +259,7 @@ describe("an engine whose server ends", () => {
     await until(() => !isAlive(engine));
   });
 
-  test("ends at once when it has nothing to do", async () => {
+  test("an engine whose server ends exits at once when it is idle", async () => {
     await using scene = await newScene();
     const { process, engine } = await startTls(scene);
     process.signal("SIGTERM");

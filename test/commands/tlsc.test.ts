@@ -26,7 +26,7 @@ function split(line: string): string[] {
   return line.split(" ").filter((word) => word !== "");
 }
 
-/** What the server heard, when it has heard all. */
+/** The bytes that the server read, when it has read all. */
 async function answer(socket: TLSSocket): Promise<void> {
   socket.end(`you said ${(await allOf(socket)).length}\n`);
 }
@@ -36,69 +36,81 @@ const hello = (socket: TLSSocket): unknown => socket.end("hello\n");
 const ABOUT_TLS = ["sh", "-c", "env | grep -E '^(SSL_|TLS_|CA|CERT|KEY)' | sort"];
 
 describe.concurrent("the program", () => {
-  bothWays("is told of the server, and not where the keys are", async (newScene) => {
-    await using scene = await newScene();
-    const { server, clientEnvironment } = makeCertificates(scene.directory);
-    await using peer = await serveTls(server, hello);
-    const env = { ...clientEnvironment, TLS_UID: "0", SSL_TLS_SNI_SERVERNAME: "stale" };
-    const told = [
-      "SSL_CIPHER=TLS_AES_256_GCM_SHA384",
-      `SSL_PEER_CERT_HASH=SHA256:${server.sha256}`,
-      "SSL_PEER_CERT_SAN=dns:localhost ip:127.0.0.1 ip:::1",
-      "SSL_PEER_CERT_SUBJECT=CN=localhost",
-      "SSL_PROTOCOL=TLSv1.3",
-    ];
-    const run = await connect(scene, peer.port, "-k 127.0.0.1", ABOUT_TLS, { env });
-    run
-      .exits(0)
-      .stderrIs("")
-      .stdoutIs(`${told.join("\n")}\n`);
-    const named = "SSL_TLS_SNI_SERVERNAME=localhost";
-    const kept = Object.entries({ ...clientEnvironment, TLS_UID: "0" }).map(
-      ([name, value]) => `${name}=${value}`,
-    );
-    const keeping = await connect(scene, peer.port, "-z -Z -k localhost", ABOUT_TLS, { env });
-    keeping.exits(0);
-    expect(keeping.stdout.trim().split("\n").toSorted()).toEqual(
-      [...told, named, ...kept].toSorted(),
-    );
-  });
+  bothWays(
+    "the program of s6-tlsc gets the variables of the server, and not those of the keys",
+    async (newScene) => {
+      await using scene = await newScene();
+      const { server, clientEnvironment } = makeCertificates(scene.directory);
+      await using peer = await serveTls(server, hello);
+      const env = { ...clientEnvironment, TLS_UID: "0", SSL_TLS_SNI_SERVERNAME: "stale" };
+      const told = [
+        "SSL_CIPHER=TLS_AES_256_GCM_SHA384",
+        `SSL_PEER_CERT_HASH=SHA256:${server.sha256}`,
+        "SSL_PEER_CERT_SAN=dns:localhost ip:127.0.0.1 ip:::1",
+        "SSL_PEER_CERT_SUBJECT=CN=localhost",
+        "SSL_PROTOCOL=TLSv1.3",
+      ];
+      const run = await connect(scene, peer.port, "-k 127.0.0.1", ABOUT_TLS, { env });
+      run
+        .exits(0)
+        .stderrIs("")
+        .stdoutIs(`${told.join("\n")}\n`);
+      const named = "SSL_TLS_SNI_SERVERNAME=localhost";
+      const kept = Object.entries({ ...clientEnvironment, TLS_UID: "0" }).map(
+        ([name, value]) => `${name}=${value}`,
+      );
+      const keeping = await connect(scene, peer.port, "-z -Z -k localhost", ABOUT_TLS, { env });
+      keeping.exits(0);
+      expect(keeping.stdout.trim().split("\n").toSorted()).toEqual(
+        [...told, named, ...kept].toSorted(),
+      );
+    },
+  );
 
-  bothWays("has its own standard descriptors, and its own exit code", async (newScene) => {
-    await using scene = await newScene();
-    const { server, clientEnvironment: env } = makeCertificates(scene.directory);
-    await using peer = await serveTls(server, (socket) => void answer(socket));
-    const program = ["sh", "-c", "cat >&7; exec 7>&-; cat <&6; echo told >&2; exit 5"];
-    const run = await connect(scene, peer.port, "-k localhost", program, { env, input: "four" });
-    run.exits(5).stdoutIs("you said 4\n").stderrIs("told\n");
-  });
+  bothWays(
+    "the program of s6-tlsc has its own standard descriptors, and its own exit code",
+    async (newScene) => {
+      await using scene = await newScene();
+      const { server, clientEnvironment: env } = makeCertificates(scene.directory);
+      await using peer = await serveTls(server, (socket) => void answer(socket));
+      const program = ["sh", "-c", "cat >&7; exec 7>&-; cat <&6; echo told >&2; exit 5"];
+      const run = await connect(scene, peer.port, "-k localhost", program, { env, input: "four" });
+      run.exits(5).stdoutIs("you said 4\n").stderrIs("told\n");
+    },
+  );
 
-  bothWays("gets all that the server said, though that is gone at once", async (newScene) => {
-    await using scene = await newScene();
-    const { server, clientEnvironment: env } = makeCertificates(scene.directory);
-    const text = "z".repeat(500_000);
-    await using peer = await serveTls(server, (socket) => socket.end(text));
-    for (const version of ["1.2", "1.3"]) {
-      const words = `--max-version=${version} -k localhost`;
-      const run = await connect(scene, peer.port, words, ["sh", "-c", "wc -c <&6"], { env });
-      run.exits(0).stdoutIs("500000\n").stderrIs("");
-    }
-  });
+  bothWays(
+    "the program of s6-tlsc gets all bytes of a server that closes at once",
+    async (newScene) => {
+      await using scene = await newScene();
+      const { server, clientEnvironment: env } = makeCertificates(scene.directory);
+      const text = "z".repeat(500_000);
+      await using peer = await serveTls(server, (socket) => socket.end(text));
+      for (const version of ["1.2", "1.3"]) {
+        const words = `--max-version=${version} -k localhost`;
+        const run = await connect(scene, peer.port, words, ["sh", "-c", "wc -c <&6"], { env });
+        run.exits(0).stdoutIs("500000\n").stderrIs("");
+      }
+    },
+  );
 
-  bothWays("is gone at once, and the server gets all", async (newScene) => {
-    await using scene = await newScene();
-    const { server, clientEnvironment: env } = makeCertificates(scene.directory);
-    let heard = Promise.resolve("");
-    await using peer = await serveTls(server, (socket) => {
-      heard = allOf(socket.once("end", () => socket.end()));
-    });
-    const program = ["sh", "-c", "head -c 1000000 /dev/zero >&7"];
-    const run = await connect(scene, peer.port, "-S -k localhost", program, { env });
-    run.exits(0).stderrIs("");
-    expect(await heard).toHaveLength(1_000_000);
-  });
+  bothWays(
+    "the server gets all bytes of a program of s6-tlsc that exits at once",
+    async (newScene) => {
+      await using scene = await newScene();
+      const { server, clientEnvironment: env } = makeCertificates(scene.directory);
+      let heard = Promise.resolve("");
+      await using peer = await serveTls(server, (socket) => {
+        heard = allOf(socket.once("end", () => socket.end()));
+      });
+      const program = ["sh", "-c", "head -c 1000000 /dev/zero >&7"];
+      const run = await connect(scene, peer.port, "-S -k localhost", program, { env });
+      run.exits(0).stderrIs("");
+      expect(await heard).toHaveLength(1_000_000);
+    },
+  );
 
-  test("may use other numbers", async () => {
+  test("s6-tlsc -6 and -7 give the program other descriptors", async () => {
     await using scene = await newScene();
     const { server, clientEnvironment: env } = makeCertificates(scene.directory);
     await using peer = await serveTls(server, hello);
@@ -112,7 +124,7 @@ describe.concurrent("the program", () => {
   });
 
   bothWays(
-    "speaks the protocol, the version and the cipher that were asked for",
+    "s6-tlsc uses the protocol, the version and the cipher that are given",
     async (newScene) => {
       await using scene = await newScene();
       const { server, clientEnvironment: env } = makeCertificates(scene.directory);
@@ -124,7 +136,7 @@ describe.concurrent("the program", () => {
     },
   );
 
-  bothWays("has a certificate to show with -y", async (newScene) => {
+  bothWays("s6-tlsc -y shows a certificate", async (newScene) => {
     await using scene = await newScene();
     const { root, server, clientEnvironment: env } = makeCertificates(scene.directory);
     await using peer = await serveTls(
@@ -142,8 +154,8 @@ describe.concurrent("the program", () => {
 const DURING = "the TLS engine closed the connection during the handshake:";
 const NOT_FOR = "the server's certificate is not for";
 
-describe.concurrent("the server has to be the one expected", () => {
-  // What the program prints: the name that was sent, and whether the certificate is known.
+describe.concurrent("verification of the server", () => {
+  // The program prints the name that was sent, and the hash of the certificate if it is known.
   test.each([
     ["-k localhost", "localhost SHA256"],
     ["-k LOCALHOST.", "LOCALHOST SHA256"],
@@ -155,7 +167,7 @@ describe.concurrent("the server has to be the one expected", () => {
     ["-k 127.0.0.1.example.com", `${DURING} ${NOT_FOR} 127.0.0.1.example.com`],
     ["--no-verify-name -k other.example.com", "other.example.com SHA256"],
     ["--no-verify-cert -k other.example.com", "other.example.com "],
-  ])("'%s': %s", async (words, expected) => {
+  ])("s6-tlsc %s verifies the server, and the result is: %s", async (words, expected) => {
     await using scene = await newScene();
     const { server, clientEnvironment: env } = makeCertificates(scene.directory);
     await using peer = await serveTls(server, hello);
@@ -165,28 +177,31 @@ describe.concurrent("the server has to be the one expected", () => {
     else run.exits(98).stdoutIs("").stderrIs(`s6-tlsc-io: fatal: ${expected}\n`);
   });
 
-  bothWays("and vouched for, unless nobody asks", async (newScene) => {
-    await using scene = await newScene();
-    const { root, clientEnvironment: env } = makeCertificates(scene.directory);
-    const names = ["dns:localhost"];
-    const untrusted = "the server's certificate is not trusted:";
-    for (const [certificate, why] of [
-      [newAuthority().issue({ names }), "its issuer is not known"],
-      [root.issue({ names, usage: "client" }), "it is for another purpose"],
-      [root.issue({ names, notAfter: new Date(Date.now() - 1000) }), "it has expired"],
-    ] as const) {
-      await using peer = await serveTls(certificate, hello);
-      const run = await connect(scene, peer.port, "-k localhost", ["touch", "ran"], { env });
-      run.exits(98).stderrIs(`s6-tlsc-io: fatal: ${DURING} ${untrusted} ${why}\n`);
-    }
-    expect(scene.has("ran")).toBe(false);
-    await using peer = await serveTls(newAuthority().issue(), hello);
-    const program = ["sh", "-c", 'cat <&6; echo "${SSL_PEER_CERT_HASH-unset}"'];
-    const run = await connect(scene, peer.port, "--no-verify-cert", program, {});
-    run.exits(0).stdoutIs("hello\nunset\n");
-  });
+  bothWays(
+    "the server's certificate has to be trusted, unless verification is turned off",
+    async (newScene) => {
+      await using scene = await newScene();
+      const { root, clientEnvironment: env } = makeCertificates(scene.directory);
+      const names = ["dns:localhost"];
+      const untrusted = "the server's certificate is not trusted:";
+      for (const [certificate, why] of [
+        [newAuthority().issue({ names }), "its issuer is not known"],
+        [root.issue({ names, usage: "client" }), "it is for another purpose"],
+        [root.issue({ names, notAfter: new Date(Date.now() - 1000) }), "it has expired"],
+      ] as const) {
+        await using peer = await serveTls(certificate, hello);
+        const run = await connect(scene, peer.port, "-k localhost", ["touch", "ran"], { env });
+        run.exits(98).stderrIs(`s6-tlsc-io: fatal: ${DURING} ${untrusted} ${why}\n`);
+      }
+      expect(scene.has("ran")).toBe(false);
+      await using peer = await serveTls(newAuthority().issue(), hello);
+      const program = ["sh", "-c", 'cat <&6; echo "${SSL_PEER_CERT_HASH-unset}"'];
+      const run = await connect(scene, peer.port, "--no-verify-cert", program, {});
+      run.exits(0).stdoutIs("hello\nunset\n");
+    },
+  );
 
-  test("an anchor need not be a root", async () => {
+  test("a trust anchor need not be a root", async () => {
     await using scene = await newScene();
     const intermediate = newAuthority().issueAuthority();
     const leaf = intermediate.issue({ names: ["dns:localhost"] });
@@ -199,7 +214,7 @@ describe.concurrent("the server has to be the one expected", () => {
 });
 
 describe.concurrent("the handshake", () => {
-  bothWays("is given up after -K", async (newScene) => {
+  bothWays("s6-tlsc -K gives up the handshake at its deadline", async (newScene) => {
     await using scene = await newScene();
     const { clientEnvironment: env } = makeCertificates(scene.directory);
     const silent = createServer((socket) => socket.on("error", () => socket.destroy()));
@@ -212,7 +227,7 @@ describe.concurrent("the handshake", () => {
     silent.close();
   });
 
-  test("that the server ends, or refuses, is told in a line", async () => {
+  test("s6-tlsc reports in one line a handshake that the server ends or refuses", async () => {
     await using scene = await newScene();
     const { server, clientEnvironment: env } = makeCertificates(scene.directory);
     await using modern = await serveTls(server, hello, { minVersion: "TLSv1.3" });
@@ -230,7 +245,7 @@ describe.concurrent("the handshake", () => {
   });
 });
 
-describe.concurrent("what cannot be connected with", () => {
+describe.concurrent("unusable settings", () => {
   test.each([
     ["no anchors", "", { CAFILE: undefined }, 100, /: CADIR or CAFILE not set$/],
     ["anchors that are not there", "", { CAFILE: "nowhere" }, 111, /CAFILE nowhere: No such file/],
@@ -246,7 +261,7 @@ describe.concurrent("what cannot be connected with", () => {
     ["a key that is not there", "-y", { KEYFILE: "nowhere" }, 111, /KEYFILE nowhere: No such file/],
     ["the key of another", "-y", { KEYFILE: "server.key" }, 96, /its key is not that of KEYFILE/],
     ["a TLS_UID that is none", "", { TLS_UID: "" }, 100, /TLS_UID/],
-  ] as const)("%s", async (_title, words, edits, code, message) => {
+  ] as const)("s6-tlsc does not connect with %s", async (_title, words, edits, code, message) => {
     await using scene = await newScene({ files: { "empty/": "" } });
     const { server, clientEnvironment } = makeCertificates(scene.directory);
     await using peer = await serveTls(server, hello);
@@ -258,7 +273,7 @@ describe.concurrent("what cannot be connected with", () => {
     expect(scene.has("ran")).toBe(false);
   });
 
-  test("a connection that is not there", async () => {
+  test("s6-tlsc fails on a closed descriptor", async () => {
     await using scene = await newScene();
     const { clientEnvironment: env } = makeCertificates(scene.directory);
     const run = await scene.run("s6-tlsc", ["-6", "33", "-7", "34", "touch", "ran"], { env });
@@ -277,7 +292,7 @@ describe.concurrent("what cannot be connected with", () => {
     ["--sni true", "unrecognized boolean option: --sni"],
     ["-K", "option -K needs an argument"],
     ["", "missing operand: prog"],
-  ])("s6-tlsc %s", async (line, text) => {
+  ])("s6-tlsc %s is a usage error", async (line, text) => {
     await using scene = await newScene();
     const run = await scene.run("s6-tlsc", split(line));
     run.exits(100).stdoutIs("");
@@ -286,7 +301,7 @@ describe.concurrent("what cannot be connected with", () => {
 });
 
 describe.concurrent("s6-tlsclient", () => {
-  bothWays("expects the host that it was told, name or address", async (newScene) => {
+  bothWays("s6-tlsclient expects the host that it is given, name or address", async (newScene) => {
     await using scene = await newScene();
     const { root, server, clientEnvironment: env } = makeCertificates(scene.directory);
     await using peer = await serveTls(server, hello);

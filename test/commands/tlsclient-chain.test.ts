@@ -40,7 +40,7 @@ test.each([
     "s6-tcpclient -v -4 -6 -D -H -h -r -n -t 7 -l me -T 3+0 -i ::1 -p 5 -- ::1 1 " +
       "s6-tlsc -S -J -y --no-verify-cert -Z -K 100 -k name -- true",
   ],
-])("%s is rewritten as in the C suite", async (line, expected) => {
+])("s6-tlsclient %s is rewritten as in the C suite", async (line, expected) => {
   expect(await rewrite(line)).toBe(expected);
 });
 
@@ -67,11 +67,11 @@ test.each([
     "--idle-timeout=9 --min-version=1.2 --max-version=1.3 --ciphers=A:B --alpn=h2,imap --full-close",
     "s6-tcpclient -- host 1 s6-tlsc -k host --idle-timeout=9 --min-version=1.2 --max-version=1.3 --ciphers=A:B --alpn=h2,imap --full-close -- app",
   ],
-])("the parts of %s", async (options, expected) => {
+])("s6-tlsclient %s is rewritten into its parts", async (options, expected) => {
   expect(await rewritten(`${options} host 1 app`)).toBe(expected);
 });
 
-describe("the name that the certificate has to be for", () => {
+describe("the name in the certificate", () => {
   test.each([
     ["host.example.com.", "-k host.example.com"],
     ["2001:DB8::1", "-k 2001:db8::1"],
@@ -83,11 +83,14 @@ describe("the name that the certificate has to be for", () => {
     ["--no-verify-name 192.0.2.7,192.0.2.8", "--no-verify-name"],
     ["--no-verify-name 192.0.2.7", "--no-verify-name"],
     ["--no-verify-cert 192.0.2.7", "--no-verify-cert"],
-  ])("of %s is %s", async (line, expected) => {
-    expect(await rewritten(`${line} 1 app`)).toMatch(new RegExp(` s6-tlsc ${expected} -- app$`));
-  });
+  ])(
+    "s6-tlsclient for the host %s passes %s for the name in the certificate",
+    async (line, expected) => {
+      expect(await rewritten(`${line} 1 app`)).toMatch(new RegExp(` s6-tlsc ${expected} -- app$`));
+    },
+  );
 
-  bothWays("is needed where the host is several addresses", async (newScene) => {
+  bothWays("s6-tlsclient requires -k where the host is several addresses", async (newScene) => {
     await using scene = await newScene();
     const text = "is no single address, so -k has to name the server, or --no-verify-name be given";
     for (const [host, told] of [
@@ -102,13 +105,16 @@ describe("the name that the certificate has to be for", () => {
   });
 });
 
-bothWays("the chain goes on with the client", async (newScene) => {
-  await using scene = await newScene();
-  const run = await scene.run(NAME, ["localhost", "x", "true"]);
-  run.exits(EXIT.usage).stderrIs("s6-tcpclient: fatal: invalid port number: x\n");
-});
+bothWays(
+  "s6-tlsclient goes on with s6-tcpclient, which reports an invalid port",
+  async (newScene) => {
+    await using scene = await newScene();
+    const run = await scene.run(NAME, ["localhost", "x", "true"]);
+    run.exits(EXIT.usage).stderrIs("s6-tcpclient: fatal: invalid port number: x\n");
+  },
+);
 
-test("--explain tells the chain and connects to nobody", async () => {
+test("s6-tlsclient --explain prints the chain and does not connect", async () => {
   await using scene = await newScene();
   const run = await scene.run(NAME, ["--explain", "-H", "127.0.0.1", "1", "touch", "ran"]);
   run.exits(EXIT.ok).stderrIs("");
@@ -126,7 +132,7 @@ test.each([
   ["--servername= ::1 1 true", "servername must be a name or an address: "],
   ["--tls-user=no-such-account ::1 1 true", "unknown user: no-such-account"],
   ["--frob ::1 1 true", "unrecognized boolean option: --frob"],
-])("%s is a usage error", async (line, text) => {
+])("s6-tlsclient %s is a usage error", async (line, text) => {
   await using scene = await newScene();
   const run = await scene.run(NAME, line.split(" "));
   run.exits(EXIT.usage).stdoutIs("").stderrIs(`s6-tlsclient: fatal: ${text}\n`);

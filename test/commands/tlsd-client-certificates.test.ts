@@ -21,7 +21,7 @@ function pairOf(certificate: Certificate): { cert: string; key: string } {
 /** With an exec for every link each client costs two processes, so some have to do. */
 const VERSIONS = { fused: ["TLSv1.2", "TLSv1.3"], exec: ["TLSv1.3"] } as const;
 
-/** What a client is told by the program, which may be nothing: a refusal, whenever it comes. */
+/** The answer of the program to a client, which may be empty: a refusal, whenever it comes. */
 async function said(port: number, options: ConnectionOptions): Promise<string> {
   return await askTls(port, "", options).catch(() => "");
 }
@@ -70,7 +70,7 @@ function clientsOf({
 }
 
 describe.concurrent("certificates of clients", () => {
-  bothWays("-Y tells of a certificate that was verified, and of no other", async (newScene) => {
+  bothWays("s6-tlsd -Y exports a certificate that was verified, and no other", async (newScene) => {
     await using scene = await newScene();
     const { root, client, serverEnvironment } = makeCertificates(scene.directory);
     const stale = { SSL_PEER_CERT_HASH: "SHA256:of somebody", SSL_PEER_CERT_SUBJECT: "somebody" };
@@ -89,7 +89,7 @@ describe.concurrent("certificates of clients", () => {
     }
   });
 
-  bothWays("-y serves nobody else", async (newScene, way) => {
+  bothWays("s6-tlsd -y refuses clients without a verified certificate", async (newScene, way) => {
     await using scene = await newScene();
     const { client, root, serverEnvironment: env } = makeCertificates(scene.directory);
     const { port, process } = await startServer(scene, "-v", ["s6-tlsd", "-y", ...PEER], { env });
@@ -113,7 +113,7 @@ describe.concurrent("certificates of clients", () => {
   });
 
   bothWays(
-    "rules admit by fingerprint, name and subject, and by nothing else",
+    "rules for certificates admit by fingerprint, name and subject, and by nothing else",
     async (newScene, way) => {
       await using scene = await newScene({ files: RULES });
       const certificates = makeCertificates(scene.directory);
@@ -141,7 +141,7 @@ describe.concurrent("certificates of clients", () => {
   );
 
   bothWays(
-    "@ is any certificate that was verified, none is all other clients",
+    "the rule @ applies to any certificate that was verified, and none to all other clients",
     async (newScene) => {
       await using scene = await newScene({ files: rulesOf("@", "none") });
       const { client, serverEnvironment: env } = makeCertificates(scene.directory);
@@ -155,7 +155,7 @@ describe.concurrent("certificates of clients", () => {
     },
   );
 
-  bothWays("a rule may run something else", async (newScene) => {
+  bothWays("a rule for a certificate may run another program", async (newScene) => {
     await using scene = await newScene({
       files: {
         "rules/clientcert/subject:CN=client/allow": "",
@@ -171,7 +171,7 @@ describe.concurrent("certificates of clients", () => {
     expect(scene.has("ran")).toBe(false);
   });
 
-  bothWays("rules that cannot be read admit nobody", async (newScene) => {
+  bothWays("rules for certificates that cannot be read admit no client", async (newScene) => {
     await using scene = await newScene({ files: { "rules.cdb": "no database" } });
     const { client, serverEnvironment: env } = makeCertificates(scene.directory);
     const program = ["s6-tlsd", "-y", "--rules-file=rules.cdb", ...ROLE];
@@ -181,19 +181,22 @@ describe.concurrent("certificates of clients", () => {
     await process.line(/ end pid \d+ exitcode 111 /);
   });
 
-  bothWays("names that cannot be read admit nobody, though a rule admits all", async (newScene) => {
-    await using scene = await newScene({ files: rulesOf("@") });
-    const { root, serverEnvironment: env } = makeCertificates(scene.directory);
-    const names = (...texts: string[]) => pairOf(root.issue({ subject: "", names: texts }));
-    const program = ["s6-tlsd", "-y", "--rules-directory=rules", ...ROLE];
-    const { port, process } = await startServer(scene, "-v", program, { env });
-    expect(await askTls(port, "", names("dns:a.example.com"))).toBe("@\n");
-    expect(await askTls(port, "", names("dns:a.example.com", "email:two words"))).toBe("");
-    await process.line(/ client's certificate: its alternative names cannot be read$/);
-    await process.line(/ end pid \d+ exitcode 111 /);
-  });
+  bothWays(
+    "names in a certificate that cannot be read admit no client, though a rule admits all",
+    async (newScene) => {
+      await using scene = await newScene({ files: rulesOf("@") });
+      const { root, serverEnvironment: env } = makeCertificates(scene.directory);
+      const names = (...texts: string[]) => pairOf(root.issue({ subject: "", names: texts }));
+      const program = ["s6-tlsd", "-y", "--rules-directory=rules", ...ROLE];
+      const { port, process } = await startServer(scene, "-v", program, { env });
+      expect(await askTls(port, "", names("dns:a.example.com"))).toBe("@\n");
+      expect(await askTls(port, "", names("dns:a.example.com", "email:two words"))).toBe("");
+      await process.line(/ client's certificate: its alternative names cannot be read$/);
+      await process.line(/ end pid \d+ exitcode 111 /);
+    },
+  );
 
-  bothWays("a certificate of TLS around is not one of TLS inside", async (newScene) => {
+  bothWays("a certificate of the outer TLS is not one of the inner TLS", async (newScene) => {
     await using scene = await newScene({
       files: { "rules/clientcert/subject:CN=client/allow": "" },
     });
@@ -210,7 +213,7 @@ describe.concurrent("certificates of clients", () => {
     await process.line(/ end pid \d+ exitcode 1 /);
   });
 
-  test("s6-tlsserver --cert-rules asks the rules about the address, and about the certificate", async () => {
+  test("s6-tlsserver --cert-rules looks up rules for the address, and for the certificate", async () => {
     await using scene = await newScene({ files: RULES });
     scene.write("rules/ip4/127.0.0.1_32/allow", "");
     const { root, client, serverEnvironment: env } = makeCertificates(scene.directory);

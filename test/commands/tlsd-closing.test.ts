@@ -18,39 +18,45 @@ function serve(scene: Scene, options: string, script: string): Promise<StartedSe
   return startServer(scene, "-v", ["s6-tlsd", ...words, "sh", "-c", script], { env });
 }
 
-/** Where an alert is seen to be one. */
+/** The version in which an alert is visible as one. */
 const OLD = { maxVersion: "TLSv1.2" } as const;
 
 describe.concurrent("the program closes first", () => {
-  bothWays("and the client may go on", async (newScene) => {
-    await using scene = await newScene();
-    const script = "echo bye; exec >&-; echo came $(wc -c) >&2";
-    const { port, process } = await serve(scene, "", script);
-    await using tap = await newTap(port);
-    await using client = await dialTls(tap.port, OLD);
-    expect(await client.rest()).toBe("bye\n");
-    expect(tap.types.at(-1)).toBe(RECORD.data);
-    client.end("something");
-    await process.line(/^came 9$/);
-    await process.line(/ end pid \d+ exitcode 0 /);
-    expect(process.output).not.toMatch(/fatal/);
-  });
+  bothWays(
+    "the client may go on sending when the program has closed its output",
+    async (newScene) => {
+      await using scene = await newScene();
+      const script = "echo bye; exec >&-; echo came $(wc -c) >&2";
+      const { port, process } = await serve(scene, "", script);
+      await using tap = await newTap(port);
+      await using client = await dialTls(tap.port, OLD);
+      expect(await client.rest()).toBe("bye\n");
+      expect(tap.types.at(-1)).toBe(RECORD.data);
+      client.end("something");
+      await process.line(/^came 9$/);
+      await process.line(/ end pid \d+ exitcode 0 /);
+      expect(process.output).not.toMatch(/fatal/);
+    },
+  );
 
-  bothWays("with -S it says so, and listens no longer", async (newScene) => {
-    await using scene = await newScene();
-    const script = "echo bye; exec >&-; echo came $(wc -c) >&2";
-    const { port, process } = await serve(scene, "-s --close-notify", script);
-    await using tap = await newTap(port);
-    await using client = await dialTls(tap.port, OLD);
-    expect(await client.rest()).toBe("bye\n");
-    expect(tap.types.at(-1)).toBe(RECORD.alert);
-    await process.line(/^came 0$/);
-    client.end("something");
-    await process.line(/ end pid \d+ exitcode 0 /);
-    expect(process.output).not.toMatch(/fatal/);
-  });
+  bothWays(
+    "s6-tlsd -S sends close_notify when the program has closed its output, and reads no more",
+    async (newScene) => {
+      await using scene = await newScene();
+      const script = "echo bye; exec >&-; echo came $(wc -c) >&2";
+      const { port, process } = await serve(scene, "-s --close-notify", script);
+      await using tap = await newTap(port);
+      await using client = await dialTls(tap.port, OLD);
+      expect(await client.rest()).toBe("bye\n");
+      expect(tap.types.at(-1)).toBe(RECORD.alert);
+      await process.line(/^came 0$/);
+      client.end("something");
+      await process.line(/ end pid \d+ exitcode 0 /);
+      expect(process.output).not.toMatch(/fatal/);
+    },
+  );
 
-  bothWays("and is gone, and all that it wrote arrives", async (newScene) => {
+  bothWays("all bytes of a program that exits at once arrive", async (newScene) => {
     await using scene = await newScene();
     const { port, process } = await serve(scene, "", "head -c 300000 /dev/zero; echo gone >&2");
     await using client = await dialTls(port);
@@ -61,66 +67,78 @@ describe.concurrent("the program closes first", () => {
     expect(await client.rest()).toHaveLength(300_000);
   });
 
-  bothWays("while the client still sends, and that is no reset", async (newScene) => {
-    await using scene = await newScene();
-    const { port, process } = await serve(scene, "", "echo answer; exit 3");
-    await using client = await dialTls(port);
-    client.write("y".repeat(1_000_000));
-    expect(await client.rest()).toBe("answer\n");
-    client.end();
-    await process.line(/ end pid \d+ exitcode 3 /);
-    expect(client.wasReset).toBe(false);
-    expect(process.output).not.toMatch(/fatal/);
-  });
+  bothWays(
+    "a program that ends while the client still sends does not reset the connection",
+    async (newScene) => {
+      await using scene = await newScene();
+      const { port, process } = await serve(scene, "", "echo answer; exit 3");
+      await using client = await dialTls(port);
+      client.write("y".repeat(1_000_000));
+      expect(await client.rest()).toBe("answer\n");
+      client.end();
+      await process.line(/ end pid \d+ exitcode 3 /);
+      expect(client.wasReset).toBe(false);
+      expect(process.output).not.toMatch(/fatal/);
+    },
+  );
 });
 
 describe.concurrent("the client closes first", () => {
-  bothWays("and all that it wrote arrives, with its end, and the answer", async (newScene) => {
-    await using scene = await newScene();
-    const { port } = await serve(scene, "", "wc -c; echo after");
-    for (const text of ["", "x".repeat(3_000_000)]) {
-      expect(await askTls(port, text)).toBe(`${text.length}\nafter\n`);
-    }
-  });
+  bothWays(
+    "all bytes of a client that closes first arrive, with the end of file, and it gets its answer",
+    async (newScene) => {
+      await using scene = await newScene();
+      const { port } = await serve(scene, "", "wc -c; echo after");
+      for (const text of ["", "x".repeat(3_000_000)]) {
+        expect(await askTls(port, text)).toBe(`${text.length}\nafter\n`);
+      }
+    },
+  );
 
-  bothWays("with --full-close, and the program can write no more", async (newScene) => {
-    await using scene = await newScene();
-    const script = "cat >&2; while echo late; do :; done";
-    const { port, process } = await serve(scene, "--full-close", script);
-    await using tap = await newTap(port);
-    await using client = await dialTls(tap.port, OLD);
-    client.end("the last line\n");
-    await process.line(/^the last line$/);
-    await client.rest();
-    expect(tap.types.at(-1)).toBe(RECORD.alert);
-    await process.line(/ end pid \d+ signal 13 /);
-    expect(process.output).not.toMatch(/fatal/);
-  });
+  bothWays(
+    "s6-tlsd --full-close ends the program's output when the client closes",
+    async (newScene) => {
+      await using scene = await newScene();
+      const script = "cat >&2; while echo late; do :; done";
+      const { port, process } = await serve(scene, "--full-close", script);
+      await using tap = await newTap(port);
+      await using client = await dialTls(tap.port, OLD);
+      client.end("the last line\n");
+      await process.line(/^the last line$/);
+      await client.rest();
+      expect(tap.types.at(-1)).toBe(RECORD.alert);
+      await process.line(/ end pid \d+ signal 13 /);
+      expect(process.output).not.toMatch(/fatal/);
+    },
+  );
 
   const MINDED = /^s6-tlsd-io: fatal: remote closed connection without a close_notify$/;
 
-  bothWays("without close_notify, which only -J minds", async (newScene) => {
-    await using scene = await newScene();
-    for (const [options, isMinded] of [
-      ["-J -j", false],
-      ["-J", true],
-    ] as const) {
-      const { port, process } = await serve(scene, options, "echo hello; echo came $(wc -c) >&2");
-      await using tap = await newTap(port);
-      await using client = await dialTls(tap.port);
-      expect(await client.line()).toBe("hello");
-      tap.cut();
-      await client.rest();
-      await process.lines(
-        /^came 0$/,
-        /^.* end pid \d+ exitcode 0 .*$/,
-        ...(isMinded ? [MINDED] : []),
-      );
-      expect(process.output.includes("fatal")).toBe(isMinded);
-    }
-  });
+  bothWays(
+    "a client that closes without close_notify is an error with -J alone",
+    async (newScene) => {
+      await using scene = await newScene();
+      for (const [options, isMinded] of [
+        ["-J -j", false],
+        ["-J", true],
+      ] as const) {
+        const { port, process } = await serve(scene, options, "echo hello; echo came $(wc -c) >&2");
+        await using tap = await newTap(port);
+        await using client = await dialTls(tap.port);
+        expect(await client.line()).toBe("hello");
+        tap.cut();
+        await client.rest();
+        await process.lines(
+          /^came 0$/,
+          /^.* end pid \d+ exitcode 0 .*$/,
+          ...(isMinded ? [MINDED] : []),
+        );
+        expect(process.output.includes("fatal")).toBe(isMinded);
+      }
+    },
+  );
 
-  bothWays("with close_notify, which is all that -J wants", async (newScene) => {
+  bothWays("a client that closes with close_notify is no error with -J", async (newScene) => {
     await using scene = await newScene();
     const { port, process } = await serve(scene, "-S --enforce-close-notify", "wc -c");
     expect(await askTls(port, "question")).toBe("8\n");
@@ -128,27 +146,30 @@ describe.concurrent("the client closes first", () => {
     expect(process.output).not.toMatch(/fatal/);
   });
 
-  bothWays("within a record, or with nonsense: the tunnel fails", async (newScene) => {
-    await using scene = await newScene();
-    const { port, process } = await serve(scene, "", "echo hello; exec >&-; wc -c >&2");
-    for (const [last, why] of [
-      [[23, 3, 3, 0, 40, 1, 2, 3], "the connection was cut inside a record"],
-      [[23, 3, 3, 0, 40, ...Buffer.alloc(40)], "\\S.*"],
-    ] as const) {
-      await using tap = await newTap(port);
-      await using client = await dialTls(tap.port);
-      expect(await client.line()).toBe("hello");
-      tap.cut(last);
-      await process.line(
-        new RegExp(
-          `^s6-tlsd-io: fatal: the TLS engine closed the connection after the handshake: ${why}$`,
-        ),
-      );
-    }
-  });
+  bothWays(
+    "a client that closes inside a record, or sends an invalid one, fails the tunnel",
+    async (newScene) => {
+      await using scene = await newScene();
+      const { port, process } = await serve(scene, "", "echo hello; exec >&-; wc -c >&2");
+      for (const [last, why] of [
+        [[23, 3, 3, 0, 40, 1, 2, 3], "the connection was cut inside a record"],
+        [[23, 3, 3, 0, 40, ...Buffer.alloc(40)], "\\S.*"],
+      ] as const) {
+        await using tap = await newTap(port);
+        await using client = await dialTls(tap.port);
+        expect(await client.line()).toBe("hello");
+        tap.cut(last);
+        await process.line(
+          new RegExp(
+            `^s6-tlsd-io: fatal: the TLS engine closed the connection after the handshake: ${why}$`,
+          ),
+        );
+      }
+    },
+  );
 });
 
-bothWays("--idle-timeout ends a connection on which nothing moves", async (newScene) => {
+bothWays("s6-tlsd --idle-timeout ends a connection on which nothing moves", async (newScene) => {
   await using scene = await newScene();
   const { port, process } = await serve(scene, "--idle-timeout=1000", "exec cat");
   await using client = await dialTls(port);
@@ -166,7 +187,7 @@ describe("a slow reader", () => {
   /** Buffers of the kernel on the way; they grow up to some 10 MB. */
   const ON_THE_WAY = 24 * MB;
   const TOTAL = 128 * MB;
-  /** What the engine may take more than before, all of its garbage included. */
+  /** The memory that the engine may use in addition, all of its garbage included. */
   const MEMORY = 64 * MB;
 
   /** Give the engine many turns of its loop, each of which could move another connection as well. */
@@ -199,7 +220,7 @@ describe("a slow reader", () => {
     return figureOf(pid, "status", /^VmHWM:\s+(\d+)/m) * 1024;
   }
 
-  test("at the client's end holds up the program", async () => {
+  test("a slow reader at the client's end holds up the program", async () => {
     await using scene = await newScene();
     const server = await serveOne(scene, `echo $$ >&2; exec head -c ${TOTAL} /dev/zero`);
     await using other = await dialTls(server.port);
@@ -221,7 +242,7 @@ describe("a slow reader", () => {
     expect(peakOf(engine) - before).toBeLessThan(MEMORY);
   });
 
-  test("at the program's end holds up the client", async () => {
+  test("a slow reader at the program's end holds up the client", async () => {
     await using scene = await newScene();
     await scene.shell("mkfifo begin");
     const server = await serveOne(scene, `read -r what <${scene.path("begin")}; wc -c`);

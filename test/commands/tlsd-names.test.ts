@@ -41,15 +41,18 @@ const CASES = [
 /** With an exec for every link each client costs two processes, so a few have to do. */
 const CASES_BY_WAY = { fused: CASES, exec: CASES.slice(1, 4) };
 
-bothWays("-k 1 chooses by name, and has a default", async (newScene, way) => {
-  await using scene = await newScene();
-  const env = environmentOf(scene);
-  const { port } = await startServer(scene, "", ["s6-tlsd", "--sni", "cat"], { env });
-  for (const [name, expected] of CASES_BY_WAY[way])
-    expect(await shown(port, name), name).toBe(expected);
-});
+bothWays(
+  "s6-tlsd -k 1 chooses the certificate by name, and has a default",
+  async (newScene, way) => {
+    await using scene = await newScene();
+    const env = environmentOf(scene);
+    const { port } = await startServer(scene, "", ["s6-tlsd", "--sni", "cat"], { env });
+    for (const [name, expected] of CASES_BY_WAY[way])
+      expect(await shown(port, name), name).toBe(expected);
+  },
+);
 
-bothWays("-k 2 refuses all other names, and clients without one", async (newScene, way) => {
+bothWays("s6-tlsd -k 2 refuses all other names, and clients without one", async (newScene, way) => {
   await using scene = await newScene();
   const { KEYFILE: _key, CERTFILE: _certificate, ...env } = environmentOf(scene);
   const program = ["s6-tlsd", "--mandatory-sni", "cat"];
@@ -64,7 +67,7 @@ bothWays("-k 2 refuses all other names, and clients without one", async (newScen
   }
 });
 
-bothWays("without -k there is one certificate", async (newScene) => {
+bothWays("s6-tlsd without -k serves one certificate", async (newScene) => {
   await using scene = await newScene();
   const env = environmentOf(scene);
   const program = ["s6-tlsd", "--mandatory-sni", "-k", "0", "cat"];

@@ -41,7 +41,7 @@ async function meet(port: number, options: DialTlsOptions) {
 
 describe.concurrent("files that change, and sessions", () => {
   bothWays(
-    "a new pair is used from the next handshake on, and nobody is cut off",
+    "a new pair is used from the next handshake on, and no connection is cut off",
     async (newScene) => {
       await using scene = await newScene();
       const { port, root } = await start(scene, ["cat"]);
@@ -55,7 +55,7 @@ describe.concurrent("files that change, and sessions", () => {
     },
   );
 
-  test("a pair that cannot be used leaves the old one in use, and is told once", async () => {
+  test("an unusable pair of key and certificate leaves the old one in use, and is reported once", async () => {
     await using scene = await newScene();
     const { port, process, root } = await start(scene, ["cat"]);
     const second = root.issue({ subject: "second" });
@@ -82,7 +82,7 @@ describe.concurrent("files that change, and sessions", () => {
     expect(process.output.match(/its key is not that of/g)).toHaveLength(1);
   });
 
-  test("where each connection is on its own, it fails with what is wrong", async () => {
+  test("a changed pair that is unusable fails each connection, with the reason, where each connection reads its own", async () => {
     await using scene = await newScene({ way: "exec" });
     const { port, process, root } = await start(scene, ["cat"]);
     scene.write("server.key", root.issue().keyPem);
@@ -91,19 +91,22 @@ describe.concurrent("files that change, and sessions", () => {
     await process.line(/ end pid \d+ exitcode 96 /);
   });
 
-  bothWays("whom clients are vouched for by is for CAFILE to say, each time", async (newScene) => {
-    await using scene = await newScene();
-    const { port, client } = await start(scene, ["-y", "echo", "hello"]);
-    const other = newAuthority();
-    const [known, unknown] = [client, other.issue({ subject: "client" })].map(clientPair);
-    expect(await askTls(port, "", known)).toBe("hello\n");
-    expect(await askTls(port, "", unknown)).toBe("");
-    scene.write("ca.crt", other.pem);
-    expect(await askTls(port, "", unknown)).toBe("hello\n");
-    expect(await askTls(port, "", known)).toBe("");
-  });
+  bothWays(
+    "a change of CAFILE applies to the trust in clients of the next handshake",
+    async (newScene) => {
+      await using scene = await newScene();
+      const { port, client } = await start(scene, ["-y", "echo", "hello"]);
+      const other = newAuthority();
+      const [known, unknown] = [client, other.issue({ subject: "client" })].map(clientPair);
+      expect(await askTls(port, "", known)).toBe("hello\n");
+      expect(await askTls(port, "", unknown)).toBe("");
+      scene.write("ca.crt", other.pem);
+      expect(await askTls(port, "", unknown)).toBe("hello\n");
+      expect(await askTls(port, "", known)).toBe("");
+    },
+  );
 
-  bothWays("an authority that is put into CADIR counts at once", async (newScene) => {
+  bothWays("an authority that is put into CADIR is trusted at once", async (newScene) => {
     await using scene = await newScene({ files: { "authorities/": "" } });
     const { client, root, serverEnvironment } = makeCertificates(scene.directory);
     root.write(scene.path("authorities/known"));

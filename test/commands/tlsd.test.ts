@@ -22,54 +22,60 @@ function words(line: string): string[] {
   return line.split(" ").filter((word) => word !== "");
 }
 
-describe.concurrent("what the program is told", () => {
-  bothWays("is the connection, and not where the keys are", async (newScene) => {
-    await using scene = await newScene();
-    const { root, serverEnvironment } = makeCertificates(scene.directory);
-    const names = { "KEYFILE:a.example.com": "none", "CERTFILE:b.example.com": "none" };
-    const env = { ...serverEnvironment, ...names, TLS_UID: "0", TLS_GID: "0", CADIR: "" };
-    const program = ["s6-tlsd", "env"];
-    const { port } = await startServer(scene, "", program, { env });
-    expect(aboutTls(await askTls(port, "", { ca: root.pem }))).toEqual([
-      "SSL_CIPHER=TLS_AES_128_GCM_SHA256",
-      "SSL_PROTOCOL=TLSv1.3",
-      "SSL_TLS_SNI_SERVERNAME=localhost",
-    ]);
-    expect(aboutTls(await askTls(port, "", { maxVersion: "TLSv1.2", servername: "" }))).toEqual([
-      "SSL_CIPHER=ECDHE-ECDSA-AES128-GCM-SHA256",
-      "SSL_PROTOCOL=TLSv1.2",
-    ]);
-    expect(await askTls(port, "", { servername: "Other.Example.COM" })).toContain(
-      "SSL_TLS_SNI_SERVERNAME=Other.Example.COM\n",
-    );
-  });
-
-  bothWays("are all variables with -Z, until -z", async (newScene) => {
-    await using scene = await newScene();
-    const { serverEnvironment } = makeCertificates(scene.directory);
-    const env = { ...serverEnvironment, TLS_UID: "0", "KEYFILE:x.example.com": "none" };
-    const program = ["s6-tlsd", "-z", "--keep", "env"];
-    const { port } = await startServer(scene, "", program, { env });
-    const { CAFILE, CERTFILE, KEYFILE } = serverEnvironment;
-    expect(aboutTls(await askTls(port))).toEqual(
-      [
-        `CAFILE=${CAFILE}`,
-        `CERTFILE=${CERTFILE}`,
-        "KEYFILE:x.example.com=none",
-        `KEYFILE=${KEYFILE}`,
+describe.concurrent("the program's environment", () => {
+  bothWays(
+    "the environment of a program of s6-tlsd has the connection's variables, and not those of the keys",
+    async (newScene) => {
+      await using scene = await newScene();
+      const { root, serverEnvironment } = makeCertificates(scene.directory);
+      const names = { "KEYFILE:a.example.com": "none", "CERTFILE:b.example.com": "none" };
+      const env = { ...serverEnvironment, ...names, TLS_UID: "0", TLS_GID: "0", CADIR: "" };
+      const program = ["s6-tlsd", "env"];
+      const { port } = await startServer(scene, "", program, { env });
+      expect(aboutTls(await askTls(port, "", { ca: root.pem }))).toEqual([
         "SSL_CIPHER=TLS_AES_128_GCM_SHA256",
         "SSL_PROTOCOL=TLSv1.3",
         "SSL_TLS_SNI_SERVERNAME=localhost",
-        "TLS_UID=0",
-      ].toSorted(),
-    );
-    const { port: clean } = await startServer(scene, "", ["s6-tlsd", "-Z", "-z", "env"], {
-      env,
-    });
-    expect(aboutTls(await askTls(clean))).toHaveLength(3);
-  });
+      ]);
+      expect(aboutTls(await askTls(port, "", { maxVersion: "TLSv1.2", servername: "" }))).toEqual([
+        "SSL_CIPHER=ECDHE-ECDSA-AES128-GCM-SHA256",
+        "SSL_PROTOCOL=TLSv1.2",
+      ]);
+      expect(await askTls(port, "", { servername: "Other.Example.COM" })).toContain(
+        "SSL_TLS_SNI_SERVERNAME=Other.Example.COM\n",
+      );
+    },
+  );
 
-  test("is in a program of the pid that the server has made", async () => {
+  bothWays(
+    "the environment of a program of s6-tlsd has all variables with -Z, until -z",
+    async (newScene) => {
+      await using scene = await newScene();
+      const { serverEnvironment } = makeCertificates(scene.directory);
+      const env = { ...serverEnvironment, TLS_UID: "0", "KEYFILE:x.example.com": "none" };
+      const program = ["s6-tlsd", "-z", "--keep", "env"];
+      const { port } = await startServer(scene, "", program, { env });
+      const { CAFILE, CERTFILE, KEYFILE } = serverEnvironment;
+      expect(aboutTls(await askTls(port))).toEqual(
+        [
+          `CAFILE=${CAFILE}`,
+          `CERTFILE=${CERTFILE}`,
+          "KEYFILE:x.example.com=none",
+          `KEYFILE=${KEYFILE}`,
+          "SSL_CIPHER=TLS_AES_128_GCM_SHA256",
+          "SSL_PROTOCOL=TLSv1.3",
+          "SSL_TLS_SNI_SERVERNAME=localhost",
+          "TLS_UID=0",
+        ].toSorted(),
+      );
+      const { port: clean } = await startServer(scene, "", ["s6-tlsd", "-Z", "-z", "env"], {
+        env,
+      });
+      expect(aboutTls(await askTls(clean))).toHaveLength(3);
+    },
+  );
+
+  test("the program's environment names the pid that the server has made", async () => {
     await using scene = await newScene();
     const { serverEnvironment } = makeCertificates(scene.directory);
     const program = ["s6-tlsd", "sh", "-c", "echo $$"];
@@ -81,7 +87,7 @@ describe.concurrent("what the program is told", () => {
 });
 
 describe.concurrent("versions, ciphers and protocols", () => {
-  bothWays("are those that were asked for", async (newScene) => {
+  bothWays("s6-tlsd uses the versions, ciphers and protocols that are given", async (newScene) => {
     await using scene = await newScene();
     const { serverEnvironment: env } = makeCertificates(scene.directory);
     const says = ["sh", "-c", "echo $SSL_PROTOCOL $SSL_CIPHER $SSL_TLS_ALPN_PROTOCOL"];
@@ -106,19 +112,22 @@ describe.concurrent("versions, ciphers and protocols", () => {
 });
 
 describe.concurrent("a handshake", () => {
-  bothWays("is given up after -K, and everybody else goes on", async (newScene) => {
-    await using scene = await newScene();
-    const { serverEnvironment: env } = makeCertificates(scene.directory);
-    const program = words("s6-tlsd -K 1000 cat");
-    const { port, process } = await startServer(scene, "-v", program, { env });
-    await using silent = await dial(port);
-    expect(await askTls(port, "hello")).toBe("hello");
-    expect(await silent.rest()).toBe("");
-    await process.line(/^s6-tlsd-io: fatal: handshake timed out$/);
-    await process.line(/ end pid \d+ exitcode 98 /);
-  });
+  bothWays(
+    "s6-tlsd -K gives up a handshake at its deadline, and other connections go on",
+    async (newScene) => {
+      await using scene = await newScene();
+      const { serverEnvironment: env } = makeCertificates(scene.directory);
+      const program = words("s6-tlsd -K 1000 cat");
+      const { port, process } = await startServer(scene, "-v", program, { env });
+      await using silent = await dial(port);
+      expect(await askTls(port, "hello")).toBe("hello");
+      expect(await silent.rest()).toBe("");
+      await process.line(/^s6-tlsd-io: fatal: handshake timed out$/);
+      await process.line(/ end pid \d+ exitcode 98 /);
+    },
+  );
 
-  bothWays("is given up without a word with -v0", async (newScene) => {
+  bothWays("s6-tlsd -v0 gives up a handshake without a message", async (newScene) => {
     await using scene = await newScene();
     const { serverEnvironment: env } = makeCertificates(scene.directory);
     const { port, process } = await startServer(scene, "-v", words("s6-tlsd -v0 -K 50 cat"), {
@@ -131,20 +140,24 @@ describe.concurrent("a handshake", () => {
     expect((await process.finished()).stderr).not.toMatch(/timed out/);
   });
 
-  bothWays("that fails is told in a line, with what the peer said", async (newScene) => {
-    await using scene = await newScene();
-    const { serverEnvironment: env } = makeCertificates(scene.directory);
-    const { port, process } = await startServer(scene, "-v", ["s6-tlsd", "cat"], { env });
-    const during = "s6-tlsd-io: fatal: the TLS engine closed the connection during the handshake: ";
-    await ask(port, "");
-    await process.line(new RegExp(`^${during}the peer closed the connection$`));
-    await process.line(/ end pid \d+ exitcode 98 /);
-    await ask(port, "GET / HTTP/1.0\r\n\r\n");
-    await process.line(new RegExp(`^${during}http request$`));
-    const stranger = newAuthority();
-    expect(await refusal(port, { ca: stranger.pem })).toMatch(/unable to verify/);
-    await process.line(new RegExp(`^${during}|exitcode`));
-  });
+  bothWays(
+    "a handshake that fails is logged in one line, with the reason of the peer",
+    async (newScene) => {
+      await using scene = await newScene();
+      const { serverEnvironment: env } = makeCertificates(scene.directory);
+      const { port, process } = await startServer(scene, "-v", ["s6-tlsd", "cat"], { env });
+      const during =
+        "s6-tlsd-io: fatal: the TLS engine closed the connection during the handshake: ";
+      await ask(port, "");
+      await process.line(new RegExp(`^${during}the peer closed the connection$`));
+      await process.line(/ end pid \d+ exitcode 98 /);
+      await ask(port, "GET / HTTP/1.0\r\n\r\n");
+      await process.line(new RegExp(`^${during}http request$`));
+      const stranger = newAuthority();
+      expect(await refusal(port, { ca: stranger.pem })).toMatch(/unable to verify/);
+      await process.line(new RegExp(`^${during}|exitcode`));
+    },
+  );
 });
 
 interface Failure {
@@ -220,7 +233,7 @@ const FAILURES: readonly Failure[] = [
   },
 ];
 
-describe.concurrent("what cannot be served with", () => {
+describe.concurrent("unusable settings", () => {
   async function sceneOf(): Promise<{ scene: Scene; env: Record<string, string> }> {
     const scene = await newScene();
     const { server, serverEnvironment } = makeCertificates(scene.directory);
@@ -233,19 +246,22 @@ describe.concurrent("what cannot be served with", () => {
     return { scene, env: serverEnvironment };
   }
 
-  test.each(FAILURES)("$title: $code", async ({ options = "", env: edits, code, message }) => {
-    const { scene, env } = await sceneOf();
-    await using _ = scene;
-    const all = ["s6-tlsd", ...words(options), "touch", "ran"];
-    const alone = await scene.run("s6-tlsd", all.slice(1), { env: { ...env, ...edits } });
-    alone.exits(code).stdoutIs("").stderrMatches(message);
-    expect(alone.stderr).toMatch(/^s6-tlsd(-io)?: fatal: [^\n]*\n$/);
-    expect(scene.has("ran")).toBe(false);
-  });
+  test.each(FAILURES)(
+    "s6-tlsd without usable settings exits $code: $title",
+    async ({ options = "", env: edits, code, message }) => {
+      const { scene, env } = await sceneOf();
+      await using _ = scene;
+      const all = ["s6-tlsd", ...words(options), "touch", "ran"];
+      const alone = await scene.run("s6-tlsd", all.slice(1), { env: { ...env, ...edits } });
+      alone.exits(code).stdoutIs("").stderrMatches(message);
+      expect(alone.stderr).toMatch(/^s6-tlsd(-io)?: fatal: [^\n]*\n$/);
+      expect(scene.has("ran")).toBe(false);
+    },
+  );
 
   // Variables that are not set may be set for each client; what is set and of no use never helps.
   test.each(FAILURES.filter(({ message }) => !/not set|no suitable/.test(message.source)))(
-    "$title: a server does not start",
+    "a server does not start without usable settings: $title",
     async ({ options = "", env: edits, code, message }) => {
       const { scene, env } = await sceneOf();
       await using _ = scene;
@@ -258,7 +274,7 @@ describe.concurrent("what cannot be served with", () => {
   );
 
   test.skipIf(isRoot && withoutOthers !== "")(
-    `a key that may not be read${isRoot ? withoutOthers : ""}`,
+    `s6-tlsd reports an unreadable key${isRoot ? withoutOthers : ""}`,
     async () => {
       const { scene, env } = await sceneOf();
       await using _ = scene;
@@ -279,7 +295,7 @@ describe.concurrent("what cannot be served with", () => {
     ["--idle-timeout=x", "idle-timeout"],
     ["--frob=1", "frob"],
     ["-q", "q"],
-  ])("the options %s", async (options, what) => {
+  ])("s6-tlsd %s is a usage error", async (options, what) => {
     await using scene = await newScene();
     const run = await scene.run("s6-tlsd", [...words(options), "true"]);
     run
@@ -288,7 +304,7 @@ describe.concurrent("what cannot be served with", () => {
       .stderrMatches(new RegExp(`^s6-tlsd: fatal: .*${what}`));
   });
 
-  test("no program, and no network", async () => {
+  test("s6-tlsd without a program or a connection fails", async () => {
     const { scene, env } = await sceneOf();
     await using _ = scene;
     (await scene.run("s6-tlsd", [])).exits(100).stderrMatches(/missing operand: prog/);
@@ -299,26 +315,29 @@ describe.concurrent("what cannot be served with", () => {
   });
 });
 
-bothWays("keys of every kind, in PEM and in DER, and chains", async (newScene, way) => {
-  await using scene = await newScene();
-  const kinds = ["p256", "rsa", "ed25519"] as const;
-  for (const key of way === "fused" ? kinds : kinds.slice(2)) {
-    const root = newAuthority();
-    const chained = root.issueAuthority().issue({ key, names: ["dns:localhost"] });
-    const { keyFile, certFile } = chained.write(scene.path("chained"));
-    const env = { KEYFILE: keyFile, CERTFILE: certFile };
-    const { port } = await startServer(scene, "", ["s6-tlsd", "echo", key], { env });
-    expect(await askTls(port, "", { ca: root.pem })).toBe(`${key}\n`);
-    const single = root.issue({ key, names: ["dns:localhost"] });
-    scene.write("key.der", single.key.export({ type: "pkcs8", format: "der" }));
-    scene.write("certificate.der", single.der);
-    const der = { KEYFILE: scene.path("key.der"), CERTFILE: scene.path("certificate.der") };
-    const other = await startServer(scene, "", ["s6-tlsd", "echo", "DER"], { env: der });
-    expect(await askTls(other.port, "", { ca: root.pem })).toBe("DER\n");
-  }
-});
+bothWays(
+  "s6-tlsd takes keys of every kind, in PEM and in DER, and chains",
+  async (newScene, way) => {
+    await using scene = await newScene();
+    const kinds = ["p256", "rsa", "ed25519"] as const;
+    for (const key of way === "fused" ? kinds : kinds.slice(2)) {
+      const root = newAuthority();
+      const chained = root.issueAuthority().issue({ key, names: ["dns:localhost"] });
+      const { keyFile, certFile } = chained.write(scene.path("chained"));
+      const env = { KEYFILE: keyFile, CERTFILE: certFile };
+      const { port } = await startServer(scene, "", ["s6-tlsd", "echo", key], { env });
+      expect(await askTls(port, "", { ca: root.pem })).toBe(`${key}\n`);
+      const single = root.issue({ key, names: ["dns:localhost"] });
+      scene.write("key.der", single.key.export({ type: "pkcs8", format: "der" }));
+      scene.write("certificate.der", single.der);
+      const der = { KEYFILE: scene.path("key.der"), CERTFILE: scene.path("certificate.der") };
+      const other = await startServer(scene, "", ["s6-tlsd", "echo", "DER"], { env: der });
+      expect(await askTls(other.port, "", { ca: root.pem })).toBe("DER\n");
+    }
+  },
+);
 
-bothWays("variables may be set for each client, by rules", async (newScene) => {
+bothWays("the variables of s6-tlsd may be set for each client, by rules", async (newScene) => {
   await using scene = await newScene({ files: { "rules/ip4/127.0.0.1_32/allow": "" } });
   const { root, client, serverEnvironment } = makeCertificates(scene.directory);
   const { CAFILE, ...env } = serverEnvironment;
@@ -349,7 +368,7 @@ bothWays("s6-tlsd in s6-tlsd is TLS inside TLS", async (newScene) => {
   expect(await inner.rest()).toBe("localhost CN=client\nhello\n");
 });
 
-test("ucspi-tls-engine is for servers to start", async () => {
+test("ucspi-tls-engine fails unless a server starts it", async () => {
   await using scene = await newScene();
   const run = await scene.run("ucspi-tls-engine", []);
   run.exits(100).stderrMatches(/^ucspi-tls-engine: fatal: .*started by servers/);

@@ -50,7 +50,7 @@ test.each([
     "--quiet --client-cert --rules-file=r --uid=1 --gid=2 --gidlist=3:4 ::1 1 cat",
     `-q -- ::1 1 ${GATE} -v0 -x r -- s6-tlsd -v0 -Y -- s6-applyuidgid -G 3,4 -g 2 -u 1 -- cat`,
   ],
-])("%s is rewritten as in the C suite", async (line, expected) => {
+])("s6-tlsserver %s is rewritten as in the C suite", async (line, expected) => {
   expect(await rewrite(line)).toEqual(["s6-tcpserver", ...split(expected)]);
 });
 
@@ -85,9 +85,9 @@ describe("the stages", () => {
     ["-H -U -u 5 -g 7 -G 1", `${plain} s6-tlsd -- s6-applyuidgid -Uz -- cat`],
     ["-H -u 5 -U", `${plain} s6-tlsd -- s6-applyuidgid -Uz -- cat`],
     ["-HL", `${plain} proxy-server --before-tlsd -- s6-tlsd -- proxy-server --after-tlsd -- cat`],
-    // What the C suite does otherwise: 0 is no limit, and the default is one.
+    // The C suite differs: 0 is no limit, and the default is one.
     ["-H -K 0", `${plain} s6-tlsd -K 0 -- cat`],
-    // What it lacks.
+    // The options that it lacks.
     [
       "-H --also=[::1]:2 --drain=5 --local-address --refusals=json",
       "s6-tcpserver --also=[::1]:2 --drain=5 --local-address --refusals=json -- ::1 1 s6-tlsd -- cat",
@@ -114,18 +114,21 @@ describe("the stages", () => {
       "s6-tcpserver -q -- ::1 1 proxy-server --before-tlsd -v0 --trust=192.0.2.1/32 --untrusted=pass -- s6-connlimit -s -- s6-tlsd -v0 -- proxy-server --after-tlsd -- cat",
     ],
     ["-HY -x r --cert-rules", `${plain} ${GATE} -H -x r -- s6-tlsd -Y --rules-file=r -- cat`],
-  ])("of %s", async (options, expected) => {
+  ])("s6-tlsserver %s is rewritten into its stages", async (options, expected) => {
     expect(await rewritten(`${options} ::1 1 cat`)).toBe(expected);
   });
 });
 
-bothWays("the chain goes on with the super-server", async (newScene) => {
-  await using scene = await newScene();
-  const run = await scene.run(NAME, ["-H", "127.0.0", "80", "cat"]);
-  run.exits(EXIT.usage).stderrMatches(/^s6-tcpserver-socketbinder: usage: /m);
-});
+bothWays(
+  "s6-tlsserver goes on with the super-server, which reports an invalid port",
+  async (newScene) => {
+    await using scene = await newScene();
+    const run = await scene.run(NAME, ["-H", "127.0.0", "80", "cat"]);
+    run.exits(EXIT.usage).stderrMatches(/^s6-tcpserver-socketbinder: usage: /m);
+  },
+);
 
-test("--explain tells the whole chain and starts nothing", async () => {
+test("s6-tlsserver --explain prints the whole chain and starts nothing", async () => {
   await using scene = await newScene();
   const run = await scene.run(NAME, ["--explain", "-v", "127.0.0.1", "0", "touch", "ran"]);
   run.exits(EXIT.ok).stderrIs("");
@@ -140,8 +143,8 @@ test("--explain tells the whole chain and starts nothing", async () => {
   expect(scene.has("ran")).toBe(false);
 });
 
-describe("words that are refused", () => {
-  bothWays("a banner, which would be sent in clear", async (newScene) => {
+describe("refused words", () => {
+  bothWays("s6-tlsserver refuses a banner, which would be sent in clear", async (newScene) => {
     await using scene = await newScene();
     const run = await scene.run(NAME, ["-B", "hello", "127.0.0.1", "0", "cat"]);
     run
@@ -165,14 +168,14 @@ describe("words that are refused", () => {
     ["--frob=1 ::1 0 cat", "unrecognized option with argument: --frob=1"],
     ["-e ::1 0 cat", "unrecognized short option: e"],
     ["-t", "option -t needs an argument"],
-  ])("%s", async (line, text) => {
+  ])("s6-tlsserver %s is a usage error", async (line, text) => {
     await using scene = await newScene();
     const run = await scene.run(NAME, split(line));
     run.exits(EXIT.usage).stdoutIs("").stderrIs(`s6-tlsserver: fatal: ${text}\n`);
   });
 });
 
-test("--tls-user sets the variables that TLS runs under", async () => {
+test("s6-tlsserver --tls-user sets the variables that TLS runs under", async () => {
   await using scene = await newRecordingScene(NAME, "s6-tcpserver");
   scene.write("package/bin/s6-tcpserver", "#!/bin/sh\necho $TLS_UID $TLS_GID\n");
   const words = ["--tls-user=nobody", "127.0.0.1", "0", "cat"];

@@ -37,7 +37,7 @@ async function ask(port: number, client: string, from?: string): Promise<string>
 }
 
 describe("with --trust", () => {
-  bothWays("rules are about the client", async (newScene) => {
+  bothWays("s6-tlsserver --trust applies rules to the announced client", async (newScene) => {
     await using scene = await newScene();
     scene.write("rules/ip4/198.51.100.7_32/allow", "");
     const { port } = await startServer(scene, "--trust=127.0.0.1 -i rules");
@@ -46,7 +46,7 @@ describe("with --trust", () => {
     expect(await ask(port, "198.51.100.7", "127.0.0.2")).toBe("");
   });
 
-  test("-C is about the client", async () => {
+  test("s6-tlsserver --trust applies -C to the announced client", async () => {
     await using scene = await newScene();
     const { port } = await startServer(scene, "--trust=127.0.0.1 -C 1");
     const { socket } = secure(port, "198.51.100.7");
@@ -57,7 +57,7 @@ describe("with --trust", () => {
     socket.destroy();
   });
 
-  test("others are served as clients of their own, if that is wanted", async () => {
+  test("s6-tlsserver --trust --untrusted serves other peers as clients of their own", async () => {
     await using scene = await newScene();
     const { port } = await startServer(scene, "--trust=127.0.0.1 --untrusted=pass");
     const { socket } = secure(port, undefined, "127.0.0.2");
@@ -67,7 +67,7 @@ describe("with --trust", () => {
   });
 });
 
-test("--untrusted without --trust is refused", async () => {
+test("s6-tlsserver refuses --untrusted without --trust", async () => {
   await using scene = await newScene();
   const words = ["-H", "--untrusted=pass", "127.0.0.1", "0", "cat"];
   (await scene.run("s6-tlsserver", words)).exits(100).stderrMatches(/untrusted needs trust/);

@@ -16,7 +16,7 @@ function serve(scene: Scene, options: string, program: readonly string[], run: R
   );
 }
 
-bothWays("a whole server and a whole client", async (newScene) => {
+bothWays("s6-tlsserver and s6-tlsclient work together as a whole", async (newScene) => {
   await using scene = await newScene();
   const { client, server, serverEnvironment, clientEnvironment } = makeCertificates(
     scene.directory,
@@ -34,7 +34,7 @@ bothWays("a whole server and a whole client", async (newScene) => {
   run.exits(0).stdoutIs(`${told}\nSHA256:${server.sha256}\n`).stderrIs("");
 });
 
-bothWays("rules about addresses count before the handshake", async (newScene) => {
+bothWays("rules for addresses apply before the handshake", async (newScene) => {
   await using scene = await newScene({
     files: { "rules/ip4/127.0.0.1_32/allow": "", "rules/ip4/127.0.0.1_32/env/WHO": "me" },
   });
@@ -46,7 +46,7 @@ bothWays("rules about addresses count before the handshake", async (newScene) =>
   await process.line(/ end pid \d+ exitcode 1 /);
 });
 
-test("a handshake takes a place among -c, until -K", async () => {
+test("a handshake takes a slot of -c, at most for the time of -K", async () => {
   await using scene = await newScene();
   const { serverEnvironment: env } = makeCertificates(scene.directory);
   const { port, process } = await serve(scene, "-v -H -c 1 -K 1000", ["echo", "served"], { env });
@@ -60,7 +60,7 @@ test("a handshake takes a place among -c, until -K", async () => {
   expect(await askTls(port)).toBe("served\n");
 });
 
-bothWays("-q says nothing of handshakes that take too long", async (newScene) => {
+bothWays("s6-tlsserver -q logs nothing of handshakes that take too long", async (newScene) => {
   await using scene = await newScene();
   const { serverEnvironment: env } = makeCertificates(scene.directory);
   const { port, process } = await serve(scene, "-q -H -K 50", ["touch", "ran"], { env });
@@ -71,7 +71,7 @@ bothWays("-q says nothing of handshakes that take too long", async (newScene) =>
   expect(scene.has("ran")).toBe(false);
 });
 
-test.skipIf(!isRoot)("-u and -g are for the program, behind TLS", async () => {
+test.skipIf(!isRoot)("s6-tlsserver -u and -g apply to the program, behind TLS", async () => {
   await using scene = await newScene();
   const { serverEnvironment: env } = makeCertificates(scene.directory);
   const program = ["sh", "-c", 'echo "$(id -u) $(id -g) $SSL_PROTOCOL"'];
@@ -88,7 +88,7 @@ test.each([
   ["s6-tlsclient", "host port prog\\.\\.\\."],
   ["s6-ucspitlsd", "prog\\.\\.\\."],
   ["s6-ucspitlsc", "prog\\.\\.\\."],
-])("%s --help tells how to use it", async (name, operands) => {
+])("%s --help prints the usage", async (name, operands) => {
   await using scene = await newScene();
   const run = await scene.run(name, ["--help"]);
   run

@@ -54,7 +54,7 @@ async function secure({ socket }: Dialed, options: DialTlsOptions = {}): Promise
 }
 
 describe.concurrent("s6-ucspitlsd", () => {
-  bothWays("Y starts TLS and tells of it", async (newScene, way) => {
+  bothWays("the command Y starts TLS and writes the variables", async (newScene, way) => {
     await using scene = await newScene();
     const { client: theirs, serverEnvironment: env } = makeCertificates(scene.directory);
     const { port, process } = await serve(scene, "-v 2 -Y", { env });
@@ -76,7 +76,7 @@ describe.concurrent("s6-ucspitlsd", () => {
     expect(process.output).not.toMatch(/fatal/);
   });
 
-  bothWays("y starts TLS and tells nothing", async (newScene) => {
+  bothWays("the command y starts TLS and writes no variables", async (newScene) => {
     await using scene = await newScene();
     const { serverEnvironment: env } = makeCertificates(scene.directory);
     const { port, process } = await serve(scene, "", { env });
@@ -90,18 +90,21 @@ describe.concurrent("s6-ucspitlsd", () => {
     expect(process.output).not.toMatch(/SSL_|opportunistic|fatal/);
   });
 
-  bothWays("a program that wants none is a program like any other", async (newScene, way) => {
-    await using scene = await newScene();
-    const { serverEnvironment: env } = makeCertificates(scene.directory);
-    const { port, process } = await serve(scene, "-v 2", { env });
-    expect(await ask(port, "clear\n")).toBe("you said clear\n");
-    await process.lines(
-      new RegExp(`${INFO[way]} declined opportunistic TLS$`),
-      /^.* end pid \d+ exitcode 3 .*$/,
-    );
-  });
+  bothWays(
+    "a program that asks for no TLS under s6-ucspitlsd is a program like any other",
+    async (newScene, way) => {
+      await using scene = await newScene();
+      const { serverEnvironment: env } = makeCertificates(scene.directory);
+      const { port, process } = await serve(scene, "-v 2", { env });
+      expect(await ask(port, "clear\n")).toBe("you said clear\n");
+      await process.lines(
+        new RegExp(`${INFO[way]} declined opportunistic TLS$`),
+        /^.* end pid \d+ exitcode 3 .*$/,
+      );
+    },
+  );
 
-  bothWays("another command is none", async (newScene) => {
+  bothWays("s6-ucspitlsd refuses any other command", async (newScene) => {
     await using scene = await newScene();
     const { serverEnvironment: env } = makeCertificates(scene.directory);
     const { port, process } = await serve(scene, "", { env });
@@ -113,36 +116,42 @@ describe.concurrent("s6-ucspitlsd", () => {
     );
   });
 
-  bothWays("a handshake that fails, or is not made, is an end without a word", async (newScene) => {
-    await using scene = await newScene();
-    const { serverEnvironment: env } = makeCertificates(scene.directory);
-    const { port, process } = await serve(scene, "-K 1000", { env });
-    for (const [text, why] of [
-      ["EHLO example.com\r\n", "^s6-tlsd-io: fatal: .* during the handshake: .*$"],
-      ["", "^s6-tlsd-io: fatal: handshake timed out$"],
-    ] as const) {
-      await using clear = await dial(port);
-      clear.write("Y\n");
-      expect(await clear.line()).toBe("ready");
-      clear.write(text);
-      await process.lines(new RegExp(why), /^no TLS$/, /^.* end pid \d+ exitcode 4 .*$/);
-    }
-    expect(process.output).not.toMatch(/^SSL_/m);
-  });
+  bothWays(
+    "s6-ucspitlsd exits without a message when a handshake fails or does not happen",
+    async (newScene) => {
+      await using scene = await newScene();
+      const { serverEnvironment: env } = makeCertificates(scene.directory);
+      const { port, process } = await serve(scene, "-K 1000", { env });
+      for (const [text, why] of [
+        ["EHLO example.com\r\n", "^s6-tlsd-io: fatal: .* during the handshake: .*$"],
+        ["", "^s6-tlsd-io: fatal: handshake timed out$"],
+      ] as const) {
+        await using clear = await dial(port);
+        clear.write("Y\n");
+        expect(await clear.line()).toBe("ready");
+        clear.write(text);
+        await process.lines(new RegExp(why), /^no TLS$/, /^.* end pid \d+ exitcode 4 .*$/);
+      }
+      expect(process.output).not.toMatch(/^SSL_/m);
+    },
+  );
 
-  bothWays("shows three descriptors, and where the keys are with -Z only", async (newScene) => {
-    await using scene = await newScene();
-    const { serverEnvironment: env } = makeCertificates(scene.directory);
-    const script = `
+  bothWays(
+    "the program of s6-ucspitlsd gets three descriptors, and the variables of the keys with -Z only",
+    async (newScene) => {
+      await using scene = await newScene();
+      const { serverEnvironment: env } = makeCertificates(scene.directory);
+      const script = `
       echo "$SSLCTLFD $SSLREADFD $SSLWRITEFD \${KEYFILE-unset} \${CAFILE-unset}"
       readlink /proc/$$/fd/3 /proc/$$/fd/4 /proc/$$/fd/5 | sed 's/:.*//'`;
-    const { port } = await serve(scene, "", { env }, script);
-    expect(await ask(port)).toBe("3 4 5 unset unset\nsocket\npipe\npipe\n");
-    const { port: keeping } = await serve(scene, "--keep", { env }, script);
-    expect(await ask(keeping)).toContain(`3 4 5 ${env.KEYFILE} ${env.CAFILE}\n`);
-  });
+      const { port } = await serve(scene, "", { env }, script);
+      expect(await ask(port)).toBe("3 4 5 unset unset\nsocket\npipe\npipe\n");
+      const { port: keeping } = await serve(scene, "--keep", { env }, script);
+      expect(await ask(keeping)).toContain(`3 4 5 ${env.KEYFILE} ${env.CAFILE}\n`);
+    },
+  );
 
-  test("a server without usable keys does not start", async () => {
+  test("s6-ucspitlsd does not start without usable keys", async () => {
     await using scene = await newScene();
     const { serverEnvironment } = makeCertificates(scene.directory);
     const env = { ...serverEnvironment, KEYFILE: scene.path("client.key") };
@@ -169,7 +178,7 @@ describe.concurrent("s6-ucspitlsc", () => {
   }
 
   bothWays(
-    "starts TLS when the program asks for it, and tells who the server is",
+    "s6-ucspitlsc starts TLS when the program asks for it, and writes the variables of the server",
     async (newScene) => {
       await using scene = await newScene();
       const { serverEnvironment: env } = makeCertificates(scene.directory);
@@ -186,7 +195,7 @@ describe.concurrent("s6-ucspitlsc", () => {
     },
   );
 
-  bothWays("tells nothing of a server that is another", async (newScene) => {
+  bothWays("s6-ucspitlsc writes no variables of a server with another name", async (newScene) => {
     await using scene = await newScene();
     const { serverEnvironment: env } = makeCertificates(scene.directory);
     const { port } = await serve(scene, "", { env });
@@ -200,7 +209,7 @@ describe.concurrent("s6-ucspitlsc", () => {
     expect(run.stdout).not.toMatch(/SSL_PEER/);
   });
 
-  test("takes numbers that nothing else has", async () => {
+  test("s6-ucspitlsc takes descriptor numbers that nothing else has", async () => {
     await using scene = await newScene();
     const { serverEnvironment: env } = makeCertificates(scene.directory);
     const { port } = await serve(scene, "", { env });

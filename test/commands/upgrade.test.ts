@@ -1,4 +1,7 @@
-/** What runs goes on, and never in two versions at once, when the files of the package are replaced under it. */
+/**
+ * Running processes go on, and never in two versions at once, when the files of the package are
+ * replaced under them.
+ */
 
 import {
   cpSync,
@@ -80,7 +83,7 @@ test("a server serves as before when its package is replaced by another build", 
   expect(server.output).not.toMatch(/fatal|other build/);
 });
 
-test("a link that a rule has executed later is the new build's", async () => {
+test("a link that a rule executes later is the new build's", async () => {
   const files = { "rules/ip4/127.0.0.1_32/allow": "", "rules/ip4/127.0.0.1_32/exec": "" };
   await using scene = await newScene({ files });
   scene.write("rules/ip4/127.0.0.1_32/exec", 's6-softlimit -o 55 sh -c "ulimit -Sn"\n');

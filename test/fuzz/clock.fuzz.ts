@@ -55,23 +55,27 @@ function isGuarded(packet: Buffer): boolean {
   return before.every((byte) => byte === GUARD) && after.every((byte) => byte === GUARD);
 }
 
-test(`packets of time servers, seed ${SEED}`, { timeout: 0 }, () => {
-  const kinds = new Map<string, number>();
-  const heapsMiB: number[] = [];
-  for (let run = 0; run < RUNS; run += 1) {
-    const packet = nextPacket();
-    const verdicts = [
-      `sntp ${judgeSntpReply(packet, NONCE).kind}`,
-      `taiclock ${judgeTaiclockReply(packet, NONCE).kind}`,
-      `request ${answerTaiclock(packet, NOW) ? "answered" : "ignored"}`,
-    ];
-    for (const kind of verdicts) kinds.set(kind, (kinds.get(kind) ?? 0) + 1);
-    if (!isGuarded(packet)) expect.unreachable(`wrote past a packet: ${packet.toString("hex")}`);
-    if (run % Math.ceil(RUNS / 10) === 0) {
-      heapsMiB.push(Math.round(process.memoryUsage().rss / (1 << 20)));
+test(
+  `packets of time servers are judged, whatever their bytes (seed ${SEED})`,
+  { timeout: 0 },
+  () => {
+    const kinds = new Map<string, number>();
+    const heapsMiB: number[] = [];
+    for (let run = 0; run < RUNS; run += 1) {
+      const packet = nextPacket();
+      const verdicts = [
+        `sntp ${judgeSntpReply(packet, NONCE).kind}`,
+        `taiclock ${judgeTaiclockReply(packet, NONCE).kind}`,
+        `request ${answerTaiclock(packet, NOW) ? "answered" : "ignored"}`,
+      ];
+      for (const kind of verdicts) kinds.set(kind, (kinds.get(kind) ?? 0) + 1);
+      if (!isGuarded(packet)) expect.unreachable(`wrote past a packet: ${packet.toString("hex")}`);
+      if (run % Math.ceil(RUNS / 10) === 0) {
+        heapsMiB.push(Math.round(process.memoryUsage().rss / (1 << 20)));
+      }
     }
-  }
-  console.log(JSON.stringify({ kinds: Object.fromEntries(kinds), heapsMiB }));
-  expect([...kinds.keys()].length).toBeGreaterThanOrEqual(9);
-  expect(heapsMiB.at(-1)).toBeLessThanOrEqual((heapsMiB[1] ?? 0) + 64);
-});
+    console.log(JSON.stringify({ kinds: Object.fromEntries(kinds), heapsMiB }));
+    expect([...kinds.keys()].length).toBeGreaterThanOrEqual(9);
+    expect(heapsMiB.at(-1)).toBeLessThanOrEqual((heapsMiB[1] ?? 0) + 64);
+  },
+);

@@ -53,7 +53,7 @@ const ROOM_BYTES = 2048;
 const room = Buffer.alloc(ROOM_BYTES);
 const elsewhere = Buffer.alloc(ROOM_BYTES);
 
-/** What makes and breaks lines of this protocol. */
+/** The bytes that make and break lines of this protocol. */
 const MARKS = Buffer.from("0123456789 \t,::\r\n\0-XUSERIDO\xff", "latin1");
 
 /** Write a sample, damaged or not, or random bytes to the start of the room, and others behind it. */
@@ -159,7 +159,7 @@ test(`any bytes in any pieces are served (seed ${SEED})`, { timeout: 0 }, async 
   }
 });
 
-/** What the server has to say to all that a client sends, by the reader of queries. */
+/** The answers of the server to all that a client sends, by the reader of queries. */
 function answersTo(input: Uint8Array): string {
   let text = "";
   let rest = input;

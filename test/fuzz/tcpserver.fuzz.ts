@@ -40,31 +40,35 @@ async function storm(
 }
 
 describe("the TCP server", () => {
-  test("has the same weight after very many connections", { timeout: 0 }, async () => {
-    await using scene = await newScene({ files: { "rules/ip4/127.0.0.0_8/allow": "" } });
-    const gate = ["s6-tcpserver-access", "-v0", "-H", "-i", "rules"];
-    const { port, process } = await startServer(scene, "-q -c 100 -C 100", [...gate, "true"]);
-    const tenth = Math.ceil(CONNECTIONS / 10);
-    const weights: Weight[] = [];
-    const startedAt = performance.now();
-    for (let part = 0; part < 10; part += 1) {
-      await storm(tenth, async (_, from) => {
-        await using client = await dial(port, { from });
-        await client.rest();
-      });
-      weights.push(weigh(process.pid));
-    }
-    const perSecond = (tenth * 10_000) / (performance.now() - startedAt);
-    console.log(`${Math.round(perSecond)} connections/s; ${JSON.stringify(weights)}`);
-    const [, early, ...later] = weights;
-    const last = later.at(-1);
-    expect(last?.descriptors).toBeLessThanOrEqual((early?.descriptors ?? 0) + 40);
-    expect(last?.residentKiB).toBeLessThanOrEqual((early?.residentKiB ?? 0) * 1.2 + 8192);
-    process.signal("SIGUSR2");
-    (await process.finished()).exits(EXIT.ok);
-  });
+  test(
+    "the TCP server uses the same memory after very many connections",
+    { timeout: 0 },
+    async () => {
+      await using scene = await newScene({ files: { "rules/ip4/127.0.0.0_8/allow": "" } });
+      const gate = ["s6-tcpserver-access", "-v0", "-H", "-i", "rules"];
+      const { port, process } = await startServer(scene, "-q -c 100 -C 100", [...gate, "true"]);
+      const tenth = Math.ceil(CONNECTIONS / 10);
+      const weights: Weight[] = [];
+      const startedAt = performance.now();
+      for (let part = 0; part < 10; part += 1) {
+        await storm(tenth, async (_, from) => {
+          await using client = await dial(port, { from });
+          await client.rest();
+        });
+        weights.push(weigh(process.pid));
+      }
+      const perSecond = (tenth * 10_000) / (performance.now() - startedAt);
+      console.log(`${Math.round(perSecond)} connections/s; ${JSON.stringify(weights)}`);
+      const [, early, ...later] = weights;
+      const last = later.at(-1);
+      expect(last?.descriptors).toBeLessThanOrEqual((early?.descriptors ?? 0) + 40);
+      expect(last?.residentKiB).toBeLessThanOrEqual((early?.residentKiB ?? 0) * 1.2 + 8192);
+      process.signal("SIGUSR2");
+      (await process.finished()).exits(EXIT.ok);
+    },
+  );
 
-  test("outlives resets, signals and silence", { timeout: 0 }, async () => {
+  test("the TCP server goes on through resets, signals and silence", { timeout: 0 }, async () => {
     await using scene = await newScene();
     const { port, process } = await startServer(scene, "-q -c 60 -C 5", ["cat"]);
     await storm(CONNECTIONS / 5, async (number, from) => {

@@ -14,7 +14,7 @@ const why = testssl.why || busybox.why;
 
 const DAY_MS = 86_400_000;
 
-/** What testssl.sh finds fault with that is not ours to mend. */
+/** The findings of testssl.sh that are not ours to mend. */
 const EXCEPTED: Readonly<Record<string, string>> = {
   engine_problem: "of the openssl that testssl.sh runs",
   cert_revocation: "an authority made for a test publishes no revocations",

@@ -32,7 +32,7 @@ function newWorld() {
     posix,
     clock,
     children,
-    /** How many listen for SIGCHLD. */
+    /** The number of handlers of SIGCHLD. */
     listeners: () => handlers.size,
     raise: () => handlers.forEach((call) => call()),
   };
@@ -58,7 +58,7 @@ function withBirthHeld(world: ReturnType<typeof newWorld>) {
 }
 
 describe("the end of a child", () => {
-  test("is told once, and its pidfd is closed", () => {
+  test("the end of a child is reported once, and its pidfd is closed", () => {
     const world = newWorld();
     const before = world.posix.openFds.length;
     const { child, ends } = follow(world);
@@ -72,7 +72,7 @@ describe("the end of a child", () => {
     expect(world.clock.pendingTimers).toBe(0);
   });
 
-  test("leaves no timer where only a child that keeps nothing alive is left", () => {
+  test("the children leave no timer where only a child that keeps nothing alive is left", () => {
     const world = newWorld();
     const lasting = world.posix.spawn(REQUEST);
     world.children.watch(lasting, { ended: () => undefined }, { keepsAlive: false });
@@ -84,7 +84,7 @@ describe("the end of a child", () => {
     expect(world.children.has(lasting.pid)).toBe(true);
   });
 
-  test("is learned from SIGCHLD where there is no pidfd, and nobody listens for it afterwards", () => {
+  test("the end of a child is learned from SIGCHLD where there is no pidfd, and no handler stays afterwards", () => {
     const world = newWorld();
     world.posix.hasPidfds = false;
     const [first, second] = [follow(world), follow(world)];
@@ -97,7 +97,7 @@ describe("the end of a child", () => {
     expect(world.listeners()).toBe(0);
   });
 
-  test("is learned without a signal when it came before anybody listened", () => {
+  test("the end of a child is learned without a signal when it came before the handler", () => {
     const world = newWorld();
     world.posix.hasPidfds = false;
     const { child, ends } = follow(world);
@@ -106,7 +106,7 @@ describe("the end of a child", () => {
     expect(ends).toHaveLength(1);
   });
 
-  test("is learned from SIGCHLD where the pidfd cannot be watched, and the pidfd is closed", () => {
+  test("the end of a child is learned from SIGCHLD where the pidfd cannot be watched, and the pidfd is closed", () => {
     const world = newWorld();
     const before = world.posix.openFds.length;
     world.posix.failNext("watch", "ENOSPC");
@@ -117,7 +117,7 @@ describe("the end of a child", () => {
     expect(ends).toHaveLength(1);
   });
 
-  test("is an exit with 111 when somebody else has reaped the child", () => {
+  test("a child that another part of the process has reaped is reported as an exit with 111", () => {
     const world = newWorld();
     const { child, ends } = follow(world);
     world.posix.child(child.pid).exit(0);
@@ -126,7 +126,7 @@ describe("the end of a child", () => {
     expect(ends).toEqual([{ status: { kind: "exited", exitCode: 111 }, unexecuted: undefined }]);
   });
 
-  test("is nobody's business any more when the child was released", () => {
+  test("the end of a child that was released is not reported", () => {
     const world = newWorld();
     const before = world.posix.openFds.length;
     const { child, ends } = follow(world);
@@ -140,7 +140,7 @@ describe("the end of a child", () => {
 });
 
 describe("a program that was not executed", () => {
-  test("comes with the step that failed, whatever the exit code", () => {
+  test("a program that was not executed is reported with the step that failed, whatever the exit code", () => {
     const world = newWorld();
     const { child, ends } = follow(world);
     const failure = new SystemError("ENOENT", 2, "execve", "No such file or directory");
@@ -149,7 +149,7 @@ describe("a program that was not executed", () => {
     expect(ends[0]?.unexecuted).toBe(failure);
   });
 
-  test("is not guessed from exit code 127", () => {
+  test("a program that was not executed is not guessed from exit code 127", () => {
     const world = newWorld();
     const { child, ends } = follow(world);
     world.posix.child(child.pid).exit(127);
@@ -157,7 +157,7 @@ describe("a program that was not executed", () => {
     expect(ends[0]?.unexecuted).toBeUndefined();
   });
 
-  test("is told of a child that was killed before", () => {
+  test("a child that was killed before its exec is reported as such", () => {
     const world = newWorld();
     world.posix.holdsBirths = true;
     const { child, ends } = follow(world);
@@ -166,7 +166,7 @@ describe("a program that was not executed", () => {
     expect(ends).toEqual([{ status: KILLED, unexecuted: "killed" }]);
   });
 
-  test("is not told of a child that was killed afterwards", () => {
+  test("a child that was killed after its exec is not reported as killed before it", () => {
     const world = newWorld();
     const { child, ends } = follow(world);
     world.posix.kill(child.pid, SIGKILL);
@@ -174,7 +174,7 @@ describe("a program that was not executed", () => {
     expect(ends).toEqual([{ status: KILLED, unexecuted: undefined }]);
   });
 
-  test("is not told of a killed child where nobody can know", () => {
+  test("a killed child is not reported as killed before its exec where that cannot be known", () => {
     const world = newWorld();
     world.posix.holdsBirths = true;
     world.posix.hasProc = false;
@@ -186,7 +186,7 @@ describe("a program that was not executed", () => {
 });
 
 describe("the exec", () => {
-  test("an exec is told at once where somebody asks, and not once more by the timer", () => {
+  test("an exec is reported at once when asked for, and not once more by the timer", () => {
     const world = newWorld();
     const { child, told } = withBirthHeld(world);
     world.children.tellExecs();
@@ -198,7 +198,7 @@ describe("the exec", () => {
     expect(told).toEqual(["executed"]);
   });
 
-  test("is told soon after, once, to those who want to hear of it", () => {
+  test("the exec is reported soon after, once, to the handlers that ask for it", () => {
     const world = newWorld();
     const { child, told } = withBirthHeld(world);
     world.clock.advance(500);
@@ -210,7 +210,7 @@ describe("the exec", () => {
     expect(told).toEqual(["executed"]);
   });
 
-  test("of a later child is not told later because of an earlier one that is stuck", () => {
+  test("the exec of a later child is not reported later because of an earlier one that is stuck", () => {
     const world = newWorld();
     withBirthHeld(world);
     world.clock.advance(1_000);
@@ -224,7 +224,7 @@ describe("the exec", () => {
     expect(told).toEqual(["executed"]);
   });
 
-  test("is told before the end of a child that was too fast to be seen", () => {
+  test("the exec is reported before the end of a child that was too fast to be seen", () => {
     const world = newWorld();
     const { child, told } = withBirthHeld(world);
     world.posix.child(child.pid).hasExecuted = true;
@@ -234,7 +234,7 @@ describe("the exec", () => {
     expect(world.clock.pendingTimers).toBe(0);
   });
 
-  test("is not told of a child that is dying without one", () => {
+  test("the exec of a child that is dying without one is not reported", () => {
     const world = newWorld();
     const { child, told } = withBirthHeld(world);
     world.posix.kill(child.pid, SIGKILL);
@@ -245,8 +245,8 @@ describe("the exec", () => {
   });
 });
 
-describe("a child that is stuck before its program", () => {
-  test("is killed between one and two times the limit", () => {
+describe("a stuck child", () => {
+  test("a child that is stuck before its program is killed between one and two times the limit", () => {
     const world = newWorld();
     const { child } = withBirthHeld(world);
     world.clock.advance(BIRTH_MS_MAX);
@@ -255,7 +255,7 @@ describe("a child that is stuck before its program", () => {
     expect(world.posix.child(child.pid).signals).toEqual([SIGKILL]);
   });
 
-  test("is left alone, and the others are served, where we may not kill it", () => {
+  test("a child that is stuck before its program is left alone, and the others are served, where we may not kill it", () => {
     const world = newWorld();
     const { child } = withBirthHeld(world);
     world.posix.failNext("kill", "EPERM");
@@ -265,7 +265,7 @@ describe("a child that is stuck before its program", () => {
     expect(world.posix.child(child.pid).signals).toEqual([SIGKILL]);
   });
 
-  test("is not one that has executed its program, however long that runs", () => {
+  test("a child that has executed its program is not killed as stuck, however long it runs", () => {
     const world = newWorld();
     const { child } = follow(world);
     world.clock.advance(10 * BIRTH_MS_MAX);
@@ -274,7 +274,7 @@ describe("a child that is stuck before its program", () => {
   });
 });
 
-test("children of others are not ours", () => {
+test("children of other parents are not released by us", () => {
   const { children } = newWorld();
   expect(children.has(1 as Child["pid"])).toBe(false);
   children.release({ pid: 1 as Child["pid"], pidfd: -1 as Fd, birth: 0 });

@@ -84,7 +84,7 @@ function fail(): never {
 }
 
 describe("a host", () => {
-  test("starts a resident, passes on how it is to stop, and tells its exit code", async () => {
+  test("a host starts a resident, passes on how it is to stop, and returns its exit code", async () => {
     const hosted = host.run((faces) => new Sample(faces));
     hosted.stop("drain");
     hosted.stop("terminate");
@@ -98,12 +98,12 @@ describe("a host", () => {
   test.each([
     ["throws", () => fail()],
     ["rejects", () => Promise.reject(new Error("oops"))],
-  ])("tells why a resident whose start %s has not started", async (_, start) => {
+  ])("a host reports why a resident whose start %s has not started", async (_, start) => {
     const { ended } = host.run((faces) => Object.assign(new Sample(faces), { start }));
     expect(await ended).toMatchObject({ kind: "notStarted", error: { message: "oops" } });
   });
 
-  test("throws what making a resident throws", () => {
+  test("a host throws the error that making a resident throws", () => {
     expect(() => host.run(fail)).toThrow("oops");
   });
 
@@ -147,7 +147,7 @@ describe("a host", () => {
     ],
   ];
   test.each(callbacks)(
-    "reports a %s that throws, and kills that resident alone",
+    "a host reports a %s that throws, and kills that resident alone",
     async (_, set) => {
       const faulty = host.run((faces) => new Sample(faces, "faulty"));
       const other = host.run((faces) => new Sample(faces, "other"));
@@ -167,7 +167,7 @@ describe("a host", () => {
     },
   );
 
-  test("reports the first fault only, and gives up a resident that does not end", async () => {
+  test("a host reports the first fault only, and gives up a resident that does not end", async () => {
     const { resident, ended } = host.run((faces) => new Sample(faces));
     resident.isStubborn = true;
     for (let i = 0; i < 3; i++) resident.faces.clock.setTimer(i, fail);
@@ -177,7 +177,7 @@ describe("a host", () => {
     expect(await ended).toEqual({ kind: "faulty" });
   });
 
-  test("takes a stop that throws for a fault", async () => {
+  test("a host takes a stop that throws for a fault", async () => {
     const hosted = host.run((faces) => new Sample(faces));
     hosted.resident.stop = fail;
     hosted.stop("drain");
@@ -186,7 +186,7 @@ describe("a host", () => {
     expect(said).toHaveLength(1);
   });
 
-  test("takes a `done` that rejects for a fault", async () => {
+  test("a host takes a `done` that rejects for a fault", async () => {
     const hosted = host.run((faces) =>
       Object.assign(new Sample(faces), { done: Promise.reject(new Error("oops")) }),
     );
@@ -197,7 +197,7 @@ describe("a host", () => {
 });
 
 describe("the children of a process", () => {
-  test("are the same for all residents, each of which hears of its own", () => {
+  test("the children of a process are the same for all residents, each of which gets its own events", () => {
     const heard: string[] = [];
     const [one, two] = ["one", "two"].map((name) => {
       const { faces } = host.run((own) => new Sample(own, name)).resident;
@@ -239,7 +239,7 @@ describe("orphans", () => {
     posix.isSpawned = () => false; // it came from somebody else
   });
 
-  test("are reaped by the host of a process of our own, from its first resident on", () => {
+  test("orphans are reaped by the host of a process of our own, from its first resident on", () => {
     const own = openHost(true);
     expect(hasZombie()).toBe(true);
     expect(source.handlers.size).toBe(0);
@@ -249,7 +249,7 @@ describe("orphans", () => {
     expect(source.handlers.get("SIGCHLD")?.size).toBe(1);
   });
 
-  test("are left alone by the host of a library", () => {
+  test("orphans are left alone by the host of a library", () => {
     openHost(false).run((faces) => new Sample(faces));
     expect(hasZombie()).toBe(true);
     expect(source.handlers.get("SIGCHLD")?.size ?? 0).toBe(0);
@@ -257,18 +257,18 @@ describe("orphans", () => {
 });
 
 describe("a task", () => {
-  test("is done with the value of its work", async () => {
+  test("a task is done with the value of its work", async () => {
     expect(await runTask(host, "work", () => 7)).toEqual({ kind: "done", exitCode: 7 });
   });
 
-  test("has not started when its work throws", async () => {
+  test("a task has not started when its work throws", async () => {
     expect(await runTask(host, "work", fail)).toMatchObject({
       kind: "notStarted",
       error: { message: "oops" },
     });
   });
 
-  test("is given up when one of its callbacks throws", async () => {
+  test("a task is given up when one of its callbacks throws", async () => {
     const ended = runTask(host, "work", ({ clock: own }) => {
       own.setTimer(5, fail);
       return new Promise<never>(() => undefined);
@@ -280,7 +280,7 @@ describe("a task", () => {
 });
 
 describe("the signals of a process", () => {
-  test("are taken once, as long as somebody wants them", () => {
+  test("the signals of a process are taken once, as long as a handler is registered", () => {
     const signals = new SharedSignals(source);
     const heard: string[] = [];
     const stopOne = signals.on(["SIGTERM", "SIGHUP"], (name) => heard.push(`one ${name}`));
@@ -297,7 +297,7 @@ describe("the signals of a process", () => {
     expect(source.handlers.get("SIGTERM")?.size).toBe(0);
   });
 
-  test("reach a handler no more that another one has taken off", () => {
+  test("a signal reaches a handler no more that another handler has removed", () => {
     const signals = new SharedSignals(source);
     const heard: string[] = [];
     signals.on(["SIGTERM"], () => stop());

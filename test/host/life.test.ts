@@ -22,7 +22,7 @@ function row(state: State): string[] {
 }
 
 describe("the life of a resident", () => {
-  test("has a cell for each state and event", () => {
+  test("the life of a resident has a cell for each state and event", () => {
     expect(Object.fromEntries(STATES.map((state) => [state, row(state)]))).toEqual({
       starting: [
         "running:",
@@ -53,7 +53,7 @@ describe("the life of a resident", () => {
     });
   });
 
-  test("passes on what it is told, and kills a resident with a fault", () => {
+  test("a resident is passed its requests, and is killed after a fault", () => {
     expect(step("running", { kind: "told", how: "terminate" }).effects).toEqual([
       { do: "stop", how: "terminate" },
     ]);
@@ -64,7 +64,7 @@ describe("the life of a resident", () => {
     ]);
   });
 
-  test("ends with the resident's exit code, unless a fault or a failed start came first", () => {
+  test("the life of a resident ends with its exit code, unless a fault or a failed start came first", () => {
     const done: Event = { kind: "done", exitCode: 3 };
     expect(step("stopping", done).effects).toEqual([
       { do: "end", end: { kind: "done", exitCode: 3 } },

@@ -53,7 +53,7 @@ class Model {
     return [...this.output.matchAll(/^(\d+):x*;\n/gm)].map(([, number]) => Number(number));
   }
 
-  /** How many lines the notices count as missing. */
+  /** The number of lines that the notices count as missing. */
   get told(): number {
     const notices = [...this.output.matchAll(/^missing (\d+)\n/gm)];
     return notices.reduce((sum, [, count]) => sum + Number(count), 0);
@@ -92,7 +92,7 @@ test("every line is written once and in order, or counted as missing", () => {
   );
 });
 
-test("what matters more is never dropped as long as it alone would fit", () => {
+test("a line of a higher kind is never dropped as long as it alone would fit", () => {
   const withoutLosses = fc.array(
     step.filter(({ do: what }) => what !== "lose"),
     {

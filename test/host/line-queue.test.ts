@@ -23,7 +23,7 @@ function drain(queue: LineQueue): string[] {
 }
 
 describe("a queue of lines", () => {
-  test("gives lines in the order they came in, whatever their kinds", () => {
+  test("a queue of lines returns lines in the order they were added, whatever their kinds", () => {
     const queue = smallQueue();
     add(queue, "warning", "a");
     add(queue, "info", "b");
@@ -33,7 +33,7 @@ describe("a queue of lines", () => {
     expect([queue.isEmpty, queue.missing]).toEqual([true, 0]);
   });
 
-  test("drops the latest information when it is full, and tells how much once it has drained", () => {
+  test("a queue of lines drops the latest information when it is full, and reports how much once it has drained", () => {
     const queue = smallQueue();
     add(queue, "info", "a", "b", "c", "d", "e", "f");
     expect(queue.missing).toBe(2);
@@ -42,7 +42,7 @@ describe("a queue of lines", () => {
     expect(drain(queue)).toEqual(["g"]);
   });
 
-  test("does not begin to take information again before it has told what is missing", () => {
+  test("a queue of lines does not take information again before it has reported the missing lines", () => {
     const queue = smallQueue();
     add(queue, "info", "a", "b", "c", "d", "e");
     queue.advance(queue.head?.length ?? 0);
@@ -53,7 +53,7 @@ describe("a queue of lines", () => {
     expect(drain(queue)).toEqual(["c", "d", "missing 2", "g"]);
   });
 
-  test("drops information for the sake of warnings, and both for fatal messages", () => {
+  test("a queue of lines drops information to make room for warnings, and both for fatal messages", () => {
     const queue = smallQueue();
     add(queue, "info", "a", "b", "c");
     add(queue, "warning", "w", "x");
@@ -63,21 +63,21 @@ describe("a queue of lines", () => {
     expect(drain(queue)).toEqual(["w", "f", "g", "h", "missing 4"]);
   });
 
-  test("drops warnings only when it is full of warnings", () => {
+  test("a queue of lines drops warnings only when it is full of warnings", () => {
     const queue = smallQueue();
     add(queue, "warning", "a", "b", "c", "d", "e");
     expect(queue.missing).toBe(1);
     expect(drain(queue)).toEqual(["a", "b", "c", "d", "missing 1"]);
   });
 
-  test("drops nothing in favour of a line that would not fit all the same", () => {
+  test("a queue of lines drops nothing in favour of a line that would not fit all the same", () => {
     const queue = smallQueue();
     add(queue, "info", "a", "b");
     queue.add("warning", "x".repeat(40));
     expect(drain(queue)).toEqual(["a", "b", "missing 1"]);
   });
 
-  test("never drops the line that is being written", () => {
+  test("a queue of lines never drops the line that is being written", () => {
     const queue = smallQueue();
     add(queue, "info", "a", "b", "c", "d");
     expect(queue.head?.length).toBe(10);
@@ -87,7 +87,7 @@ describe("a queue of lines", () => {
     expect(drain(queue)).toEqual(["f", "g", "h", "missing 4"]);
   });
 
-  test("knows whether a fatal message waits, the one being written too", () => {
+  test("a queue of lines shows whether a fatal message waits, the one being written too", () => {
     const queue = smallQueue();
     add(queue, "warning", "w");
     expect(queue.hasFatal).toBe(false);
@@ -100,7 +100,7 @@ describe("a queue of lines", () => {
     expect(queue.hasFatal).toBe(false);
   });
 
-  test("counts lines that could not be written, and the lines that a lost notice stood for", () => {
+  test("a queue of lines counts lines that could not be written, and the lines that a lost notice stood for", () => {
     const queue = smallQueue();
     add(queue, "info", "a", "b");
     expect(queue.head).toBeDefined();
@@ -116,7 +116,7 @@ describe("a queue of lines", () => {
     expect(drain(queue)).toEqual(["d", "missing 1"]);
   });
 
-  test("begins on a line of its own after a line that was cut", () => {
+  test("a queue of lines begins on a line of its own after a line that was cut", () => {
     const queue = smallQueue();
     add(queue, "info", "a", "b");
     expect(queue.head).toBeDefined();

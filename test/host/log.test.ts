@@ -19,7 +19,7 @@ beforeEach(() => {
   log = new StderrLog({ posix, clock, fd: writer });
 });
 
-/** What a reader finds now. */
+/** The bytes that a reader finds now. */
 function read(): string {
   const into = Buffer.alloc(1 << 20);
   posix.setNonblocking(reader, true);
@@ -35,13 +35,13 @@ function turnUntilIdle(): void {
 }
 
 describe("a log", () => {
-  test("writes a line at once where there is room, with one call", () => {
+  test("a log writes a line at once where there is room, with one call", () => {
     log.report("prog", "info", "hello");
     log.line("prog", "info", "{}");
     expect(read()).toBe("prog: info: hello\n{}\n");
   });
 
-  test("waits for a reader in the event loop, and keeps the order", () => {
+  test("a log waits for a reader in the event loop, and keeps the order", () => {
     posix.write(writer, FULL);
     log.report("prog", "info", "one");
     log.report("prog", "warning", "two");
@@ -51,7 +51,7 @@ describe("a log", () => {
     expect(read()).toBe("prog: info: one\nprog: warning: two\n");
   });
 
-  test("tells in the name of the last speaker how many lines are missing", () => {
+  test("a log reports in the name of the last program how many lines are missing", () => {
     log.report("prog", "info", "one");
     read();
     // The first line, the notice that it is missing, and the second line.
@@ -64,7 +64,7 @@ describe("a log", () => {
     );
   });
 
-  test("loses lines quietly where nobody will ever read them", () => {
+  test("a log loses lines quietly where no process will ever read them", () => {
     posix.close(reader);
     log.report("prog", "fatal", "one");
     log.end();
@@ -74,7 +74,7 @@ describe("a log", () => {
     expect(log.flush()).toBe(true);
   });
 
-  test("writes without a watch when none is to be had", () => {
+  test("a log writes without a watch when none can be made", () => {
     posix.write(writer, FULL);
     posix.failNext("watch", "ENOMEM");
     log.report("prog", "info", "one");
@@ -83,7 +83,7 @@ describe("a log", () => {
     expect(read()).toBe("prog: info: one\nprog: info: two\n");
   });
 
-  test("moves lines with splice where the kernel has no write that does not wait", () => {
+  test("a log moves lines with splice where the kernel has no write that does not wait", () => {
     posix.failNext("writeNow", "EOPNOTSUPP");
     log.report("prog", "info", "one");
     posix.write(writer, FULL);
@@ -95,7 +95,7 @@ describe("a log", () => {
     expect(posix.openFds).toEqual(before);
   });
 
-  test("hands lines to a thread where neither works", () => {
+  test("a log hands lines to a thread where neither works", () => {
     posix.failNext("writeNow", "ENOSYS");
     posix.failNext("splice", "ENOSYS");
     const before = posix.openFds.length;
@@ -109,7 +109,7 @@ describe("a log", () => {
     expect(posix.openFds.length).toBe(before);
   });
 
-  test("begins with another thread when one has failed", () => {
+  test("a log starts another thread when one has failed", () => {
     posix.failNext("writeNow", "ENOSYS");
     posix.failNext("splice", "ENOSYS");
     log.report("prog", "info", "one");
@@ -122,7 +122,7 @@ describe("a log", () => {
   });
 });
 
-describe("before a process ends or becomes another", () => {
+describe("the end of a process", () => {
   /** Time passes while the process waits. */
   function waiting(ms: number): void {
     const { waitReady } = posix;
@@ -132,7 +132,7 @@ describe("before a process ends or becomes another", () => {
     };
   }
 
-  test("a log waits for room for a fatal line, and never again when its time is up", () => {
+  test("a log waits at exit for room for a fatal line, and never again after its deadline", () => {
     posix.write(writer, FULL);
     log.report("prog", "fatal", "one");
     waiting(FLUSH_MS * 2);
@@ -143,7 +143,7 @@ describe("before a process ends or becomes another", () => {
     expect(clock.monotonicMs()).toBe(FLUSH_MS);
   });
 
-  test("a log does not wait at the end for lines that are not fatal", () => {
+  test("a log does not wait at exit for lines that are not fatal", () => {
     posix.write(writer, FULL);
     log.report("prog", "warning", "one");
     waiting(10);

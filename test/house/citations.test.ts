@@ -80,7 +80,7 @@ const texts: readonly Text[] = [
   .map(readText);
 
 describe("citations of the specification", () => {
-  test("name a part, a section and an item that exist", () => {
+  test("citations of the specification name a part, a section and an item that exist", () => {
     const wrong = texts.flatMap(({ path, text }) =>
       [...text.matchAll(CITATION)].flatMap(({ 0: citation, groups = {} }) => {
         const { file = "", sections = "", items } = groups;
@@ -96,7 +96,7 @@ describe("citations of the specification", () => {
     expect(wrong).toEqual([]);
   });
 
-  test("have a form that can be checked: `networking.md, section 22, item 33` or `networking.md, 12.1`", () => {
+  test("citations of the specification have a form that can be checked: `networking.md, section 22, item 33` or `networking.md, 12.1`", () => {
     const odd = texts.flatMap(({ path, text }) => {
       const mentions = text.match(MENTION)?.length ?? 0;
       const citations = text.match(CITATION)?.length ?? 0;
@@ -111,7 +111,7 @@ describe("citations of the specification", () => {
     expect(odd).toEqual([]);
   });
 
-  test("are many, so that the patterns of this test have found them", () => {
+  test("citations of the specification are many, so that the patterns of this test have found them", () => {
     const count = texts.flatMap(({ text }) => text.match(CITATION) ?? []).length;
     expect(count).toBeGreaterThan(100);
   });

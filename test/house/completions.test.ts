@@ -14,7 +14,7 @@ beforeAll(() => {
 
 afterAll(() => rmSync(folder, { recursive: true }));
 
-/** What a shell would offer for the last word of a line, and what it must not. */
+/** The words that a shell offers for the last word of a line, and those that it must not offer. */
 interface Case {
   readonly title: string;
   readonly line: string;
@@ -87,7 +87,7 @@ function check(offered: readonly string[], { offers, without = [] }: Case): void
 const bash = peer("bash");
 
 describe.skipIf(bash.isMissing)(`completion in bash${bash.why}`, () => {
-  /** What readline sets: it splits words at blanks, and at = and : too. */
+  /** The variables that readline sets: it splits words at blanks, and at = and : too. */
   function complete(line: string): readonly string[] {
     const words: string[] = line.match(/[^\s=:]+|[=:]+/g) ?? [];
     if (/\s$/.test(line)) words.push("");
@@ -100,11 +100,11 @@ describe.skipIf(bash.isMissing)(`completion in bash${bash.why}`, () => {
     return shellLines("bash", ["--norc", "-c", script, "bash", file, line, ...words]);
   }
 
-  test.each(CASES)("offers $title", (example) => {
+  test.each(CASES)("the completion offers $title", (example) => {
     check(complete(example.line), example);
   });
 
-  test("offers nothing for a number", () => {
+  test("the completion in bash offers nothing for a number", () => {
     expect(complete("s6-tcpserver -c ")).toEqual([]);
   });
 });
@@ -118,7 +118,7 @@ describe.skipIf(fish.isMissing)(`completion in fish${fish.why}`, () => {
     return lines.map((text) => text.replace(/\t.*/, "").replace(/^--refusals=/, ""));
   }
 
-  test.each(CASES)("offers $title", (example) => {
+  test.each(CASES)("the completion offers $title", (example) => {
     check(complete(example.line), {
       ...example,
       offers: example.offers.map((word) => word.replace(/=$/, "")),
@@ -128,6 +128,6 @@ describe.skipIf(fish.isMissing)(`completion in fish${fish.why}`, () => {
 
 const zsh = peer("zsh");
 
-test.skipIf(zsh.isMissing)(`zsh understands its completion${zsh.why}`, () => {
+test.skipIf(zsh.isMissing)(`zsh loads its completion without errors${zsh.why}`, () => {
   expect(shellLines("zsh", ["-n", join(folder, "_ucspi")])).toEqual([]);
 });

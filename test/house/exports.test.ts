@@ -57,7 +57,7 @@ function doubles(files: readonly string[]): string[] {
     .map(([name, declarations]) => `${name}: ${[...declarations].toSorted().join(", ")}`);
 }
 
-test("every export names what it exports, where it can be found", () => {
+test("every export has a name that can be found", () => {
   const stars = [...texts].filter(([, text]) => /^export (?:\*|default|\{[^}]*\};)/m.test(text));
   expect(stars.map(([path]) => path)).toEqual([]);
 });

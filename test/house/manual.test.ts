@@ -17,13 +17,13 @@ describe("the manual", () => {
 
   afterAll(() => rmSync(folder, { recursive: true }));
 
-  test("has a page for every command", () => {
+  test("the manual has a page for every command", () => {
     const names = readdirSync(folder).map((name) => name.replace(/\.[18]$/, ""));
     const commands = readdirSync(join(ROOT, "bin")).filter((name) => name.includes("-"));
     expect(names.toSorted()).toEqual(commands.toSorted());
   });
 
-  test.skipIf(mandoc.isMissing)(`gives mandoc nothing to warn of${mandoc.why}`, () => {
+  test.skipIf(mandoc.isMissing)(`mandoc has no warnings for the manual${mandoc.why}`, () => {
     const pages = readdirSync(folder).map((name) => join(folder, name));
     const lint = spawnSync("mandoc", ["-T", "lint", "-W", "warning", ...pages], {
       encoding: "utf8",
@@ -32,7 +32,7 @@ describe("the manual", () => {
     expect(lint.status).toBe(0);
   });
 
-  test.skipIf(mandoc.isMissing)(`tells options and exit codes${mandoc.why}`, () => {
+  test.skipIf(mandoc.isMissing)(`the manual documents options and exit codes${mandoc.why}`, () => {
     const text = execFileSync("mandoc", ["-T", "ascii", join(folder, "s6-connlimit.8")], {
       encoding: "utf8",
     }).replaceAll(/.[\b]/g, "");

@@ -14,7 +14,7 @@ interface Manifest {
 
 const manifest: Manifest = JSON.parse(readFileSync(join(ROOT, "package.json"), "utf8"));
 
-/** What `npm pack --json` prints. */
+/** The output of `npm pack --json`. */
 type Packed = readonly [
   { readonly files: readonly { readonly path: string; readonly mode: number }[] },
 ];
@@ -38,7 +38,7 @@ describe("the package", () => {
     paths = files.map(({ path }) => path);
   }, 60_000);
 
-  test("ships every launcher, executable", () => {
+  test("the package ships every launcher, executable", () => {
     const launchers = files.filter(({ path }) => /^dist\/bin\/(?!package\.json$)/.test(path));
     const names = launchers.map(({ path }) => path.slice("dist/bin/".length));
     expect(names.toSorted()).toEqual([...COMMAND_NAMES, "ucspi"].toSorted());
@@ -46,7 +46,7 @@ describe("the package", () => {
     expect(paths).toContain("dist/bin/package.json");
   });
 
-  test("ships a manual page for every command, and completions for three shells", () => {
+  test("the package ships a manual page for every command, and completions for three shells", () => {
     const pages = paths.filter((path) => path.startsWith("man/"));
     const names = pages.map((path) => path.replace(/^man\/|\.[18]$/g, ""));
     expect(names.toSorted()).toEqual([...COMMAND_NAMES].toSorted());
@@ -55,17 +55,17 @@ describe("the package", () => {
     expect(paths).toEqual(expect.arrayContaining(completions));
   });
 
-  test("ships no double that only tests use", () => {
+  test("the package ships no test double", () => {
     expect(paths.filter((path) => /(^|\/)fake/.test(path))).toEqual([]);
   });
 
-  test("ships the addon, the native launcher, the licence and what to read first", () => {
+  test("the package ships the addon, the native launcher, the licence and the introductory pages", () => {
     expect(paths.some((path) => /^prebuilds\/[\w-]+\/posix\.node$/.test(path))).toBe(true);
     expect(paths.some((path) => /^prebuilds\/linux-\w+\/launcher$/.test(path))).toBe(true);
     expect(paths).toEqual(expect.arrayContaining(["LICENSE", "README.md", "CHANGELOG.md"]));
   });
 
-  test("ships no sources, tests or maps, and nothing nobody asked for", () => {
+  test("the package ships no sources, tests or maps, and no unlisted files", () => {
     const known =
       /^(?:(?:completions|man|prebuilds|dist\/bin|dist\/cjs|dist\/lib)\/.*|package\.json|LICENSE|README\.md|CHANGELOG\.md)$/;
     expect(paths.filter((path) => !known.test(path))).toEqual([]);
@@ -74,7 +74,7 @@ describe("the package", () => {
     expect(stray).toEqual([]);
   });
 
-  test("has a core that loads no other bundle by itself, for short commands load it", () => {
+  test("the package has a core that loads no other bundle by itself, for short commands load it", () => {
     const core = readFileSync(join(ROOT, "dist", "cjs", "core.cjs"), "utf8");
     const bundles = core.match(/require\("\.\/[\w-]+\.cjs"\)/g) ?? [];
     const later = core.match(/\.then\(\(\)=>require\("\.\/[\w-]+\.cjs"\)/g) ?? [];
@@ -82,7 +82,7 @@ describe("the package", () => {
     expect(bundles).toHaveLength(later.length);
   });
 
-  test("has everything that its exports name", () => {
+  test("the package has everything that its exports name", () => {
     const targets = Object.values(manifest.exports).flatMap((target) =>
       typeof target === "string" ? [target] : Object.values(target),
     );
@@ -91,13 +91,13 @@ describe("the package", () => {
     expect(packed).toEqual([]);
   });
 
-  test("runs no script when it is installed", () => {
+  test("the package runs no script when it is installed", () => {
     const names = ["preinstall", "install", "postinstall", "prepare", "prepublish"];
     expect(names.filter((name) => name in manifest.scripts)).toEqual([]);
     expect(existsSync(join(ROOT, "binding.gyp"))).toBe(false);
   });
 
-  test("loads a library by its name", async () => {
+  test("the package loads a library by its name", async () => {
     const areas = Object.keys(manifest.exports).filter((name) => name !== "./package.json");
     const script = `for (const name of ${JSON.stringify(areas)}) {
       const library = await import(name.replace(".", "ucspi"));

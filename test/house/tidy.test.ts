@@ -10,7 +10,7 @@ import type { Import, SourceFile } from "./source-tree.ts";
 
 const sources = readSources();
 
-/** What one import does wrong. */
+/** The fault of one import. */
 type Judge = (file: SourceFile, imported: Import, target: string) => boolean;
 
 function importsThat(isWrong: Judge): readonly string[] {
@@ -32,7 +32,7 @@ function isDefinition(path: string): boolean {
 }
 
 describe("imports", () => {
-  test("point down the layers only", () => {
+  test("imports point down the layers only", () => {
     const upward = importsThat((file, { isDynamic }, target) => {
       const area = areaOf(target);
       if (area === file.area || (file.area === "command" && isDynamic)) return false;
@@ -41,7 +41,7 @@ describe("imports", () => {
     expect(upward).toEqual([]);
   });
 
-  test("of another area go through its index", () => {
+  test("imports of another area go through its index", () => {
     const inside = importsThat((file, { isDynamic }, target) => {
       if (areaOf(target) === file.area || (file.area === "command" && isDynamic)) return false;
       return !isIndex(target);
@@ -49,7 +49,7 @@ describe("imports", () => {
     expect(inside).toEqual([]);
   });
 
-  test("of links and commands reach their own area through its index", () => {
+  test("imports in links and commands reach their own area through its index", () => {
     const around = importsThat((file, _, target) => {
       if (file.role !== "link" && file.role !== "command") return false;
       return areaOf(target) === file.area && !isIndex(target) && !isDefinition(target);
@@ -57,7 +57,7 @@ describe("imports", () => {
     expect(around).toEqual([]);
   });
 
-  test("of links and commands are made by the registry alone, when they are asked for", () => {
+  test("the modules of links and commands are imported by the registry alone, when they are asked for", () => {
     const early = importsThat(
       (file, { isDynamic }, target) =>
         isDefinition(target) &&
@@ -67,7 +67,7 @@ describe("imports", () => {
     expect(early).toEqual([]);
   });
 
-  test("of the process as a module are nowhere but in the entry", () => {
+  test("the process module is imported in the entry only", () => {
     const reaching = sources.filter(
       ({ path, imports }) =>
         path !== join("command", "main.ts") &&
@@ -78,7 +78,7 @@ describe("imports", () => {
 });
 
 describe("files", () => {
-  test("called index.ts only re-export, below the package's own", () => {
+  test("files called index.ts only re-export, below the package's own", () => {
     const busy = sources.filter(({ path, text, role }) => {
       const rest = text
         .replaceAll(/\/\*[^]*?\*\//g, "")
@@ -88,19 +88,19 @@ describe("files", () => {
     expect(busy.map(({ path }) => path)).toEqual([]);
   });
 
-  test("are in a folder that has a layer", () => {
+  test("files are in a folder that has a layer", () => {
     const homeless = sources.filter(({ role, area }) => {
       return role !== "top" && Number.isNaN(layerOfArea(area));
     });
     expect(homeless.map(({ path }) => path)).toEqual([]);
   });
 
-  test("say what they know before anything else", () => {
+  test("files begin with a comment on their purpose", () => {
     const silent = sources.filter(({ path, text }) => !isIndex(path) && !text.startsWith("/**"));
     expect(silent.map(({ path }) => path)).toEqual([]);
   });
 
-  test("touch the global process in the entries, and to load the addon, and nowhere else", () => {
+  test("files use the global process in the entries, and to load the addon, and nowhere else", () => {
     const global = /(?<![.#\w])process(?:\.\w|\[)|\bglobalThis\b|(?<![.#\w])global\./;
     const touching = sources.filter(({ text }) =>
       text.split("\n").some((line) => !/^\s*(?:\/?\*|\/\/)/.test(line) && global.test(line)),
@@ -114,14 +114,14 @@ describe("files", () => {
     ]);
   });
 
-  test("are not named after nothing in particular", () => {
+  test("files are not called utils, helpers, common, misc or shared", () => {
     const drawers = [...filesBelow("src", ".ts"), ...filesBelow("test", ".ts")].filter((path) =>
       /^(?:utils?|helpers?|common|misc|shared)\.ts$/.test(basename(path)),
     );
     expect(drawers).toEqual([]);
   });
 
-  test("switch a lint rule off with a reason, and no rule three times", () => {
+  test("files switch a lint rule off with a reason, and no rule three times", () => {
     const lines = sources.flatMap(({ path, text }) =>
       [...text.matchAll(/(?:oxlint|eslint)-disable.*/g)].map(([line]) => `src/${path}: ${line}`),
     );
@@ -139,40 +139,40 @@ interface Manifest {
 const manifest: Manifest = JSON.parse(readFileSync(join(ROOT, "package.json"), "utf8"));
 
 describe("commands", () => {
-  test("are registered under the names they have", async () => {
+  test("commands are registered under their own names", async () => {
     const definitions = await Promise.all(COMMAND_NAMES.map(loadDefinition));
     expect(definitions.map((definition) => definition?.name)).toEqual(COMMAND_NAMES);
   });
 
-  test("are all registered", async () => {
+  test("commands are all registered", async () => {
     const files = sources.filter(({ path, text }) => {
       return isDefinition(path) && /^export const \w+ = define(?:Link|Command)\(/m.test(text);
     });
     expect(files.length).toBe(COMMAND_NAMES.length);
   });
 
-  test("are in package.json, each with its launcher", () => {
+  test("commands are in package.json, each with its launcher", () => {
     const names = [...COMMAND_NAMES, "ucspi"];
     expect(manifest.bin).toEqual(
       Object.fromEntries(names.map((name) => [name, `dist/bin/${name}`])),
     );
   });
 
-  test.each(["bin", "dist/bin"])("have a launcher in %s", (folder) => {
+  test.each(["bin", "dist/bin"])("commands have a launcher in %s", (folder) => {
     const launchers = readdirSync(join(ROOT, folder)).filter((name) => name !== "package.json");
     expect(launchers.toSorted()).toEqual([...COMMAND_NAMES, "ucspi"].toSorted());
     const modes = launchers.map((name) => statSync(join(ROOT, folder, name)).mode & 0o111);
     expect(modes.every((mode) => mode === 0o111)).toBe(true);
   });
 
-  test("have a body in docs/manual and a page in docs/commands", () => {
+  test("commands have a body in docs/manual and a page in docs/commands", () => {
     const pages = COMMAND_NAMES.map((name) => `${name}.md`).toSorted();
     expect(readdirSync(join(ROOT, "docs", "manual")).toSorted()).toEqual(pages);
     const generated = readdirSync(join(ROOT, "docs", "commands")).toSorted();
     expect(generated).toEqual(["README.md", ...pages].toSorted());
   });
 
-  test("have a black-box test", () => {
+  test("commands have a black-box test", () => {
     const folder = join(ROOT, "test", "commands");
     const texts = existsSync(folder)
       ? filesBelow(join("test", "commands"), ".test.ts").map((file) =>

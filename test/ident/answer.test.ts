@@ -7,7 +7,7 @@ import { parseIdentReply, readIdentReply } from "../../src/ident/reply.ts";
 const PORTS = { remote: 6193, local: 23 };
 
 describe("an answer", () => {
-  test("names the user", () => {
+  test("an answer names the user", () => {
     const answer = { kind: "user", user: "stjohns" } as const;
     expect(formatIdentAnswer(PORTS, answer).toString()).toBe(
       "6193 , 23 : USERID : UNIX : stjohns\r\n",
@@ -17,12 +17,12 @@ describe("an answer", () => {
     );
   });
 
-  test("says why it does not", () => {
+  test("an answer without a user gives the reason", () => {
     const answer = { kind: "error", token: "HIDDEN-USER" } as const;
     expect(formatIdentAnswer(PORTS, answer).toString()).toBe("6193 , 23 : ERROR : HIDDEN-USER\r\n");
   });
 
-  test("is never made of what would break the line", () => {
+  test("an answer never contains a byte that would break the line", () => {
     const user = { kind: "user", user: "a\r\nb" } as const;
     expect(() => formatIdentAnswer(PORTS, user)).toThrow(RangeError);
     expect(() => formatIdentAnswer(PORTS, { kind: "user", user: "a" }, "UN:IX")).toThrow(
@@ -30,7 +30,7 @@ describe("an answer", () => {
     );
   });
 
-  test("is understood by our client, whatever the user is called", () => {
+  test("an answer is parsed by our client, whatever the name of the user", () => {
     const user = fc
       .string({ unit: "grapheme", minLength: 1, maxLength: 100 })
       .map((text) => text.replace(/\p{Cc}/gu, "_").slice(0, 100));
@@ -43,7 +43,7 @@ describe("an answer", () => {
   });
 
   test.each(["INVALID-PORT", "NO-USER", "HIDDEN-USER", "UNKNOWN-ERROR"] as const)(
-    "%s is understood by our client",
+    "the answer %s is parsed by our client",
     (token) => {
       const line = formatIdentAnswer(PORTS, { kind: "error", token });
       expect(parseIdentReply(line.subarray(0, -1), PORTS)).toMatchObject({ kind: "error" });
@@ -51,21 +51,27 @@ describe("an answer", () => {
   );
 });
 
-test.each(["a", "a b", "é", "\udcff", "x".repeat(511)])("%j can be told", (user) => {
+test.each(["a", "a b", "é", "\udcff", "x".repeat(511)])("the user name %j can be sent", (user) => {
   expect(isIdentUser(user)).toBe(true);
 });
 
 test.each(["", "a\n", "a\0", "\t", "a\x7f", "x".repeat(512), "é".repeat(256)])(
-  "%j cannot be told",
+  "the user name %j cannot be sent",
   (user) => {
     expect(isIdentUser(user)).toBe(false);
   },
 );
 
-test.each(["UNIX", "OTHER", "UNIX,UTF-8", "UNIX , UTF-8"])("%j is a system", (text) => {
-  expect(isOperatingSystem(text)).toBe(true);
-});
+test.each(["UNIX", "OTHER", "UNIX,UTF-8", "UNIX , UTF-8"])(
+  "the text %j is a valid operating system",
+  (text) => {
+    expect(isOperatingSystem(text)).toBe(true);
+  },
+);
 
-test.each(["", "a:b", "a b", " UNIX", "UNIX\r\n", "x".repeat(65)])("%j is no system", (text) => {
-  expect(isOperatingSystem(text)).toBe(false);
-});
+test.each(["", "a:b", "a b", " UNIX", "UNIX\r\n", "x".repeat(65)])(
+  "the text %j is no valid operating system",
+  (text) => {
+    expect(isOperatingSystem(text)).toBe(false);
+  },
+);

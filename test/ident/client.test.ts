@@ -60,7 +60,7 @@ function ask(serverPort: number, extra: Partial<IdentQuestion> = {}): Promise<Id
 }
 
 describe("asking an IDENT server", () => {
-  test("sends the ports and returns the user", async () => {
+  test("the IDENT client sends the ports and returns the user", async () => {
     const asked: string[] = [];
     const port = await listen((line, socket) => {
       asked.push(line);
@@ -70,13 +70,13 @@ describe("asking an IDENT server", () => {
     expect(asked).toEqual(["6191 , 23\r\n"]);
   });
 
-  test("works over IPv6", async () => {
+  test("the IDENT client works over IPv6", async () => {
     const port = await listen((_, socket) => socket.end("6191,23:USERID:UNIX:six\r\n"), "::1");
     const outcome = await ask(port, { remote: endpoint("::1", 6191), local: endpoint("::1", 23) });
     expect(outcome).toEqual({ kind: "user", user: "six" });
   });
 
-  test("comes from the local address of the connection", async () => {
+  test("the IDENT client connects from the local address of the connection", async () => {
     const from: (string | undefined)[] = [];
     const port = await listen((_, socket) => {
       from.push(socket.remoteAddress);
@@ -88,7 +88,7 @@ describe("asking an IDENT server", () => {
     expect(await ask(port, { local: endpoint("0.0.0.0", 23) })).toMatchObject({ code: "EPERM" });
   });
 
-  test("puts a reply together that comes byte by byte", async () => {
+  test("the IDENT client puts a reply together that arrives byte by byte", async () => {
     const port = await listen((_, socket) => {
       const rest = Array.from("6191,23:USERID:UNIX:slow\r\n");
       function sendNext(): void {
@@ -102,7 +102,7 @@ describe("asking an IDENT server", () => {
   });
 
   test.each(["", "6191,23:USERID:UNIX:cut"])(
-    "takes the end after %j for no answer",
+    "the IDENT client takes the end after %j for no answer",
     async (half) => {
       const port = await listen((_, socket) => socket.end(half));
       expect(await ask(port)).toEqual({ kind: "error", code: "EIO", text: "unknown error" });
@@ -113,12 +113,12 @@ describe("asking an IDENT server", () => {
     ["0,0:USERID:UNIX:other\r\n", "EPROTO", "Protocol error"],
     ["x".repeat(5000), "EPROTO", "Protocol error"],
     [`6191,23:USERID:UNIX:${"x".repeat(600)}\n`, "ENAMETOOLONG", "File name too long"],
-  ])("refuses the reply %j", async (reply, code, text) => {
+  ])("the IDENT client refuses the reply %j", async (reply, code, text) => {
     const port = await listen((_, socket) => socket.end(reply));
     expect(await ask(port)).toEqual({ kind: "failed", code, text });
   });
 
-  test("says why it could not connect", async () => {
+  test("the IDENT client reports why it could not connect", async () => {
     const port = await listen(() => undefined);
     await new Promise((resolve) => server?.close(resolve));
     expect(await ask(port)).toEqual({
@@ -128,17 +128,17 @@ describe("asking an IDENT server", () => {
     });
   });
 
-  test("says that a local address is not ours", async () => {
+  test("the IDENT client reports that a local address is not ours", async () => {
     const outcome = await ask(9, { local: endpoint("192.0.2.1", 23) });
     expect(outcome).toMatchObject({ kind: "failed", code: "EADDRNOTAVAIL" });
   });
 
-  test("is a failure when the connection is reset", async () => {
+  test("the IDENT client fails when the connection is reset", async () => {
     const port = await listen((_, socket) => socket.resetAndDestroy());
     expect(await ask(port)).toMatchObject({ kind: "failed", code: "ECONNRESET" });
   });
 
-  test("ends at the deadline, with the server still silent", async () => {
+  test("the IDENT client ends at the deadline, with the server still silent", async () => {
     const clock = new FakeClock();
     const port = await listen(() => clock.advance(1000));
     const outcome = await ask(port, { deadline: deadlineAfter(clock, 500) });
@@ -146,12 +146,12 @@ describe("asking an IDENT server", () => {
     expect(clock.pendingTimers).toBe(0);
   });
 
-  test("does not begin after the deadline", async () => {
+  test("the IDENT client does not begin after the deadline", async () => {
     const deadline = deadlineAfter(new FakeClock(), 0);
     expect(await ask(9, { deadline })).toEqual({ kind: "timedOut" });
   });
 
-  test("leaves neither a timer nor a descriptor behind", async () => {
+  test("the IDENT client leaves neither a timer nor a descriptor behind", async () => {
     const clock = new FakeClock();
     const port = await listen((_, socket) => socket.end("6191,23:ERROR:NO-USER\r\n"));
     const opened = vi.spyOn(posix, "socket");

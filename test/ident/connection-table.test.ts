@@ -24,7 +24,7 @@ function names(local: string, remote: string, order: ByteOrder): readonly string
 }
 
 describe("the names of a connection", () => {
-  test("of IPv4 are in both tables", () => {
+  test("the names of an IPv4 connection are in both tables", () => {
     expect(names("127.0.0.1", "192.0.2.7", "LE")).toEqual([
       "0100007F:1F90 070200C0:0017",
       "0000000000000000FFFF00000100007F:1F90 0000000000000000FFFF0000070200C0:0017",
@@ -34,20 +34,20 @@ describe("the names of a connection", () => {
     );
   });
 
-  test("of IPv6 are in one", () => {
+  test("the names of an IPv6 connection are in one table", () => {
     expect(names("2001:db8::1", "::1", "LE")).toEqual([
       "B80D0120000000000000000001000000:1F90 00000000000000000000000001000000:0017",
     ]);
   });
 
-  test("follow the byte order of the machine", () => {
+  test("the names of a connection follow the byte order of the machine", () => {
     expect(names("127.0.0.1", "192.0.2.7", "BE")).toEqual([
       "7F000001:1F90 C0000207:0017",
       "00000000000000000000FFFF7F000001:1F90 00000000000000000000FFFFC0000207:0017",
     ]);
   });
 
-  test("of two families are none", () => {
+  test("a connection between two families has no names in the tables", () => {
     expect(names("127.0.0.1", "::1", "LE")).toEqual([]);
   });
 });
@@ -55,17 +55,17 @@ describe("the names of a connection", () => {
 describe("a row", () => {
   const name = "0100007F:1F90 070200C0:0017";
 
-  test("tells name and owner", () => {
+  test("a row gives name and owner", () => {
     expect(parseTableRow(row(name, 1000).trimEnd())).toEqual({ name, uid: 1000 });
     expect(parseTableRow(row(name, 4_294_967_295))).toEqual({ name, uid: 4_294_967_295 });
   });
 
-  test("without an inode has no owner, and is not root's", () => {
+  test("a row without an inode has no owner, and is not root's", () => {
     expect(parseTableRow(row(name, 0, 0))).toBeUndefined();
   });
 
   test.each([HEADING, "", "   0: ", row(name, 1).slice(0, 60), row("0100007F:1F9 x", 1)])(
-    "%j is none",
+    "the text %j is no row",
     (text) => {
       expect(parseTableRow(text)).toBeUndefined();
     },
@@ -82,18 +82,18 @@ describe("the scanner", () => {
     return scanner.owners;
   }
 
-  test("finds what is wanted, and nothing else", () => {
+  test("the scanner finds the wanted row, and no other", () => {
     const table = HEADING + row(other, 1) + row(wanted, 2) + row(wanted, 0, 0);
     expect(scan([Buffer.from(table)])).toEqual(new Map([[wanted, 2]]));
   });
 
-  test("passes over a row that is too long, and goes on behind it", () => {
+  test("the scanner passes over a row that is too long, and goes on behind it", () => {
     const long = `${row(wanted, 1).trimEnd()}${"x".repeat(TABLE_ROW_BYTES_MAX)}\n`;
     expect(scan([Buffer.from(long + row(wanted, 2))])).toEqual(new Map([[wanted, 2]]));
     expect(scan([Buffer.from(long)])).toEqual(new Map());
   });
 
-  test("finds the same in whatever pieces the table comes", () => {
+  test("the scanner finds the same in whatever pieces the table arrives", () => {
     const line = fc.oneof(
       fc.constantFrom(HEADING, row(wanted, 1), row(other, 2), row(wanted, 3, 0), "\n"),
       fc.string({ maxLength: 700 }),
@@ -109,7 +109,7 @@ describe("the scanner", () => {
     );
   });
 
-  test("survives any bytes", () => {
+  test("the scanner takes any bytes without failing", () => {
     fc.assert(
       fc.property(fc.array(fc.uint8Array({ maxLength: 2000 })), (pieces) => {
         expect(scan(pieces).size).toBe(0);

@@ -26,7 +26,7 @@ async function listen(reply: string | undefined): Promise<Server> {
 const LOOKUP = { remote: endpoint(6193), local: endpoint(23) };
 
 test.each([undefined, 10_000, Infinity])(
-  "askIdent of the package, timeout %j",
+  "askIdent of the package with the timeout %j returns the user",
   async (timeoutMs) => {
     await using server = await listen("6193,23:USERID:UNIX:joe\r\n");
     const { port: serverPort } = server.address() as AddressInfo;
@@ -38,7 +38,7 @@ test.each([undefined, 10_000, Infinity])(
   },
 );
 
-test("askIdent of the package gives up", async () => {
+test("askIdent of the package gives up at its timeout", async () => {
   await using server = await listen(undefined);
   const { port: serverPort } = server.address() as AddressInfo;
   expect(await askIdent({ ...LOOKUP, serverPort, timeoutMs: 1 })).toEqual({ kind: "timedOut" });

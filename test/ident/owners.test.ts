@@ -37,30 +37,30 @@ function rowOf(what: ConnectionEntry, uid: number, table: 0 | 1 = 0): string {
 }
 
 describe("the owner of a connection", () => {
-  test("is in the table of its family", async () => {
+  test("the owner of a connection is in the table of its family", async () => {
     const { owners, posix } = world(rowOf(FAMILY_4, 1000), rowOf(FAMILY_6, 1001));
     const before = posix.openFds;
     expect(await owners.ownerOf(FAMILY_4)).toBe(1000);
     expect(posix.openFds).toEqual(before);
   });
 
-  test("of an IPv4 connection may be in the table of IPv6", async () => {
+  test("the owner of an IPv4 connection may be in the table of IPv6", async () => {
     const { owners } = world(HEADING, HEADING + rowOf(FAMILY_4, 1000, 1));
     expect(await owners.ownerOf(FAMILY_4)).toBe(1000);
   });
 
-  test("is unknown for any other pair of ends", async () => {
+  test("the owner is unknown for any other pair of ends", async () => {
     const { owners } = world(rowOf(FAMILY_4, 1000));
     expect(await owners.ownerOf(connection("192.0.2.1", "192.0.2.8"))).toBeUndefined();
   });
 
-  test("needs no table of IPv6", async () => {
+  test("the owner of an IPv4 connection is found without a table of IPv6", async () => {
     const { owners, posix } = world(rowOf(FAMILY_4, 1000));
     posix.files.delete("/proc/net/tcp6");
     expect(await owners.ownerOf(FAMILY_4)).toBe(1000);
   });
 
-  test("cannot be told without any table, until there is one again", async () => {
+  test("the owner cannot be found without any table, until there is one again", async () => {
     const { owners, posix, clock } = world();
     posix.failNext("open", "EACCES");
     await expect(owners.ownerOf(FAMILY_4)).rejects.toMatchObject({ code: "EACCES" });
@@ -72,7 +72,7 @@ describe("the owner of a connection", () => {
 });
 
 describe("readings", () => {
-  test("answer all the questions that wait, and keep a distance", async () => {
+  test("readings of the table answer all the queries that wait, and keep a distance", async () => {
     const { owners, posix, clock } = world(rowOf(FAMILY_4, 1000), rowOf(FAMILY_6, 1001));
     const open = vi.spyOn(posix, "open");
     expect(await owners.ownerOf(FAMILY_4)).toBe(1000);
@@ -88,7 +88,7 @@ describe("readings", () => {
     expect(clock.pendingTimers).toBe(0);
   });
 
-  test("let other work go on", async () => {
+  test("readings of the table let other work go on", async () => {
     const rows = rowOf(connection("192.0.2.1", "192.0.2.7", 24), 1).repeat(2000);
     const { owners, clock } = world(rows + rowOf(FAMILY_4, 1000));
     let uid: number | undefined;

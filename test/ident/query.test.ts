@@ -10,7 +10,7 @@ function bytes(text: string): Buffer {
 
 describe("a question", () => {
   test.each(["6193 , 23", "6193,23", " \t6193\t, 23 \t", "6193 , 23\r", "0006193 , 00023"])(
-    "%j",
+    "a query %j is parsed",
     (line) => {
       const ports = { remote: 6193, local: 23 };
       expect(parseIdentQuery(bytes(line))).toEqual({ kind: "ports", ports });
@@ -33,11 +33,11 @@ describe("a question", () => {
     ["6193 , 23\0", 0, 0],
     ["11111111111 , 23", 0, 0],
     ["GET / HTTP/1.1", 0, 0],
-  ])("%j is none", (line, remote, local) => {
+  ])("a query %j is refused", (line, remote, local) => {
     expect(parseIdentQuery(bytes(line))).toEqual({ kind: "invalid", ports: { remote, local } });
   });
 
-  test("is what our client sends", () => {
+  test("a query is what our client sends", () => {
     const port = fc.integer({ min: 1, max: 65_535 });
     fc.assert(
       fc.property(port, port, (remote, local) => {
@@ -53,20 +53,20 @@ describe("a question", () => {
 });
 
 describe("the reader", () => {
-  test("waits for the newline and takes no more than the line", () => {
+  test("the query reader waits for the newline and takes no more than the line", () => {
     expect(readIdentQuery(bytes("6193 , 23\r"))).toEqual({ kind: "more" });
     expect(readIdentQuery(bytes("6193 , 23\r\n1 , 2\r\n"))).toMatchObject({ bytesUsed: 11 });
     expect(readIdentQuery(bytes(""))).toEqual({ kind: "more" });
   });
 
-  test("gives up at 1000 bytes", () => {
+  test("the query reader gives up at 1000 bytes", () => {
     const blanks = " ".repeat(IDENT_QUERY_BYTES_MAX - 5);
     expect(readIdentQuery(bytes(`${blanks}1,2\r\n`))).toMatchObject({ kind: "query" });
     expect(readIdentQuery(bytes(`${blanks}1,2\r`))).toEqual({ kind: "more" });
     expect(readIdentQuery(bytes(`${blanks} 1,2\r\n`))).toEqual({ kind: "tooLong" });
   });
 
-  test("survives any bytes, and does not change its mind when more come", () => {
+  test("the query reader gives one result for any bytes, which more bytes do not change", () => {
     fc.assert(
       fc.property(fc.uint8Array({ maxLength: 1200 }), fc.nat(1200), (stream, cut) => {
         const early = readIdentQuery(stream.subarray(0, cut));

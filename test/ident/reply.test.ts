@@ -19,7 +19,7 @@ function parse(line: string) {
   return parseIdentReply(bytes(line), PORTS);
 }
 
-test("the question names the ports as the server sees them", () => {
+test("a query names the ports as the server sees them", () => {
   expect(formatIdentRequest(PORTS)).toBe("6191 , 23\r\n");
 });
 
@@ -34,11 +34,11 @@ describe("a reply that names a user", () => {
     ["06191, 00023 : USERID : UNIX : x", "x"],
     ["6191, 23 : USERID : UNIX :", ""],
     ["6191, 23 : USERID ::x", "x"],
-  ])("%j: %j", (line, user) => {
+  ])("the reply %j names the user %j", (line, user) => {
     expect(parse(line)).toEqual({ kind: "user", user });
   });
 
-  test("may hold any byte but control bytes", () => {
+  test("a reply that names a user may hold any byte but control bytes", () => {
     const user = Buffer.from("\xff\xe9À", "latin1");
     const line = Buffer.concat([bytes("6191,23:USERID:UNIX:"), user]);
     const reply = parseIdentReply(line, PORTS);
@@ -46,11 +46,14 @@ describe("a reply that names a user", () => {
     expect(parse("6191,23:USERID:UNIX:é")).toMatchObject({ kind: "user" });
   });
 
-  test.each(["a\0b", "a\rb", "a\tb", "a\x1b[2Jb", "a\x7f", "a\r\r"])("%j is a breach", (user) => {
-    expect(parse(`6191,23:USERID:UNIX:${user}`)).toEqual({ kind: "breach", code: "EPROTO" });
-  });
+  test.each(["a\0b", "a\rb", "a\tb", "a\x1b[2Jb", "a\x7f", "a\r\r"])(
+    "the reply %j breaks the protocol",
+    (user) => {
+      expect(parse(`6191,23:USERID:UNIX:${user}`)).toEqual({ kind: "breach", code: "EPROTO" });
+    },
+  );
 
-  test("may have 511 bytes, and no more", () => {
+  test("a reply that names a user may have 511 bytes, and no more", () => {
     expect(parse(`6191,23:USERID:UNIX:${"x".repeat(511)}`)).toMatchObject({ kind: "user" });
     expect(parse(`6191,23:USERID:UNIX:${"x".repeat(512)}`)).toEqual({
       kind: "breach",
@@ -68,7 +71,7 @@ describe("a reply that names none", () => {
     ["UNKNOWN-ERROR", "EIO", "unknown error"],
     ["X-HALT", "EEXIST", "X-error-token"],
     ["xyz", "EEXIST", "X-error-token"],
-  ])("%j is %s", (token, code, text) => {
+  ])("the reply %j is the error %s", (token, code, text) => {
     expect(parse(`6191, 23 : ERROR : ${token}`)).toEqual({ kind: "error", code, text });
   });
 
@@ -88,7 +91,7 @@ describe("a reply that names none", () => {
     "-6191, 23 : USERID : UNIX : x",
     "6191 23 : USERID : UNIX : x",
     "71727, 23 : USERID : UNIX : x",
-  ])("%j is a breach", (line) => {
+  ])("the reply %j breaks the protocol", (line) => {
     expect(parse(line)).toEqual({ kind: "breach", code: "EPROTO" });
   });
 });
@@ -96,27 +99,27 @@ describe("a reply that names none", () => {
 describe("the reader", () => {
   const BREACH = { kind: "breach", code: "EPROTO" };
 
-  test("waits for the newline, and ignores what follows", () => {
+  test("the reply reader waits for the newline, and ignores what follows", () => {
     const line = "6191,23:USERID:UNIX:x\r\n";
     expect(readIdentReply(bytes(line.slice(0, -1)), PORTS)).toEqual({ kind: "more" });
     expect(readIdentReply(bytes(`${line}more`), PORTS)).toEqual({ kind: "user", user: "x" });
   });
 
-  test("gives up at 1024 bytes", () => {
+  test("the reply reader gives up at 1024 bytes", () => {
     const filler = "x".repeat(IDENT_REPLY_BYTES_MAX);
     expect(readIdentReply(bytes(filler.slice(1)), PORTS)).toEqual({ kind: "more" });
     expect(readIdentReply(bytes(filler), PORTS)).toEqual(BREACH);
     expect(readIdentReply(bytes(`${filler}\n`), PORTS)).toEqual(BREACH);
   });
 
-  test("takes no reply and half a line for an unknown error", () => {
+  test("the reply reader takes no reply and half a line for an unknown error", () => {
     expect(readIdentReply(bytes(""), PORTS, true)).toMatchObject({ kind: "error", code: "EIO" });
     const half = bytes("6191,23:USERID:UNIX:ro");
     expect(readIdentReply(half, PORTS, true)).toMatchObject({ kind: "error", code: "EIO" });
     expect(readIdentReply(bytes(""), PORTS)).toEqual({ kind: "more" });
   });
 
-  test("sees the same reply however it is cut", () => {
+  test("the reply reader sees the same reply however it is cut", () => {
     const user = fc.string({ maxLength: 600 }).map((text) => text.replace(/[^ -~]/g, "_"));
     const junk = fc.uint8Array({ maxLength: 1200 });
     const replies = fc.oneof(

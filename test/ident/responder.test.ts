@@ -56,49 +56,52 @@ function ports(remote: number): IdentQuery {
 }
 
 describe("the answer", () => {
-  test("is the name of the account", async () => {
+  test("the answer is the name of the account", async () => {
     expect(await say({})).toBe("6193 , 23 : USERID : UNIX : joe\r\n");
     expect(await say({ operatingSystem: "OTHER" })).toBe("6193 , 23 : USERID : OTHER : joe\r\n");
   });
 
-  test("is the number of a user who has no account, or a name that cannot be sent", async () => {
+  test("the answer is the number of a user who has no account, or a name that cannot be sent", async () => {
     expect(await say({}, ports(6194))).toBe("6194 , 23 : USERID : UNIX : 1001\r\n");
     expect(await say({}, ports(6195))).toBe("6195 , 23 : USERID : UNIX : 1002\r\n");
   });
 
-  test("is NO-USER for a connection that does not exist", async () => {
+  test("the answer is NO-USER for a connection that does not exist", async () => {
     expect(await say({}, ports(6196))).toBe("6196 , 23 : ERROR : NO-USER\r\n");
   });
 
-  test("is NO-USER for a connection with another machine than the client", async () => {
+  test("the answer is NO-USER for a connection with another machine than the client", async () => {
     expect(await say({}, QUERY, { remote: ip("192.0.2.8") })).toBe(
       "6193 , 23 : ERROR : NO-USER\r\n",
     );
   });
 
-  test("is INVALID-PORT for a question that is none, even where all is hidden", async () => {
+  test("the answer is INVALID-PORT for an invalid query, even where all users are hidden", async () => {
     const query = { kind: "invalid", ports: { remote: 0, local: 70_000 } } as const;
     const expected = "0 , 70000 : ERROR : INVALID-PORT\r\n";
     expect(await say({}, query)).toBe(expected);
     expect(await say({ naming: { kind: "hidden" } }, query)).toBe(expected);
   });
 
-  test("may be the number, for everybody", async () => {
+  test("the answer may be the number, for every user", async () => {
     expect(await say({ naming: { kind: "uid" } })).toBe("6193 , 23 : USERID : UNIX : 1000\r\n");
   });
 
   test.each([
     [{ kind: "fixed", user: "someone" }, "USERID : UNIX : someone"],
     [{ kind: "hidden" }, "ERROR : HIDDEN-USER"],
-  ] as const)("may be the same for everybody, %j, and then nothing is looked up", async (...of) => {
-    const [naming, expected] = of;
-    const posix = machine();
-    const open = vi.spyOn(posix, "open");
-    expect(await say({ naming }, ports(9), { posix })).toBe(`9 , 23 : ${expected}\r\n`);
-    expect(open).not.toHaveBeenCalled();
-  });
+  ] as const)(
+    "the answer may be the same for every user, %j, and then nothing is looked up",
+    async (...of) => {
+      const [naming, expected] = of;
+      const posix = machine();
+      const open = vi.spyOn(posix, "open");
+      expect(await say({ naming }, ports(9), { posix })).toBe(`9 , 23 : ${expected}\r\n`);
+      expect(open).not.toHaveBeenCalled();
+    },
+  );
 
-  test("may be a pseudonym", async () => {
+  test("the answer may be a pseudonym", async () => {
     const expected = createHmac("sha256", SECRET).update("1000 192.0.2.7").digest("hex");
     expect(await say({ naming: { kind: "hash", secret: SECRET } })).toBe(
       `6193 , 23 : USERID : UNIX : ${expected.slice(0, 32)}\r\n`,
@@ -118,7 +121,7 @@ test("a pseudonym differs by user, by machine and by secret, and nothing else", 
 describe("a file .noident", () => {
   const hidden = "6193 , 23 : ERROR : HIDDEN-USER\r\n";
 
-  test("hides its user, however users are told", async () => {
+  test("a file .noident hides its user, however users are reported", async () => {
     const posix = machine();
     posix.putFile("/home/joe/.noident", "");
     const naming = { kind: "uid" } as const;
@@ -127,14 +130,14 @@ describe("a file .noident", () => {
     expect(await say({}, QUERY, { posix })).toContain("joe");
   });
 
-  test("that may be there hides too", async () => {
+  test("a file .noident that cannot be checked hides its user", async () => {
     const posix = machine();
     const filesOfNames = ["ENOENT", "ENOENT", "ENOENT"];
     for (const code of [...filesOfNames, "EACCES"]) posix.failNext("fileVersion", code);
     expect(await say({ respectsNoident: true }, QUERY, { posix })).toBe(hidden);
   });
 
-  test("that is not there does not", async () => {
+  test("a file .noident that does not exist hides no user", async () => {
     expect(await say({ respectsNoident: true })).toContain("joe");
     expect(await say({ respectsNoident: true }, ports(6194))).toContain("1001");
   });

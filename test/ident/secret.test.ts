@@ -20,12 +20,15 @@ test.each([SECRET_BYTES_MIN, SECRET_BYTES_MAX])("a secret may have %i bytes", (s
   expect(read(`${secret}\n`)).toBe(secret);
 });
 
-test.each([0, SECRET_BYTES_MIN - 1, SECRET_BYTES_MAX + 1, 100_000])("but not %i", (size) => {
-  expect(() => read("s".repeat(size))).toThrow(RangeError);
-  expect(() => read(`${"s".repeat(size)}\n`)).toThrow(RangeError);
-});
+test.each([0, SECRET_BYTES_MIN - 1, SECRET_BYTES_MAX + 1, 100_000])(
+  "a secret may not have %i bytes",
+  (size) => {
+    expect(() => read("s".repeat(size))).toThrow(RangeError);
+    expect(() => read(`${"s".repeat(size)}\n`)).toThrow(RangeError);
+  },
+);
 
-test("a secret that is not there is an error of the system", () => {
+test("a secret that does not exist is an error of the system", () => {
   expect(() => readSecret(new FakePosix(), "/secret")).toThrow(
     expect.objectContaining({ code: "ENOENT" }),
   );

@@ -59,7 +59,7 @@ class Talk implements Disposable {
 }
 
 describe("a conversation", () => {
-  test("goes on until the client has no more to ask", async () => {
+  test("a conversation goes on until the client has no more queries", async () => {
     using talk = new Talk();
     talk.send("1 , 2\r\n3,4\n5 , ");
     posix.shutdown(talk.client, "write");
@@ -69,7 +69,7 @@ describe("a conversation", () => {
     expect(posix.isNonblocking(talk.server)).toBe(false);
   });
 
-  test("waits for the rest of a question", async () => {
+  test("a conversation waits for the rest of a query", async () => {
     using talk = new Talk();
     talk.send("1 ,");
     const ending = talk.serve({
@@ -80,28 +80,28 @@ describe("a conversation", () => {
     expect(talk.received()).toBe(`1 , 2 : ${ANSWER}`);
   });
 
-  test("ends with the first line that is no question", async () => {
+  test("a conversation ends with the first line that is no query", async () => {
     using talk = new Talk();
     talk.send("GET / HTTP/1.1\r\n1 , 2\r\n");
     expect(await talk.serve()).toEqual({ kind: "ended" });
     expect(talk.received()).toBe("0 , 0 : ERROR : INVALID-PORT\r\n");
   });
 
-  test("ends without an answer to a line without an end", async () => {
+  test("a conversation ends without an answer to a line without an end", async () => {
     using talk = new Talk();
     talk.send("1".repeat(2000));
     expect(await talk.serve()).toEqual({ kind: "ended" });
     expect(talk.received()).toBe("");
   });
 
-  test("ends when enough was asked", async () => {
+  test("a conversation ends after the maximum number of queries", async () => {
     using talk = new Talk();
     talk.send("1 , 2\r\n".repeat(IDENT_QUERIES_MAX + 1));
     expect(await talk.serve()).toEqual({ kind: "ended" });
     expect(talk.received()).toBe(`1 , 2 : ${ANSWER}`.repeat(IDENT_QUERIES_MAX));
   });
 
-  test("ends when the client is silent, or slow", async () => {
+  test("a conversation ends when the client is silent, or slow", async () => {
     using talk = new Talk();
     talk.send("1 ,");
     const ending = talk.serve();
@@ -112,7 +112,7 @@ describe("a conversation", () => {
     expect(talk.clock.pendingTimers).toBe(0);
   });
 
-  test("ends when the client does not read", async () => {
+  test("a conversation ends when the client does not read", async () => {
     using talk = new Talk();
     posix.setNonblocking(talk.server, true);
     const filler = new Uint8Array(65_536);
@@ -122,14 +122,14 @@ describe("a conversation", () => {
     expect(await ending).toEqual({ kind: "timedOut" });
   });
 
-  test("that breaks is no error of ours", async () => {
+  test("a conversation that the client resets is no error of the server", async () => {
     using talk = new Talk();
     talk.send("1 , 2\r\n");
     const ending = talk.serve({ onAnswer: () => posix.shutdown(talk.server, "write") });
     expect(await ending).toEqual({ kind: "failed", code: "EPIPE" });
   });
 
-  test("says UNKNOWN-ERROR, and why to the log, where the kernel does not tell", async () => {
+  test("an IDENT server answers UNKNOWN-ERROR, and logs why, where the kernel does not show the owner", async () => {
     using talk = new Talk();
     talk.send("1 , 2\r\n");
     posix.shutdown(talk.client, "write");

@@ -31,7 +31,7 @@ function dumpOf(records: readonly SampleRecord[]): Buffer {
 }
 
 describe.skipIf(tinycdb.isMissing)(`tinycdb${tinycdb.why}`, () => {
-  test("makes files that we read, and reads ours", () => {
+  test("tinycdb makes files that we read, and reads ours", () => {
     using directory = new TemporaryDirectory();
     const [made, written] = [directory.file("made.cdb"), directory.file("written.cdb")];
     fc.assert(
@@ -47,7 +47,7 @@ describe.skipIf(tinycdb.isMissing)(`tinycdb${tinycdb.why}`, () => {
 });
 
 describe.skipIf(cdbmake.isMissing || cdbdump.isMissing)(`freecdb${cdbmake.why}`, () => {
-  test("makes the very files we make", () => {
+  test("freecdb makes the very files we make", () => {
     using directory = new TemporaryDirectory();
     const files = [directory.file("made.cdb"), directory.file("made.tmp")];
     fc.assert(
@@ -59,7 +59,7 @@ describe.skipIf(cdbmake.isMissing || cdbdump.isMissing)(`freecdb${cdbmake.why}`,
     );
   });
 
-  test("dumps our files and finds our keys", () => {
+  test("freecdb dumps our files and finds our keys", () => {
     const records: SampleRecord[] = [
       [Buffer.from("one"), Buffer.from("Hello")],
       [Buffer.from("two"), Buffer.from("Goodbye")],

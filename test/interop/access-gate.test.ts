@@ -1,5 +1,5 @@
 /**
- * Who is admitted, by servers that run: the same random rules behind our super-server and behind those
+ * The clients that running servers admit: the same random rules behind our super-server and behind those
  * of the C suite and of ucspi-tcp, and clients from random addresses of 127.0.0.0/8.
  */
 
@@ -28,7 +28,7 @@ function masked(ip: string, bits: number): string {
 const RUNS = { numRuns: 4, seed: 2026 };
 const CLIENTS = 12;
 
-/** What clients get to read, each from its own address, all at a time. */
+/** The bytes that clients read, each from its own address, all at a time. */
 async function answers(port: number, from: readonly string[]): Promise<readonly string[]> {
   return await Promise.all(from.map((ip) => ask(port, "", { from: ip })));
 }
@@ -61,7 +61,7 @@ describe.skipIf(withoutSuite !== "")(`s6-tcpserver-access of the C suite${withou
     }
   }
 
-  test("lets the same clients in, by a directory and by CDB files of either suite", async () => {
+  test("s6-tcpserver-access of the C suite admits the same clients, by a directory and by CDB files of either suite", async () => {
     const rules = fc.array(rule, { minLength: 1, maxLength: 8 });
     const from = fc.array(address, { minLength: CLIENTS, maxLength: CLIENTS });
     await fc.assert(
@@ -114,7 +114,7 @@ describe.skipIf(why !== "")(`tcpserver -x of ucspi-tcp${why}`, () => {
     return await answers(port, from);
   }
 
-  test("decides alike by a file of s6-tcprules --format=djb and by one of its own", async () => {
+  test("tcpserver -x of ucspi-tcp decides alike by a file of s6-tcprules --format=djb and by one of its own", async () => {
     const from = fc.array(address, { minLength: CLIENTS, maxLength: CLIENTS });
     await fc.assert(
       fc.asyncProperty(
@@ -142,7 +142,7 @@ describe.skipIf(why !== "")(`tcpserver -x of ucspi-tcp${why}`, () => {
     );
   });
 
-  test("lets the same clients in as our access control by a file of s6-tcprules", async () => {
+  test("tcpserver -x of ucspi-tcp admits the same clients as our access control by a file of s6-tcprules", async () => {
     const from = fc.array(address, { minLength: CLIENTS, maxLength: CLIENTS });
     await fc.assert(
       fc.asyncProperty(fc.array(line, { maxLength: 8 }), from, async (lines, all) => {

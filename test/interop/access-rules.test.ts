@@ -93,7 +93,7 @@ function compileOurs(rules: string, cdb: string): Buffer {
 }
 
 describe.skipIf(cdbFromFs.isMissing)(`s6-accessrules-cdb-from-fs${cdbFromFs.why}`, () => {
-  test("makes the very file we make of a directory", () => {
+  test("s6-accessrules-cdb-from-fs of either suite makes the very same file of a directory", () => {
     using directory = new TemporaryDirectory();
     fc.assert(
       fc.property(ruleSets, (rules) => {
@@ -106,7 +106,7 @@ describe.skipIf(cdbFromFs.isMissing)(`s6-accessrules-cdb-from-fs${cdbFromFs.why}
     );
   });
 
-  test("does so where there are hundreds of rules and variables", () => {
+  test("s6-accessrules-cdb-from-fs of either suite makes the same file where there are hundreds of rules and variables", () => {
     using directory = new TemporaryDirectory();
     const rules = Array.from({ length: 400 }, (_, uid) => ({
       key: `uid/${uid * 7919}`,
@@ -120,7 +120,7 @@ describe.skipIf(cdbFromFs.isMissing)(`s6-accessrules-cdb-from-fs${cdbFromFs.why}
 });
 
 describe.skipIf(fsFromCdb.isMissing)(`s6-accessrules-fs-from-cdb${fsFromCdb.why}`, () => {
-  test("makes the very files we make of a database", () => {
+  test("s6-accessrules-fs-from-cdb of either suite makes the very same files of a database", () => {
     using directory = new TemporaryDirectory();
     fc.assert(
       fc.property(ruleSets, (rules) => {
@@ -148,7 +148,7 @@ function treeOf(directory: string): string[] {
   });
 }
 
-/** What an access program of the C suite says: 0 and the variable A, or an exit code. */
+/** The result of an access program of the C suite: 0 and the variable A, or an exit code. */
 function theirAnswer(program: Peer, words: readonly string[], env: Record<string, string>): string {
   const printA = ["/bin/sh", "-c", 'echo "allow ${A-unset}"'];
   const path = `${SUITE ?? ""}:/usr/bin:/bin`;
@@ -168,7 +168,7 @@ function ourAnswer(verdict: Verdict): string {
 describe.skipIf(ipcAccess.isMissing)(`s6-ipcserver-access${ipcAccess.why}`, () => {
   const ids = fc.constantFrom(0, 7, 8, 9);
 
-  test("answers as we do, from a directory and from a database", () => {
+  test("s6-ipcserver-access answers as we do, from a directory and from a database", () => {
     using directory = new TemporaryDirectory();
     fc.assert(
       fc.property(ruleSets, ids, ids, (rules, uid, gid) => {
@@ -200,7 +200,7 @@ describe.skipIf(ipcAccess.isMissing)(`s6-ipcserver-access${ipcAccess.why}`, () =
     ["A\0\0\0\0extra", "allow", "error"],
     ["Dgarbage", "allow", "refuse"],
     ["", "allow", "error"],
-  ])("makes of the value %j what we make of it", (value, fallback, expected) => {
+  ])("s6-ipcserver-access and ours read the value %j alike", (value, fallback, expected) => {
     using directory = new TemporaryDirectory();
     const bytes = cdbBytes([
       ["uid/7", value],
@@ -229,28 +229,31 @@ describe.skipIf(tcpAccess.isMissing)(`s6-tcpserver-access${tcpAccess.why}`, () =
   test.each([
     ["ip4/192.0.2.0_24", "deny", "allow unset"],
     ["other/x", "allow", "refuse"],
-  ])("asks no rule for certificates: %s allows, they %s", (key, verdict, expected) => {
-    using directory = new TemporaryDirectory();
-    const certificates = ["@", "none", "subject:CN=a", `sha256:${"0a".repeat(32)}`];
-    const source = writeRules(directory, [
-      { key, text: "allow" },
-      ...certificates.map((name) => ({ key: `clientcert/${name}`, text: verdict })),
-    ]);
-    const theirs = directory.file("theirs.cdb");
-    expect(spawnSync(cdbFromFs.path, [theirs, source]).status).toBe(0);
-    for (const words of [
-      ["-i", source],
-      ["-x", theirs],
-    ]) {
-      const answer = theirAnswer(tcpAccess, ["-H", "-l", "x", ...words], environment);
-      expect(answer).toBe(expected);
-    }
-    const compiled = new CdbRules(new NodeFiles(), theirs);
-    const certificate = { sha256: "0a".repeat(32), alternativeNames: [], subject: "CN=a" };
-    for (const client of [certificate, undefined]) {
-      expect(compiled.checkClientCertificate(client).kind).toBe(verdict);
-    }
-  });
+  ])(
+    "s6-tcpserver-access of the C suite looks up no rule for certificates: %s allows, they %s",
+    (key, verdict, expected) => {
+      using directory = new TemporaryDirectory();
+      const certificates = ["@", "none", "subject:CN=a", `sha256:${"0a".repeat(32)}`];
+      const source = writeRules(directory, [
+        { key, text: "allow" },
+        ...certificates.map((name) => ({ key: `clientcert/${name}`, text: verdict })),
+      ]);
+      const theirs = directory.file("theirs.cdb");
+      expect(spawnSync(cdbFromFs.path, [theirs, source]).status).toBe(0);
+      for (const words of [
+        ["-i", source],
+        ["-x", theirs],
+      ]) {
+        const answer = theirAnswer(tcpAccess, ["-H", "-l", "x", ...words], environment);
+        expect(answer).toBe(expected);
+      }
+      const compiled = new CdbRules(new NodeFiles(), theirs);
+      const certificate = { sha256: "0a".repeat(32), alternativeNames: [], subject: "CN=a" };
+      for (const client of [certificate, undefined]) {
+        expect(compiled.checkClientCertificate(client).kind).toBe(verdict);
+      }
+    },
+  );
 
   const addresses = fc.constantFrom(
     "10.1.2.3",
@@ -266,7 +269,7 @@ describe.skipIf(tcpAccess.isMissing)(`s6-tcpserver-access${tcpAccess.why}`, () =
     "ffff::",
   );
 
-  test("answers as we do for any address", () => {
+  test("s6-tcpserver-access of the C suite answers as we do for any address", () => {
     using directory = new TemporaryDirectory();
     fc.assert(
       fc.property(ruleSets, addresses, (rules, ip) => {

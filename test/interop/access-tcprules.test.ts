@@ -76,7 +76,7 @@ const line = fc.oneof(
 const end = fc.constantFrom("\n", "\n", "\n", " \n", "\t \n", "\r\n", "\n\n");
 
 describe.skipIf(tcprules.isMissing)(`tcprules${tcprules.why}`, () => {
-  test("makes the same file of any rules, or refuses them too", () => {
+  test("tcprules makes the same file of any rules, or refuses them too", () => {
     using directory = new TemporaryDirectory();
     const texts = fc.array(fc.tuple(line, end), { maxLength: 4 });
     fc.assert(
@@ -89,7 +89,7 @@ describe.skipIf(tcprules.isMissing)(`tcprules${tcprules.why}`, () => {
     );
   });
 
-  test("makes the same file of twenty thousand rules", () => {
+  test("tcprules makes the same file of twenty thousand rules", () => {
     using directory = new TemporaryDirectory();
     const lines = Array.from({ length: 20_000 }, (_, number) => {
       const ip = `10.${number % 7}.${number >> 8}.${number & 255}`;
@@ -124,7 +124,7 @@ describe.skipIf(tcprulescheck.isMissing)(`tcprulescheck${tcprulescheck.why}`, ()
   );
   const verdict = fc.constantFrom("allow", "deny", 'allow,A="b",C=""', 'deny,A="b"');
 
-  test("finds the same rule for any client", () => {
+  test("tcprulescheck finds the same rule for any client", () => {
     using directory = new TemporaryDirectory();
     const rules = fc.array(fc.tuple(key, verdict), { maxLength: 8 });
     fc.assert(
@@ -142,7 +142,7 @@ describe.skipIf(tcprulescheck.isMissing)(`tcprulescheck${tcprulescheck.why}`, ()
   });
 });
 
-/** What tcprulescheck prints. */
+/** The output of tcprulescheck. */
 function report(cdb: Cdb, client: Parameters<typeof checkDjbRules>[1]): string {
   const { allow, rule, edits } = checkDjbRules(cdb, client);
   const head = rule === undefined ? "default:" : `rule ${rule}:`;

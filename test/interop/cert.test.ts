@@ -43,7 +43,7 @@ function verify(scene: Scene, words: readonly string[]): Promise<Run> {
 
 describe.skipIf(openssl.isMissing)(`openssl${openssl.why}`, () => {
   test.each(KEY_TYPES)(
-    "accepts certificates with keys of type %s for what they are",
+    "openssl accepts certificates with keys of type %s for their purpose",
     async (type) => {
       await using scene = await newScene();
       await makeCertificates(scene, type);
@@ -55,7 +55,7 @@ describe.skipIf(openssl.isMissing)(`openssl${openssl.why}`, () => {
     },
   );
 
-  test("refuses them for what they are not", async () => {
+  test("openssl refuses certificates for other purposes", async () => {
     await using scene = await newScene();
     await makeCertificates(scene, "p256");
     for (const words of [
@@ -67,7 +67,7 @@ describe.skipIf(openssl.isMissing)(`openssl${openssl.why}`, () => {
     }
   });
 
-  test("reads the profile of RFC 5280 in them", async () => {
+  test("openssl reads the profile of RFC 5280 in certificates", async () => {
     await using scene = await newScene();
     await makeCertificates(scene, "rsa2048");
     const text = await askOpenssl(scene, ["x509", "-in", "tls/localhost.pem", "-noout", "-text"]);
@@ -86,7 +86,7 @@ describe.skipIf(openssl.isMissing)(`openssl${openssl.why}`, () => {
   });
 
   test.each(["p256", "rsa2048", "ed25519"])(
-    "shakes hands with them both ways, %s",
+    "openssl completes handshakes with certificates both ways, %s",
     async (type) => {
       await using scene = await newScene();
       await makeCertificates(scene, type);
@@ -106,7 +106,7 @@ describe.skipIf(openssl.isMissing)(`openssl${openssl.why}`, () => {
     },
   );
 
-  test("makes an authority that certificates can be signed with", async () => {
+  test("openssl makes an authority that certificates can be signed with", async () => {
     await using scene = await newScene({ files: { "tls/": "" } });
     const made = await askOpenssl(scene, [
       ...["req", "-x509", "-newkey", "rsa:2048", "-noenc", "-subj", "/O=Example/CN=Other CA"],
@@ -132,7 +132,7 @@ describe.skipIf(openssl.isMissing)(`openssl${openssl.why}`, () => {
 
   describe.each(exports)("exports PKCS #12 $title", ({ words, skips }) => {
     test.skipIf(skips).each(["p256", "rsa2048", "ed25519"])(
-      `that is imported, %s${skips ? whyNotLegacy : ""}`,
+      `a PKCS #12 file of openssl is imported, %s${skips ? whyNotLegacy : ""}`,
       async (type) => {
         await using scene = await newScene({ files: { secret: "geheim\n" } });
         await makeCertificates(scene, type);

@@ -29,7 +29,7 @@ async function startChronyd(scene: Scene, lines: readonly string[]): Promise<str
   return port;
 }
 
-/** What s6-sntpclock does once the server is there. */
+/** The result of s6-sntpclock once the server is there. */
 async function measure(scene: Scene, port: string, words: readonly string[], ip = "127.0.0.1") {
   const patience = ["-T", "20000", "-t", "300", "-h", "100", "-r", "20", "-e", "1000"];
   return scene.run("s6-sntpclock", [...patience, ...words, "-p", port, ip]);
@@ -39,7 +39,7 @@ describe.skipIf(chronyd.isMissing)(`s6-sntpclock and chronyd${chronyd.why}`, () 
   test.each([
     ["127.0.0.1", "local stratum 3"],
     ["::1", "local stratum 1"],
-  ])("measure the same clock over %s, %s", async (ip, stratum) => {
+  ])("s6-sntpclock and chronyd measure the same clock over %s, %s", async (ip, stratum) => {
     await using scene = await newScene();
     const port = await startChronyd(scene, [stratum, `bindaddress ${ip}`]);
     const run = await measure(scene, port, ["-v3"], ip);
@@ -47,7 +47,7 @@ describe.skipIf(chronyd.isMissing)(`s6-sntpclock and chronyd${chronyd.why}`, () 
     expect(Math.abs(Number(parseOffset(run.stdoutBytes)))).toBeLessThan(1e9);
   });
 
-  test("do not measure where chronyd knows no time", async () => {
+  test("s6-sntpclock does not measure where chronyd is not synchronised", async () => {
     await using scene = await newScene();
     const port = await startChronyd(scene, ["bindaddress 127.0.0.1"]);
     const run = await measure(scene, port, ["-r3"]);
@@ -57,13 +57,16 @@ describe.skipIf(chronyd.isMissing)(`s6-sntpclock and chronyd${chronyd.why}`, () 
       .stderrMatches(/the server is of stratum 0, not synchronised$/m);
   });
 
-  test.skipIf(withoutSuite !== "")(`measure as the C one does${withoutSuite}`, async () => {
-    await using scene = await newScene();
-    const port = await startChronyd(scene, ["local stratum 3", "bindaddress 127.0.0.1"]);
-    const ours = await measure(scene, port, []);
-    const words = ["-r10", "-e", "1000", "-p", port, "127.0.0.1"];
-    const theirs = await startOf("C", scene, "s6-sntpclock", words).finished();
-    const offsets = [ours, theirs].map((run) => Number(parseOffset(run.exits(0).stdoutBytes)));
-    expect(Math.abs((offsets[0] ?? 0) - (offsets[1] ?? 0))).toBeLessThan(1e9);
-  });
+  test.skipIf(withoutSuite !== "")(
+    `s6-sntpclock measures as the C one does${withoutSuite}`,
+    async () => {
+      await using scene = await newScene();
+      const port = await startChronyd(scene, ["local stratum 3", "bindaddress 127.0.0.1"]);
+      const ours = await measure(scene, port, []);
+      const words = ["-r10", "-e", "1000", "-p", port, "127.0.0.1"];
+      const theirs = await startOf("C", scene, "s6-sntpclock", words).finished();
+      const offsets = [ours, theirs].map((run) => Number(parseOffset(run.exits(0).stdoutBytes)));
+      expect(Math.abs((offsets[0] ?? 0) - (offsets[1] ?? 0))).toBeLessThan(1e9);
+    },
+  );
 });

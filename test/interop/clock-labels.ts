@@ -64,10 +64,14 @@ async function expectSame(theirs: string, options: RunOptions, zone: string): Pr
 export function labelsConformance(count: number): void {
   const whyNot = `${s6.why}${zones.why}`;
   describe.skipIf(whyNot !== "")(`${count} labels, as by s6's s6-tai64nlocal${whyNot}`, () => {
-    test.each(ZONES)("in %s", { timeout: TIMEOUT_MS }, async (TZ) => {
-      const input = randomLabels({ count, seed: TZ.length, end: 2 ** 32, hasCapitals: true });
-      await expectSame(s6.path, { input, env: { TZ } }, TZ);
-    });
+    test.each(ZONES)(
+      "labels become the same local time as by s6-tai64nlocal of s6 in %s",
+      { timeout: TIMEOUT_MS },
+      async (TZ) => {
+        const input = randomLabels({ count, seed: TZ.length, end: 2 ** 32, hasCapitals: true });
+        await expectSame(s6.path, { input, env: { TZ } }, TZ);
+      },
+    );
   });
 
   // It knows those leap seconds that localtime(3) knows, in the zones of right/, and these know the future
@@ -75,9 +79,13 @@ export function labelsConformance(count: number): void {
   const whyNeither = `${daemontools.why}${rightZones.why}`;
   const title = `${count} labels, as by daemontools' tai64nlocal${whyNeither}`;
   describe.skipIf(whyNeither !== "")(title, () => {
-    test.each(["UTC", "Europe/Berlin"])("in %s", { timeout: TIMEOUT_MS }, async (zone) => {
-      const input = randomLabels({ count, seed: 7, end: 1_750_000_000, hasCapitals: false });
-      await expectSame(daemontools.path, { input, env: { TZ: `right/${zone}` } }, zone);
-    });
+    test.each(["UTC", "Europe/Berlin"])(
+      "labels become the same local time as by s6-tai64nlocal of s6 in %s",
+      { timeout: TIMEOUT_MS },
+      async (zone) => {
+        const input = randomLabels({ count, seed: 7, end: 1_750_000_000, hasCapitals: false });
+        await expectSame(daemontools.path, { input, env: { TZ: `right/${zone}` } }, zone);
+      },
+    );
   });
 }

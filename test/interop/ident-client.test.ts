@@ -29,7 +29,7 @@ interface Seen {
   readonly stderr: string;
 }
 
-/** What a client makes of a reply; the ports are those of the examples of RFC 1413. */
+/** The result of a client for a reply; the ports are those of the examples of RFC 1413. */
 async function seenBy(suite: Suite, reply: Content): Promise<Seen> {
   await using scene = await newScene();
   await using server = await scriptedServer(reply);
@@ -80,13 +80,16 @@ describe.skipIf(why !== "")(`${NAME} of the C suite${why}`, () => {
     ["\r\n", EXIT.system, /: Protocol error$/],
     ["6193,23:USERID:UNIX:cut", EXIT.refused, /: unknown error$/],
     ["", EXIT.refused, /: unknown error$/],
-  ])("makes the same of %j", async (reply, exitCode, text) => {
-    const seen = await seenByBoth(reply);
-    expect(seen.exitCode).toBe(exitCode);
-    expect(seen.stderr.trimEnd()).toMatch(text);
-  });
+  ])(
+    "s6-ident-client of either suite gives the same result for %j",
+    async (reply, exitCode, text) => {
+      const seen = await seenByBoth(reply);
+      expect(seen.exitCode).toBe(exitCode);
+      expect(seen.stderr.trimEnd()).toMatch(text);
+    },
+  );
 
-  test("has the same limits of length, almost", async () => {
+  test("s6-ident-client of the C suite has the same limits of length, almost", async () => {
     for (const [reply, exitCode] of [
       [nameOf(510), EXIT.ok],
       [nameOf(512), EXIT.system],
@@ -101,7 +104,7 @@ describe.skipIf(why !== "")(`${NAME} of the C suite${why}`, () => {
     expect((await seenBy("ours", tooLong)).stderr).toMatch(/: Protocol error\n$/);
   });
 
-  test("makes the same of anything that has not been made different", async () => {
+  test("s6-ident-client of either suite gives the same result for any reply that is not in differs.md", async () => {
     const blanks = fc.constantFrom("", "", " ", "\t", " \t");
     const port = fc.constantFrom("6193", "6193", "06193", "23", "023", "0", "65536", "-1", "");
     const kind = fc.constantFrom("USERID", "USERID", "ERROR", "ERROR", "OTHER", "USERIDS", "");
@@ -125,10 +128,13 @@ describe.skipIf(why !== "")(`${NAME} of the C suite${why}`, () => {
     ["6193,23:userid:unix:x\n", EXIT.system, EXIT.ok],
     ["6193,23:USERID:UNIX:a\tb\n", EXIT.ok, EXIT.system],
     ["6193,23:ERROR:NO-USER either\n", EXIT.refused, EXIT.system],
-  ])("differs as differs.md says about %j", async (reply, theirs, ours) => {
-    expect((await seenBy("C", reply)).exitCode).toBe(theirs);
-    expect((await seenBy("ours", reply)).exitCode).toBe(ours);
-  });
+  ])(
+    "s6-ident-client of the C suite differs as differs.md describes for %j",
+    async (reply, theirs, ours) => {
+      expect((await seenBy("C", reply)).exitCode).toBe(theirs);
+      expect((await seenBy("ours", reply)).exitCode).toBe(ours);
+    },
+  );
 
   test.each([
     ["", "usage"],
@@ -138,7 +144,7 @@ describe.skipIf(why !== "")(`${NAME} of the C suite${why}`, () => {
     ["127.0.0.1 y 127.0.0.1 2", "invalid port number: y"],
     ["127.0.0.1 1 127.0.0.1 65536", "invalid port number: 65536"],
     ["127.0.0.1 1 ::1 2", "address family mismatch"],
-  ])("and ours refuse the words: %s", async (words, text) => {
+  ])("s6-ident-client of either suite refuses the words: %s", async (words, text) => {
     await using scene = await newScene();
     for (const suite of ["C", "ours"] as const) {
       const run = await askAs(suite, scene, words.split(" ").filter(Boolean));
@@ -148,7 +154,7 @@ describe.skipIf(why !== "")(`${NAME} of the C suite${why}`, () => {
     }
   });
 
-  test("and ours give up alike", async () => {
+  test("s6-ident-client of either suite gives up at its timeout", async () => {
     await using scene = await newScene();
     await using silent = await scriptedServer(undefined);
     for (const [words, exitCode] of [
@@ -177,7 +183,7 @@ describe.skipIf(whyNot !== "")(`oidentd${whyNot}`, () => {
     return ["-t", "10000", ip, String(local), HERE, String(remote)];
   }
 
-  test("tells s6-ident-client the user, that there is none, and that it does not tell", async () => {
+  test("oidentd gives s6-ident-client the user, NO-USER and HIDDEN-USER", async () => {
     await using scene = await newScene();
     const ip = await startOidentd(scene, "user games { default { force hide } }");
     const { port } = await startServer(scene, "", ["sleep", "60"]);
@@ -195,7 +201,7 @@ describe.skipIf(whyNot !== "")(`oidentd${whyNot}`, () => {
       .stderrIs(`${NAME}: warning: ident server replied: invalid port\n`);
   });
 
-  test("tells s6-tcpserver-access and s6-tcpclient the user", async () => {
+  test("oidentd gives s6-tcpserver-access and s6-tcpclient the user", async () => {
     await using scene = await newScene();
     const ip = await startOidentd(scene);
     const told = ["sh", "-c", 'echo "told $TCPREMOTEINFO" >&2; sleep 60'];

@@ -63,7 +63,7 @@ describe.skipIf(withoutRoot !== "")(`a client that asks for itself${withoutRoot}
     const why = suite === "C" ? withoutSuite : "";
     const known = { exitCode: EXIT.ok };
 
-    test.skipIf(why !== "")(`s6-ident-client, ${suite}, is told${why}`, async () => {
+    test.skipIf(why !== "")(`s6-ident-client, ${suite}, is told its own user${why}`, async () => {
       await using scene = await newScene({ files: { secret: "0123456789abcdef" } });
       for (const [options, expected] of [
         [[], { ...known, stdout: /^daemon\r?\n$/ }],
@@ -79,7 +79,7 @@ describe.skipIf(withoutRoot !== "")(`a client that asks for itself${withoutRoot}
 
   const whyNoBash = bash.why;
   test.skipIf(bash.isMissing)(
-    `bash is told, with nothing but a redirection${whyNoBash}`,
+    `bash is told its own user, with nothing but a redirection${whyNoBash}`,
     async () => {
       await using scene = await newScene();
       const { port } = await startServer(scene, "-q", ["sleep", "60"]);
@@ -92,25 +92,31 @@ describe.skipIf(withoutRoot !== "")(`a client that asks for itself${withoutRoot}
 });
 
 describe.skipIf(withoutRoot !== "")(`a server that asks about its clients${withoutRoot}`, () => {
-  test.skipIf(tcpserver.isMissing)(`tcpserver -r of ucspi-tcp${tcpserver.why}`, async () => {
-    await using scene = await newScene();
-    const words = ["-1", "-q", "-H", "-r", "-l", "here", HERE, "0", ...TOLD];
-    const { process, port } = await announced(scene.execute(tcpserver.path, words));
-    await serveAndConnect(scene, port);
-    await process.line(/^told daemon$/);
-  });
+  test.skipIf(tcpserver.isMissing)(
+    `tcpserver -r of ucspi-tcp learns the user of its client${tcpserver.why}`,
+    async () => {
+      await using scene = await newScene();
+      const words = ["-1", "-q", "-H", "-r", "-l", "here", HERE, "0", ...TOLD];
+      const { process, port } = await announced(scene.execute(tcpserver.path, words));
+      await serveAndConnect(scene, port);
+      await process.line(/^told daemon$/);
+    },
+  );
 
   for (const suite of SUITES) {
     const why = suite === "C" ? withoutSuite : "";
-    test.skipIf(why !== "")(`s6-tcpserver-access -r, ${suite}${why}`, async () => {
-      await using scene = await newScene();
-      const access = ["s6-tcpserver-access", "-v0", "-H", "-r", ...TOLD];
-      const started = startOf(suite, scene, "s6-tcpserver", ["-1", "-q", HERE, "0", ...access]);
-      const { process, port } = await announced(started);
-      await serveAndConnect(scene, port);
-      // The original has the CR in the name.
-      await process.line(suite === "C" ? /^told daemon\r$/ : /^told daemon$/);
-    });
+    test.skipIf(why !== "")(
+      `s6-tcpserver-access -r, ${suite}, learns the user of its client${why}`,
+      async () => {
+        await using scene = await newScene();
+        const access = ["s6-tcpserver-access", "-v0", "-H", "-r", ...TOLD];
+        const started = startOf(suite, scene, "s6-tcpserver", ["-1", "-q", HERE, "0", ...access]);
+        const { process, port } = await announced(started);
+        await serveAndConnect(scene, port);
+        // The original has the CR in the name.
+        await process.line(suite === "C" ? /^told daemon\r$/ : /^told daemon$/);
+      },
+    );
   }
 });
 
@@ -124,28 +130,34 @@ describe("behind a super-server of others", () => {
     );
   }
 
-  test.skipIf(withoutSuite !== "")(`s6-tcpserver of the C suite${withoutSuite}`, async () => {
-    await using scene = await newScene();
-    const words = ["-1", "-q", HERE, "0", join(BIN, NAME)];
-    await expectAnswers((await announced(startOf("C", scene, "s6-tcpserver", words))).port);
-  });
+  test.skipIf(withoutSuite !== "")(
+    `s6-ident-server answers behind s6-tcpserver of the C suite${withoutSuite}`,
+    async () => {
+      await using scene = await newScene();
+      const words = ["-1", "-q", HERE, "0", join(BIN, NAME)];
+      await expectAnswers((await announced(startOf("C", scene, "s6-tcpserver", words))).port);
+    },
+  );
 
-  test.skipIf(tcpserver.isMissing)(`tcpserver of ucspi-tcp${tcpserver.why}`, async () => {
-    await using scene = await newScene();
-    const words = ["-1", "-q", "-H", "-R", "-l", "here", HERE, "0", join(BIN, NAME)];
-    await expectAnswers((await announced(scene.execute(tcpserver.path, words))).port);
-  });
+  test.skipIf(tcpserver.isMissing)(
+    `s6-ident-server answers behind tcpserver of ucspi-tcp${tcpserver.why}`,
+    async () => {
+      await using scene = await newScene();
+      const words = ["-1", "-q", "-H", "-R", "-l", "here", HERE, "0", join(BIN, NAME)];
+      await expectAnswers((await announced(scene.execute(tcpserver.path, words))).port);
+    },
+  );
 });
 
 describe.skipIf(oidentd.isMissing)(`oidentd${oidentd.why}`, () => {
-  /** What a server says to a question; the same question, if it does not parse. */
+  /** The answer of a server to a query; the query itself, if it does not parse. */
   async function answerOf(port: number, host: string, ports: readonly [number, number]) {
     const [remote, local] = ports;
     const line = await ask(port, `${remote} , ${local}\r\n`, { host });
     return parseIdentReply(Buffer.from(line.trimEnd(), "latin1"), { remote, local });
   }
 
-  bothWays("and ours say the same about the same", async (newScene) => {
+  bothWays("oidentd and s6-ident-server give the same answers", async (newScene) => {
     await using scene = await newScene({ files: { "oidentd.conf": "" } });
     const kinds = new Set<string>();
     for (const host of [HERE, "::1"]) {

@@ -6,7 +6,7 @@ import { isRoot, peer } from "../support/scene.ts";
 import type { Scene } from "../support/scene.ts";
 import { ask } from "../ucspi/dial.ts";
 
-/** Why tests on the port of IDENT are skipped; empty when they are not. */
+/** The reason why tests on the port of IDENT are skipped; empty when they are not. */
 export const withoutRoot = isRoot ? "" : " (skipped unless root: IDENT is asked on port 113)";
 
 export const oidentd = peer("oidentd");

@@ -38,7 +38,7 @@ function client(scene: Scene, path: string, words: readonly string[]): Promise<R
   return scene.execute(path, words, { env }).finished();
 }
 
-/** What the daemon was told about its last client. */
+/** The environment of the daemon for its last client. */
 function expectSeen({ scene, port }: Gated): void {
   expect(scene.read("seen").replace(/^(TCPREMOTEPORT=)\d+$/m, "$1PORT")).toBe(
     [
@@ -55,7 +55,7 @@ function expectSeen({ scene, port }: Gated): void {
 
 const git = peer("git");
 describe.skipIf(git.isMissing)(`git daemon --inetd${git.why}`, () => {
-  test("is cloned from, and not by those who are refused", async () => {
+  test("git daemon --inetd is cloned from, and not by clients that are refused", async () => {
     await using scene = await newScene({ files: { "repos/demo/file": "content\n" } });
     const who = ["-c", "user.name=A", "-c", "user.email=a@example.com"];
     for (const words of [
@@ -82,7 +82,7 @@ describe.skipIf(git.isMissing)(`git daemon --inetd${git.why}`, () => {
 
 const rsync = peer("rsync");
 describe.skipIf(rsync.isMissing)(`rsync --daemon${rsync.why}`, () => {
-  test("is copied from, and not by those who are refused", async () => {
+  test("rsync --daemon is copied from, and not by clients that are refused", async () => {
     const identity = isRoot ? "uid = 0\ngid = 0\n" : "";
     const big = "x".repeat(1 << 20);
     await using scene = await newScene({ files: { "files/a": "a\n", "files/b/big": big } });
@@ -114,7 +114,7 @@ function separationProblem(): string {
 }
 
 describe.skipIf(sshProblem !== "")(`sshd -i${sshProblem}`, () => {
-  test("is logged in to, and not by those who are refused", async () => {
+  test("sshd -i is logged in to, and not by clients that are refused", async () => {
     await using scene = await newScene();
     for (const key of ["host", "user"]) {
       const words = ["-q", "-t", "ed25519", "-N", "", "-f", scene.path(key)];
@@ -155,7 +155,7 @@ const curl = peer("curl");
 const webProblem = busybox.why || curl.why;
 
 describe.skipIf(webProblem !== "")(`busybox httpd -i${webProblem}`, () => {
-  test("is read from, and not by those who are refused", async () => {
+  test("busybox httpd -i is read from, and not by clients that are refused", async () => {
     await using scene = await newScene({ files: { "www/index.html": "<p>hello</p>\n" } });
     const gated = await serve(scene, [busybox.path, "httpd", "-i", "-h", scene.path("www")]);
     const url = `http://127.0.0.1:${gated.port}/`;
@@ -171,7 +171,7 @@ describe.skipIf(webProblem !== "")(`busybox httpd -i${webProblem}`, () => {
     expect(scene.read("seen")).toBe("");
   });
 
-  test("serves many readers at a time", async () => {
+  test("busybox httpd -i serves many readers at a time", async () => {
     const page = "x".repeat(200_000);
     await using scene = await newScene({ files: { "www/index.html": page } });
     const gated = await serve(scene, [busybox.path, "httpd", "-i", "-h", scene.path("www")]);

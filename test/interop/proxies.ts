@@ -6,7 +6,7 @@ import { peer } from "../support/scene.ts";
 import type { Peer, Scene } from "../support/scene.ts";
 import { dial } from "../ucspi/dial.ts";
 
-/** Where Debian has the stream module of nginx, which other builds of nginx contain. */
+/** The path of the stream module of nginx in Debian, which other builds of nginx contain. */
 const STREAM_MODULE = "/usr/lib/nginx/modules/ngx_stream_module.so";
 
 export const haproxy = peer("haproxy");

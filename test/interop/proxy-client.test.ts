@@ -44,7 +44,7 @@ describe.skipIf(haproxy.isMissing)(`HAProxy with accept-proxy${haproxy.why}`, ()
 
   const REQUEST = "GET / HTTP/1.0\r\n\r\n";
 
-  test.each(FORMS)("learns the client of a relay ($form)", async ({ options }) => {
+  test.each(FORMS)("a peer learns the client of a relay ($form)", async ({ options }) => {
     await using scene = await newScene();
     const backend = await scene.freePort();
     await startHaproxy(scene, backend, section(backend));
@@ -56,7 +56,7 @@ describe.skipIf(haproxy.isMissing)(`HAProxy with accept-proxy${haproxy.why}`, ()
     expect(answer.split("\r\n\r\n")[1]).toBe(`127.0.0.9 ${port} 127.0.0.1 ${relay} \n`);
   });
 
-  test("learns the name that the client asked for", async () => {
+  test("HAProxy learns the name that the client asked for", async () => {
     await using scene = await newScene();
     const backend = await scene.freePort();
     await startHaproxy(scene, backend, section(backend));
@@ -65,7 +65,7 @@ describe.skipIf(haproxy.isMissing)(`HAProxy with accept-proxy${haproxy.why}`, ()
     expect(await ask(relay, REQUEST)).toMatch(/ www\.example\.com\n$/);
   });
 
-  test("takes a local connection for what it is, and refuses one without a header", async () => {
+  test("HAProxy takes a local connection as such, and refuses one without a header", async () => {
     await using scene = await newScene();
     const backend = await scene.freePort();
     await startHaproxy(scene, backend, section(backend));
@@ -80,7 +80,7 @@ describe.skipIf(haproxy.isMissing)(`HAProxy with accept-proxy${haproxy.why}`, ()
 });
 
 describe.skipIf(nginx.isMissing)(`nginx with proxy_protocol${nginx.why}`, () => {
-  test.each(FORMS)("learns the client of a relay ($form)", async ({ options }) => {
+  test.each(FORMS)("a peer learns the client of a relay ($form)", async ({ options }) => {
     await using scene = await newScene();
     const backend = await scene.freePort();
     const facts = ["addr", "port", "server_addr", "server_port"]
@@ -95,7 +95,7 @@ describe.skipIf(nginx.isMissing)(`nginx with proxy_protocol${nginx.why}`, () => 
 });
 
 describe.skipIf(withoutSuite !== "")(`proxy-server of the C suite${withoutSuite}`, () => {
-  test.each(FORMS)("learns the client of a relay ($form)", async ({ options }) => {
+  test.each(FORMS)("a peer learns the client of a relay ($form)", async ({ options }) => {
     await using scene = await newScene();
     const facts = ["sh", "-c", "echo $TCPREMOTEIP $TCPREMOTEPORT $TCPLOCALIP $TCPLOCALPORT; cat"];
     const words = ["-1", "-q", "127.0.0.1", "0", "proxy-server", ...facts];

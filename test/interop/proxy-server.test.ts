@@ -86,7 +86,7 @@ describe.skipIf(withoutSuite !== "")(`proxy-server of the C suite${withoutSuite}
     ["SSL and a name", withTlvs(tlv(2, "a\0b"), ssl(7, 1, tlv(0x21, "1.3"), tlv(0x22, "joe")))],
   ];
 
-  test.each(vectors)("does the same with %s", async (_, bytes) => {
+  test.each(vectors)("proxy-server of either suite does the same with %s", async (_, bytes) => {
     const input = Buffer.from(bytes as string, "latin1");
     await expectSame([], input);
   });
@@ -94,7 +94,7 @@ describe.skipIf(withoutSuite !== "")(`proxy-server of the C suite${withoutSuite}
   const version = fc.constantFrom<ProxyVersion>(1, 2);
   const options = fc.constantFrom<readonly string[]>([], [], ["--before-tlsd"], ["-1"], ["-2"]);
 
-  test("does the same with random headers", async () => {
+  test("proxy-server of either suite does the same with random headers", async () => {
     await fc.assert(
       fc.asyncProperty(header, version, options, async (of, as, words) => {
         await expectSame(words, formatProxy(of, { version: as }));
@@ -103,7 +103,7 @@ describe.skipIf(withoutSuite !== "")(`proxy-server of the C suite${withoutSuite}
     );
   });
 
-  test("does the same with damaged headers", async () => {
+  test("proxy-server of either suite does the same with damaged headers", async () => {
     const changes = fc.array(fc.tuple(fc.nat(), fc.nat(255)), { minLength: 1, maxLength: 2 });
     const damaged = fc.tuple(header, changes).map(([of, all]) => {
       const bytes = Buffer.from(formatProxy(of, { version: 2 }));
@@ -119,7 +119,7 @@ describe.skipIf(withoutSuite !== "")(`proxy-server of the C suite${withoutSuite}
     );
   });
 
-  test("restores the same variables", async () => {
+  test("proxy-server of either suite restores the same variables", async () => {
     const names = ["SSL_PROTOCOL", "SSL_CIPHER", "SSL_TLS_SNI_SERVERNAME", "SSL_PEER_CERT_CN"];
     const all = [...names, ...names.map((name) => `tlsbak_${name}`), "SSL_PEER_CERT_HASH"];
     const variables = fc.dictionary(fc.constantFrom(...all), fc.constantFrom("", "a", "b"));
@@ -136,7 +136,7 @@ describe.skipIf(withoutSuite !== "")(`proxy-server of the C suite${withoutSuite}
   });
 });
 
-/** What differs.md says of damage to a v2 header. */
+/** The differences for a damaged v2 header by differs.md. */
 function differsOnPurpose(bytes: Buffer): boolean {
   const isLocal = bytes[12] === 0x20 && bytes[13] !== 0;
   const isDatagram = ((bytes[13] ?? 0) & 0xf) === 2;
@@ -165,7 +165,7 @@ async function startBackend(suite: Suite, scene: Scene): Promise<number> {
 }
 
 /**
- * What clients from two addresses are told through a proxy: one that rules admit, one they do not. They do
+ * The answers to clients from two addresses through a proxy: one that rules admit, one they do not. They do
  * not end their side first, for which nginx would end the other.
  */
 async function expectServed(port: number): Promise<void> {
@@ -179,7 +179,7 @@ async function expectServed(port: number): Promise<void> {
 
 describe.skipIf(haproxy.isMissing)(`HAProxy${haproxy.why}`, () => {
   test.each(["send-proxy", "send-proxy-v2", "send-proxy-v2 proxy-v2-options crc32c,unique-id"])(
-    "with %s announces its clients",
+    "HAProxy with %s announces its clients",
     async (option) => {
       await using scene = await newScene({ files: FILES });
       const backend = await startBackend("ours", scene);
@@ -194,7 +194,7 @@ describe.skipIf(haproxy.isMissing)(`HAProxy${haproxy.why}`, () => {
     },
   );
 
-  test("keeps checking the health of a server with local connections", async () => {
+  test("HAProxy keeps checking the health of a server with local connections", async () => {
     await using scene = await newScene();
     const { port: backend } = await startServer(scene, "", [NAME, ...FACTS]);
     const port = await scene.freePort();
@@ -204,7 +204,7 @@ describe.skipIf(haproxy.isMissing)(`HAProxy${haproxy.why}`, () => {
   });
 
   test.skipIf(openssl.isMissing)(
-    `tells of TLS with send-proxy-v2-ssl-cn${openssl.why}`,
+    `HAProxy with send-proxy-v2-ssl-cn announces TLS${openssl.why}`,
     async () => {
       await using scene = await newScene();
       await makeCertificates(scene);
@@ -230,7 +230,7 @@ describe.skipIf(haproxy.isMissing)(`HAProxy${haproxy.why}`, () => {
 });
 
 describe.skipIf(nginx.isMissing)(`nginx${nginx.why}`, () => {
-  test("with proxy_protocol announces its clients", async () => {
+  test("nginx with proxy_protocol announces its clients", async () => {
     await using scene = await newScene({ files: FILES });
     const backend = await startBackend("ours", scene);
     const port = await scene.freePort();
@@ -242,7 +242,7 @@ describe.skipIf(nginx.isMissing)(`nginx${nginx.why}`, () => {
 
 const stunnelProblem = stunnel.why || openssl.why;
 describe.skipIf(stunnelProblem !== "")(`stunnel${stunnelProblem}`, () => {
-  test("with protocol = proxy announces its clients", async () => {
+  test("stunnel with protocol = proxy announces its clients", async () => {
     await using scene = await newScene({ files: FILES });
     await makeCertificates(scene);
     const backend = await startBackend("ours", scene);
@@ -260,7 +260,7 @@ describe.skipIf(curl.isMissing)(`curl${curl.why}`, () => {
     '#!/bin/sh\nwhile read -r line && [ "$line" != "$(printf "\\r")" ]; do :; done\n' +
     'printf "HTTP/1.0 200 OK\\r\\n\\r\\n$TCPREMOTEIP\\n"\n';
 
-  test("with --haproxy-protocol announces itself", async () => {
+  test("curl with --haproxy-protocol announces itself", async () => {
     await using scene = await newScene({ files: { ...FILES, serve: SERVE } });
     const access = ["s6-tcpserver-access", "-v0", "-H", "-i", "rules"];
     const { port } = await startServer(scene, "", [NAME, ...access, "./serve"]);

@@ -6,7 +6,7 @@ import type { Peer, RunOptions, Scene, SceneProcess } from "../support/scene.ts"
 
 const SUITE = process.env["S6_NETWORKING_BIN"];
 
-/** Why the tests against the C suite are skipped; empty when they are not. */
+/** The reason why the tests against the C suite are skipped; empty when they are not. */
 export const withoutSuite =
   SUITE !== undefined && existsSync(join(SUITE, "s6-tcpserverd"))
     ? ""
@@ -37,9 +37,9 @@ export function startOf(
 /** One of the two ways to build the C suite's TLS: on BearSSL, on libtls. */
 export interface Build {
   readonly name: "BearSSL" | "libtls";
-  /** Where its commands are. */
+  /** The directory of its commands. */
   readonly directory: string;
-  /** Why tests with it are skipped; empty when they are not. */
+  /** The reason why tests with it are skipped; empty when they are not. */
   readonly why: string;
 }
 

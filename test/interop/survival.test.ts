@@ -48,7 +48,7 @@ async function attempt(port: number, text = "", from = "127.0.0.1"): Promise<str
 }
 
 describe.skipIf(prlimit.isMissing)(`shortages${prlimit.why}`, () => {
-  test("a shortage of descriptors is told once, and every client is served after it", async () => {
+  test("a shortage of descriptors is reported once, and every client is served after it", async () => {
     await using scene = await newScene();
     const server = await startServer(scene, "-v", ["cat"]);
     await warmUp(server);
@@ -100,7 +100,7 @@ describe.skipIf(prlimit.isMissing)(`shortages${prlimit.why}`, () => {
   );
 
   test.skipIf(!isRoot)(
-    `a shortage of processes is told once, and every client is served after it${isRoot ? "" : " (skipped: not root)"}`,
+    `a shortage of processes is reported once, and every client is served after it${isRoot ? "" : " (skipped: not root)"}`,
     async () => {
       await using scene = await newScene();
       const server = await startServer(scene, "-v -u 54321 -g 54321", ["cat"]);
@@ -132,7 +132,7 @@ test("a program that cannot be executed costs its connection only", async () => 
   expect(await ask(port)).toBe("served\n");
 });
 
-test("rules that are truncated, replaced and deleted under load let no refused client in", async () => {
+test("rules that are truncated, replaced and deleted under load admit no refused client", async () => {
   await using scene = await newScene({
     files: {
       marker: "#!/bin/sh\necho $TCPREMOTEIP >>ran\necho in\n",

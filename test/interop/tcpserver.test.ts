@@ -54,33 +54,39 @@ describe.skipIf(withoutSuite !== "")(`parts of both suites in one chain${without
     expect(scene.has("nothing")).toBe(false);
   }
 
-  bothWays("their binder, our server", async (newScene) => {
-    await using scene = await newScene();
-    const words = ["127.0.0.1", "0", `${BIN}/s6-tcpserverd`, "-1", ...VARIABLES];
-    await expectServed(scene, scene.execute(binder, words), false);
-  });
+  bothWays(
+    "s6-tcpserver-socketbinder of the C suite works with our s6-tcpserverd",
+    async (newScene) => {
+      await using scene = await newScene();
+      const words = ["127.0.0.1", "0", `${BIN}/s6-tcpserverd`, "-1", ...VARIABLES];
+      await expectServed(scene, scene.execute(binder, words), false);
+    },
+  );
 
-  bothWays("our binder, their server", async (newScene) => {
-    await using scene = await newScene();
-    const words = ["127.0.0.1", "0", daemon, "-1", ...VARIABLES];
-    await expectServed(scene, scene.start("s6-tcpserver-socketbinder", words), false);
-  });
+  bothWays(
+    "our s6-tcpserver-socketbinder works with s6-tcpserverd of the C suite",
+    async (newScene) => {
+      await using scene = await newScene();
+      const words = ["127.0.0.1", "0", daemon, "-1", ...VARIABLES];
+      await expectServed(scene, scene.start("s6-tcpserver-socketbinder", words), false);
+    },
+  );
 
-  bothWays("our access control under their server", async (newScene) => {
+  bothWays("our access control works under s6-tcpserver of the C suite", async (newScene) => {
     await using scene = await newScene({ files: rules });
     const gate = [`${BIN}/s6-tcpserver-access`, "-v0", "-H", "-i", "rules"];
     const words = ["127.0.0.1", "0", daemon, "-1", ...gate, ...VARIABLES];
     await expectServed(scene, scene.execute(binder, words), true);
   });
 
-  bothWays("their access control under our server", async (newScene) => {
+  bothWays("access control of the C suite works under our s6-tcpserver", async (newScene) => {
     await using scene = await newScene({ files: rules });
     const gate = [access, "-v0", "-H", "-i", "rules"];
     const words = ["-1", "127.0.0.1", "0", ...gate, ...VARIABLES];
     await expectServed(scene, scene.start("s6-tcpserver", words), true);
   });
 
-  bothWays("their wrapper finds our parts in PATH, or its own", async (newScene) => {
+  bothWays("s6-tcpserver of the C suite finds our parts in PATH, or its own", async (newScene) => {
     await using scene = await newScene();
     const words = ["-1", "127.0.0.1", "0", ...VARIABLES];
     const started = scene.execute(original("s6-tcpserver").path, words);
@@ -90,7 +96,7 @@ describe.skipIf(withoutSuite !== "")(`parts of both suites in one chain${without
 
 const tcpserver = peer("tcpserver");
 describe.skipIf(tcpserver.isMissing)(`tcpserver of ucspi-tcp${tcpserver.why}`, () => {
-  bothWays("runs our access control", async (newScene) => {
+  bothWays("tcpserver of ucspi-tcp runs our access control", async (newScene) => {
     await using scene = await newScene({
       files: { "rules/ip4/127.0.0.1_32/allow": "", "rules/ip4/127.0.0.1_32/env/FOO": "bar" },
     });
@@ -288,7 +294,7 @@ describe.skipIf(withoutSuite !== "")(`the same with either suite${withoutSuite}`
     };
   }
 
-  test.each(SCENARIOS)("$title", async (scenario) => {
+  test.each(SCENARIOS)("$title has the same result in either suite", async (scenario) => {
     const theirs = await play(scenario, "C", "fused");
     expect(await play(scenario, "ours", "fused")).toEqual(theirs);
     expect(await play(scenario, "ours", "exec")).toEqual(theirs);
@@ -345,7 +351,7 @@ describe.skipIf(withoutSuite !== "")(`one command of either suite${withoutSuite}
     ["s6-getservbyname", ["25", "bogus"], {}],
     ["s6-getservbyname", ["smtp", "tcp"], {}],
     ["s6-getservbyname", ["nosuch", "tcp"], {}],
-  ])("%s %j", async (command, words, env) => {
+  ])("%s %j does the same in either suite", async (command, words, env) => {
     async function play(suite: Suite): Promise<unknown> {
       await using scene = await newScene({ files: { "empty/": "" } });
       const run = await startOf(suite, scene, command, words, { env }).finished();
@@ -370,14 +376,14 @@ describe.skipIf(withoutSuite !== "")(`one command of either suite${withoutSuite}
     ["s6-tcpserver-access", []],
     ["s6-tcpserver-access", ["-t", "x", "true"]],
     ["s6-getservbyname", ["smtp"]],
-  ])("%s %j is a usage error to both", async (command, words) => {
+  ])("%s %j is a usage error in either suite", async (command, words) => {
     for (const suite of ["ours", "C"] as const) {
       await using scene = await newScene();
       (await startOf(suite, scene, command, words).finished()).exits(EXIT.usage);
     }
   });
 
-  test("the descriptors, limits and signals of a program", async () => {
+  test("the descriptors, limits and signals of a program are the same under either suite", async () => {
     const look =
       "for f in /proc/$$/fd/*; do echo ${f##*/}; done; cat /proc/self/limits; grep ^Sig.*[nkt]: /proc/self/status; cat /proc/$$/fdinfo/0 | grep flags";
     const seen: string[] = [];

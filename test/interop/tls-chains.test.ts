@@ -5,7 +5,7 @@ import { EXIT } from "../../src/chain/index.ts";
 import { newRecordingScene, RECORDER, runRecorded, wordsOf } from "../tls/recorder.ts";
 import { original, withoutSuite } from "./support.ts";
 
-/** What the first program of the chain is executed as, by ours and by the original. */
+/** The words of the first program of the chain, by ours and by the original. */
 async function bothWords(command: string, recorded: string, words: readonly string[]) {
   await using scene = await newRecordingScene(command, recorded);
   const ours = await runRecorded(scene, command, words);
@@ -55,7 +55,7 @@ describe.skipIf(withoutSuite !== "")(`the words of both suites${withoutSuite}`, 
     "--strict-resolution --ident --paranoid --hosts --no-hosts --no-strict-resolution --no-ident",
     "--quiet --client-cert --rules-file=r --uid=1 --gid=2 --gidlist=3:4 --no-paranoid --normally-verbose",
     "--no-close-notify --no-enforce-close-notify --no-keep",
-  ])("of s6-tlsserver %s", async (options) => {
+  ])("s6-tlsserver %s runs the words that the C suite runs", async (options) => {
     const words = [...(options === "" ? [] : split(options)), "127.0.0.1", "7007", "cat", "-a b"];
     const { ours, theirs } = await bothWords("s6-tlsserver", "s6-tcpserver", words);
     expect(ours).toEqual(theirs);
@@ -75,7 +75,7 @@ describe.skipIf(withoutSuite !== "")(`the words of both suites${withoutSuite}`, 
     "--normally-verbose --local-port=5 --close-notify --enforce-close-notify --client-cert --keep",
     "--handshake-timeout=100 --servername=name --no-verify-cert",
     "--no-close-notify --no-enforce-close-notify --no-client-cert --verify-cert --no-keep",
-  ])("of s6-tlsclient %s", async (options) => {
+  ])("s6-tlsclient %s runs the words that the C suite runs", async (options) => {
     const words = [...(options === "" ? [] : split(options)), "host.example.com", "443", "app", ""];
     const { ours, theirs } = await bothWords("s6-tlsclient", "s6-tcpclient", words);
     expect(ours).toEqual(theirs);
@@ -91,10 +91,13 @@ describe.skipIf(withoutSuite !== "")(`the words of both suites${withoutSuite}`, 
       "s6-tlsc --",
     ],
     ["-K 0 host 1 app", "s6-tcpclient -- host 1 s6-tlsc -K 0 -k host -- app", "s6-tlsc -k"],
-  ])("of s6-tlsclient %s differ as differs.md says", async (line, expected, instead) => {
-    const { ours, theirs } = await bothWords("s6-tlsclient", "s6-tcpclient", line.split(" "));
-    expect(ours.join(" ")).toBe(expected);
-    expect(theirs.join(" ")).toContain(instead);
-    expect(theirs).not.toEqual(ours);
-  });
+  ])(
+    "s6-tlsclient %s runs other words, as differs.md describes",
+    async (line, expected, instead) => {
+      const { ours, theirs } = await bothWords("s6-tlsclient", "s6-tcpclient", line.split(" "));
+      expect(ours.join(" ")).toBe(expected);
+      expect(theirs.join(" ")).toContain(instead);
+      expect(theirs).not.toEqual(ours);
+    },
+  );
 });

@@ -29,7 +29,7 @@ describe.skipIf(openssl.isMissing)(`openssl s_client${openssl.why}`, () => {
     return scene.execute(openssl.path, ["s_client", ...to, ...words], { input }).finished();
   }
 
-  test.each(VERSIONS)("speaks %s", async (version) => {
+  test.each(VERSIONS)("openssl s_client speaks %s", async (version) => {
     await using ground = await newTlsScene();
     const program = ["sh", "-c", "echo $SSL_PROTOCOL; head -n 1"];
     const { port } = await startTlsServer(ground, "-S", program);
@@ -38,37 +38,43 @@ describe.skipIf(openssl.isMissing)(`openssl s_client${openssl.why}`, () => {
     run.exits(0).stdoutIs(`${version}\nhello\n`);
   });
 
-  test.each(VERSIONS)("resumes a session of %s on another connection", async (version) => {
-    await using ground = await newTlsScene();
-    const { port } = await startTlsServer(ground, "-S", teller("SSL_PROTOCOL"));
-    const words = ["-ign_eof", flagOf(version)];
-    const first = await client(ground, port, [...words, "-sess_out", "session"]);
-    const second = await client(ground, port, [...words, "-sess_in", "session"]);
-    const told = new RegExp(`^SSL_PROTOCOL=${version}$`, "m");
-    first
-      .exits(0)
-      .stdoutMatches(/^New, /m)
-      .stdoutMatches(told);
-    second
-      .exits(0)
-      .stdoutMatches(/^Reused, /m)
-      .stdoutMatches(told);
-  });
+  test.each(VERSIONS)(
+    "openssl s_client resumes a session of %s on another connection",
+    async (version) => {
+      await using ground = await newTlsScene();
+      const { port } = await startTlsServer(ground, "-S", teller("SSL_PROTOCOL"));
+      const words = ["-ign_eof", flagOf(version)];
+      const first = await client(ground, port, [...words, "-sess_out", "session"]);
+      const second = await client(ground, port, [...words, "-sess_in", "session"]);
+      const told = new RegExp(`^SSL_PROTOCOL=${version}$`, "m");
+      first
+        .exits(0)
+        .stdoutMatches(/^New, /m)
+        .stdoutMatches(told);
+      second
+        .exits(0)
+        .stdoutMatches(/^Reused, /m)
+        .stdoutMatches(told);
+    },
+  );
 
-  test.each(VERSIONS)("shows a certificate over %s, again when it resumes", async (version) => {
-    await using ground = await newTlsScene();
-    const { certFile, keyFile } = ground.clientFiles;
-    const program = teller("SSL_PEER_CERT_HASH", "SSL_PEER_CERT_SUBJECT");
-    const { port } = await startTlsServer(ground, "-S -y", program);
-    const words = ["-quiet", flagOf(version), "-cert", certFile, "-key", keyFile];
-    const seen = `SSL_PEER_CERT_HASH=SHA256:${ground.pki.client.sha256}\nSSL_PEER_CERT_SUBJECT=CN=client\n`;
-    const session = ["-sess_out", "session"];
-    (await client(ground, port, [...words, ...session])).exits(0).stdoutIs(seen);
-    const resumed = ["-sess_in", "session"];
-    (await client(ground, port, [...words, ...resumed])).exits(0).stdoutIs(seen);
-  });
+  test.each(VERSIONS)(
+    "openssl s_client shows a certificate over %s, again when it resumes",
+    async (version) => {
+      await using ground = await newTlsScene();
+      const { certFile, keyFile } = ground.clientFiles;
+      const program = teller("SSL_PEER_CERT_HASH", "SSL_PEER_CERT_SUBJECT");
+      const { port } = await startTlsServer(ground, "-S -y", program);
+      const words = ["-quiet", flagOf(version), "-cert", certFile, "-key", keyFile];
+      const seen = `SSL_PEER_CERT_HASH=SHA256:${ground.pki.client.sha256}\nSSL_PEER_CERT_SUBJECT=CN=client\n`;
+      const session = ["-sess_out", "session"];
+      (await client(ground, port, [...words, ...session])).exits(0).stdoutIs(seen);
+      const resumed = ["-sess_in", "session"];
+      (await client(ground, port, [...words, ...resumed])).exits(0).stdoutIs(seen);
+    },
+  );
 
-  test("is told why it is refused without a certificate", async () => {
+  test("openssl s_client gets an alert with the reason without a certificate", async () => {
     await using ground = await newTlsScene();
     const { port } = await startTlsServer(ground, "-S -y", ["touch", "ran"]);
     const run = await client(ground, port, ["-quiet"]);
@@ -77,7 +83,7 @@ describe.skipIf(openssl.isMissing)(`openssl s_client${openssl.why}`, () => {
     expect(ground.scene.has("ran")).toBe(false);
   });
 
-  test("is served the certificate for the name it asks for", async () => {
+  test("openssl s_client is served the certificate for the name it asks for", async () => {
     await using ground = await newTlsScene();
     const pairs = {};
     for (const name of ["www.example.com", "*.example.com"]) {
@@ -105,18 +111,21 @@ describe.skipIf(openssl.isMissing)(`openssl s_client${openssl.why}`, () => {
     }
   });
 
-  test.each(VERSIONS)("ends its side of %s, and the program has read it all", async (version) => {
-    await using ground = await newTlsScene();
-    const program = ["sh", "-c", "cat >got; mv got whole; echo done >&2"];
-    const { process, port } = await startTlsServer(ground, "-S", program);
-    const input = "y\n".repeat(100_000);
-    (await client(ground, port, ["-quiet", "-no_ign_eof", flagOf(version)], input)).exits(0);
-    await process.line(/^done$/);
-    expect(ground.scene.read("whole")).toBe(input);
-  });
+  test.each(VERSIONS)(
+    "openssl s_client ends its side of %s, and the program has read everything",
+    async (version) => {
+      await using ground = await newTlsScene();
+      const program = ["sh", "-c", "cat >got; mv got whole; echo done >&2"];
+      const { process, port } = await startTlsServer(ground, "-S", program);
+      const input = "y\n".repeat(100_000);
+      (await client(ground, port, ["-quiet", "-no_ign_eof", flagOf(version)], input)).exits(0);
+      await process.line(/^done$/);
+      expect(ground.scene.read("whole")).toBe(input);
+    },
+  );
 
   test.each(["-tls1", "-tls1_1"])(
-    "is refused with an alert when all it has is %s",
+    "openssl s_client is refused with an alert when it only has %s",
     async (flag) => {
       await using ground = await newTlsScene();
       const { port } = await startTlsServer(ground, "-S", ["touch", "ran"]);
@@ -145,7 +154,7 @@ describe.skipIf(gnutls.isMissing)(`gnutls-cli${gnutls.why}`, () => {
   test.each([
     ["TLSv1.2", "NORMAL:-VERS-ALL:+VERS-TLS1.2"],
     ["TLSv1.3", "NORMAL:-VERS-ALL:+VERS-TLS1.3"],
-  ])("speaks %s, ends its side, and is answered then", async (version, priority) => {
+  ])("gnutls-cli speaks %s, ends its side, and is answered then", async (version, priority) => {
     await using ground = await newTlsScene();
     const program = ["sh", "-c", `echo $SSL_PROTOCOL; exec "$@"`, "sh", ...COUNTER];
     const { port } = await startTlsServer(ground, "", program);
@@ -153,7 +162,7 @@ describe.skipIf(gnutls.isMissing)(`gnutls-cli${gnutls.why}`, () => {
     run.exits(0).stdoutIs(`${version}\nread 100000 bytes\n`);
   });
 
-  test("shows a certificate, and resumes", async () => {
+  test("gnutls-cli shows a certificate, and resumes", async () => {
     await using ground = await newTlsScene();
     const { certFile, keyFile } = ground.clientFiles;
     const { port } = await startTlsServer(ground, "-y", teller("SSL_PEER_CERT_SUBJECT"));
@@ -182,7 +191,7 @@ describe.skipIf(webProblem !== "")(`curl, reading from busybox httpd${webProblem
   test.each([
     ["TLS 1.2", ["--tls-max", "1.2"]],
     ["TLS 1.3", ["--tlsv1.3"]],
-  ])("over %s, by name and by address", async (_, words) => {
+  ])("curl reads over %s, by name and by address", async (_, words) => {
     await using ground = await newTlsScene({ "www/index.html": PAGE });
     const { port } = await startWeb(ground);
     const byAddress = await client(ground, [...words, `https://127.0.0.1:${port}/`]);
@@ -191,7 +200,7 @@ describe.skipIf(webProblem !== "")(`curl, reading from busybox httpd${webProblem
     (await client(ground, [...words, ...name])).exits(0).stdoutIs(PAGE);
   });
 
-  test("with a certificate", async () => {
+  test("curl reads with a certificate", async () => {
     await using ground = await newTlsScene({ "www/index.html": PAGE });
     const { certFile, keyFile } = ground.clientFiles;
     const { port } = await startWeb(ground, "-y");
@@ -202,7 +211,7 @@ describe.skipIf(webProblem !== "")(`curl, reading from busybox httpd${webProblem
     refused.stdoutIs("");
   });
 
-  test("many at a time", async () => {
+  test("many curl clients read at a time", async () => {
     const page = "x".repeat(200_000);
     await using ground = await newTlsScene({ "www/index.html": page });
     const { port } = await startWeb(ground);
@@ -214,25 +223,28 @@ describe.skipIf(webProblem !== "")(`curl, reading from busybox httpd${webProblem
 });
 
 describe.skipIf(busybox.isMissing)(`undici, reading from busybox httpd${busybox.why}`, () => {
-  test.each(["TLSv1.2", "TLSv1.3"] as const)("over %s, many at a time", async (version) => {
-    const page = "x".repeat(100_000);
-    await using ground = await newTlsScene({ "www/index.html": page });
-    const { port } = await startWeb(ground);
-    const secrets = { ca: ground.pki.root.pem, minVersion: version, maxVersion: version };
-    const agent = new Agent({ connections: 8, connect: secrets });
-    const pages = Array.from({ length: 40 }, async () => {
-      const { body, statusCode } = await request(`https://127.0.0.1:${port}/`, {
-        dispatcher: agent,
+  test.each(["TLSv1.2", "TLSv1.3"] as const)(
+    "many undici clients read over %s at a time",
+    async (version) => {
+      const page = "x".repeat(100_000);
+      await using ground = await newTlsScene({ "www/index.html": page });
+      const { port } = await startWeb(ground);
+      const secrets = { ca: ground.pki.root.pem, minVersion: version, maxVersion: version };
+      const agent = new Agent({ connections: 8, connect: secrets });
+      const pages = Array.from({ length: 40 }, async () => {
+        const { body, statusCode } = await request(`https://127.0.0.1:${port}/`, {
+          dispatcher: agent,
+        });
+        return [statusCode, await body.text()];
       });
-      return [statusCode, await body.text()];
-    });
-    expect(await Promise.all(pages)).toEqual(pages.map(() => [200, page]));
-    await agent.close();
-  });
+      expect(await Promise.all(pages)).toEqual(pages.map(() => [200, page]));
+      await agent.close();
+    },
+  );
 });
 
-describe("node-forge, which knows TLS 1.0 and 1.1 alone", () => {
-  test("is refused with an alert", async () => {
+describe("node-forge with TLS 1.0 and 1.1", () => {
+  test("node-forge, which has TLS 1.0 and 1.1 alone, is refused with an alert", async () => {
     await using ground = await newTlsScene();
     const { port } = await startTlsServer(ground, "", ["touch", "ran"]);
     const alert = await forgeAlert(port);

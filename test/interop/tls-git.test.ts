@@ -25,7 +25,7 @@ describe.skipIf(git.isMissing)(`git clone and git push over TLS${git.why}`, () =
     (await run(ground, [...within, "commit", "-q", "-m", "change"])).exits(EXIT.ok);
   }
 
-  test("through GIT_PROXY_COMMAND and through ext::", async () => {
+  test("git clones and pushes over TLS through GIT_PROXY_COMMAND and through ext::", async () => {
     const big = randomBytes(3_000_000);
     await using ground = await newTlsScene({
       "origin/big": big,

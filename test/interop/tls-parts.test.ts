@@ -25,7 +25,7 @@ describe.each(CASES)("engines of ours and of the C suite on $title", ({ build })
   ];
 
   describe.skipIf(build.why !== "").each(pairs)("$whose", ({ commands, engines }) => {
-    test("s6-tlsd-io", async () => {
+    test("s6-tlsd-io of either suite works with the other suite's peer", async () => {
       await using ground = await newTlsScene();
       const { scene, pki } = ground;
       const PATH = engineOf(ground, engines, "s6-tlsd-io");
@@ -41,7 +41,7 @@ describe.each(CASES)("engines of ours and of the C suite on $title", ({ build })
       expect(scene.read("engines/used")).toBe("s6-tlsd-io\n");
     });
 
-    test("s6-tlsc-io", async () => {
+    test("s6-tlsc-io of either suite works with the other suite's peer", async () => {
       await using ground = await newTlsScene();
       const { scene, pki } = ground;
       const program = ["s6-tlsd", "-y", "sh", "-c", "echo $SSL_PEER_CERT_SUBJECT; exec cat"];
@@ -99,7 +99,7 @@ describe.each(CASES)("UCSPI-TLS with the C suite on $title", ({ build }) => {
   ]);
 
   test.skipIf(build.why !== "").each(cases)(
-    "and our $ours, which is told $byte",
+    "UCSPI-TLS of the C suite works with our $ours, which receives $byte",
     async ({ server, client, byte, told }) => {
       await using ground = await newTlsScene({ server: SERVER, client: CLIENT });
       const { scene, pki } = ground;

@@ -1,4 +1,7 @@
-/** What the tests of TLS with other people's programs share: our server, and the material for both sides. */
+/**
+ * The common parts of the tests of TLS with other people's programs: our server, and the material for
+ * both sides.
+ */
 
 import { makeCertificates } from "../support/certificates.ts";
 import type { CertificateFiles, TestCertificates } from "../support/certificates.ts";
@@ -11,7 +14,7 @@ import type { StartedServer } from "../ucspi/servers.ts";
 export interface TlsScene extends AsyncDisposable {
   readonly scene: Scene;
   readonly pki: TestCertificates;
-  /** What the client shows of itself. */
+  /** The certificate that the client shows. */
   readonly clientFiles: CertificateFiles;
 }
 

@@ -37,7 +37,7 @@ function start(ground: TlsScene, file: string, words: readonly string[]): SceneP
   return ground.scene.execute(file, words, { env: ground.pki.serverEnvironment });
 }
 
-test.skipIf(tcpserver.isMissing)(`s6-tlsd under tcpserver${tcpserver.why}`, async () => {
+test.skipIf(tcpserver.isMissing)(`s6-tlsd works under tcpserver${tcpserver.why}`, async () => {
   await using ground = await newTlsScene({ program: PROGRAM });
   const options = ["-q", "-1", "-H", "-R", "-l", "localhost"];
   const words = [...options, "127.0.0.1", "0", ...daemonOf("TCPREMOTEIP")];
@@ -46,7 +46,7 @@ test.skipIf(tcpserver.isMissing)(`s6-tlsd under tcpserver${tcpserver.why}`, asyn
 });
 
 test.skipIf(withoutSuite !== "")(
-  `s6-tlsd under the s6-tcpserver of the C suite${withoutSuite}`,
+  `s6-tlsd works under the s6-tcpserver of the C suite${withoutSuite}`,
   async () => {
     await using ground = await newTlsScene({ program: PROGRAM });
     const words = ["-1", "127.0.0.1", "0", ...daemonOf("TCPREMOTEIP")];
@@ -56,7 +56,7 @@ test.skipIf(withoutSuite !== "")(
 );
 
 // Without nofork, socat may forget what the tunnel says after the program has left.
-test.skipIf(socat.isMissing)(`s6-tlsd under socat${socat.why}`, async () => {
+test.skipIf(socat.isMissing)(`s6-tlsd works under socat${socat.why}`, async () => {
   await using ground = await newTlsScene({
     program: PROGRAM,
     daemon: `#!/bin/sh\nexec ${daemonOf("SOCAT_PEERADDR").map(quote).join(" ")}\n`,
@@ -71,7 +71,7 @@ function quote(word: string): string {
   return `'${word}'`;
 }
 
-test.skipIf(tcpclient.isMissing)(`s6-tlsc under tcpclient${tcpclient.why}`, async () => {
+test.skipIf(tcpclient.isMissing)(`s6-tlsc works under tcpclient${tcpclient.why}`, async () => {
   await using ground = await newTlsScene();
   const { port } = await startTlsServer(ground, "", COUNTER);
   const program = [join(BIN, "s6-tlsc"), "-k", "localhost", "s6-ioconnect"];

@@ -41,23 +41,29 @@ describe.skipIf(stunnel.isMissing)(`stunnel as a client of s6-tlsserver${stunnel
     return start(ground, [...settings(ground, port), ...more], input).finished();
   }
 
-  test.each(VERSIONS)("speaks %s, ends its side, and is answered then", async (version) => {
-    await using ground = await newTlsScene();
-    const { port } = await startTlsServer(ground, "", COUNTER);
-    const run = await client(ground, port, [`sslVersion = ${version}`], MUCH);
-    run.exits(EXIT.ok).stdoutIs("read 1000000 bytes\n");
-    run.stderrMatches(new RegExp(`: ${version} ciphersuite: `));
-  });
+  test.each(VERSIONS)(
+    "stunnel as a client speaks %s, ends its side, and is answered then",
+    async (version) => {
+      await using ground = await newTlsScene();
+      const { port } = await startTlsServer(ground, "", COUNTER);
+      const run = await client(ground, port, [`sslVersion = ${version}`], MUCH);
+      run.exits(EXIT.ok).stdoutIs("read 1000000 bytes\n");
+      run.stderrMatches(new RegExp(`: ${version} ciphersuite: `));
+    },
+  );
 
   // With -S: at the end of a connection alone, stunnel may drop what it has not read yet.
-  test.each(VERSIONS)("reads all of %s when the program leaves at once", async (version) => {
-    await using ground = await newTlsScene();
-    const program = ["sh", "-c", "head -c 1000000 /dev/zero | tr '\\0' x"];
-    const { port } = await startTlsServer(ground, "-S", program);
-    (await client(ground, port, [`sslVersion = ${version}`])).exits(EXIT.ok).stdoutIs(MUCH);
-  });
+  test.each(VERSIONS)(
+    "stunnel as a client reads all of %s when the program exits at once",
+    async (version) => {
+      await using ground = await newTlsScene();
+      const program = ["sh", "-c", "head -c 1000000 /dev/zero | tr '\\0' x"];
+      const { port } = await startTlsServer(ground, "-S", program);
+      (await client(ground, port, [`sslVersion = ${version}`])).exits(EXIT.ok).stdoutIs(MUCH);
+    },
+  );
 
-  test("shows a certificate, and is refused without", async () => {
+  test("stunnel as a client shows a certificate, and is refused without", async () => {
     await using ground = await newTlsScene();
     const { certFile, keyFile } = ground.clientFiles;
     const program = teller("SSL_PEER_CERT_SUBJECT", "SSL_TLS_SNI_SERVERNAME");
@@ -68,7 +74,7 @@ describe.skipIf(stunnel.isMissing)(`stunnel as a client of s6-tlsserver${stunnel
     refused.stdoutIs("").stderrMatches(/alert certificate required/);
   });
 
-  test.each(VERSIONS)("resumes sessions of %s", async (version) => {
+  test.each(VERSIONS)("stunnel as a client resumes sessions of %s", async (version) => {
     await using ground = await newTlsScene();
     const { port } = await startTlsServer(ground, "", teller("SSL_PROTOCOL"));
     const service = ["[out]", "accept = 127.0.0.1:0", `sslVersion = ${version}`];
@@ -110,7 +116,7 @@ describe.skipIf(stunnel.isMissing)(`stunnel as a server for s6-tlsclient${stunne
     return scene.run("s6-tlsclient", words, { ...run, env: { CAFILE: pki.caFile, ...env } });
   }
 
-  test.each(VERSIONS)("is talked to over %s", async (version) => {
+  test.each(VERSIONS)("stunnel as a server is connected to over %s", async (version) => {
     await using ground = await newTlsScene();
     const { port } = await serve(ground, "cat", [`sslVersion = ${version}`]);
     const program = ["sh", "-c", "echo $SSL_PROTOCOL; echo hello >&7; head -n 1 <&6"];
@@ -118,18 +124,21 @@ describe.skipIf(stunnel.isMissing)(`stunnel as a server for s6-tlsclient${stunne
   });
 
   // OpenSSL has no half-close for us: it fails at an end without close_notify, and -S listens no longer.
-  test.each(VERSIONS)("has read all of %s when we have ended our side", async (version) => {
-    await using ground = await newTlsScene();
-    const script = `wc -c >>${ground.scene.path("counts")}`;
-    const { port, daemon } = await serve(ground, script, [`sslVersion = ${version}`]);
-    for (const options of ["", "-S", "-SJ"]) {
-      (await client(ground, port, options, ["s6-ioconnect"], { input: MUCH })).exits(EXIT.ok);
-      await daemon.line(/Child process \d+ finished with code 0/);
-    }
-    expect(ground.scene.read("counts")).toBe("1000000\n".repeat(3));
-  });
+  test.each(VERSIONS)(
+    "stunnel as a server has read all of %s when s6-tlsclient has ended its side",
+    async (version) => {
+      await using ground = await newTlsScene();
+      const script = `wc -c >>${ground.scene.path("counts")}`;
+      const { port, daemon } = await serve(ground, script, [`sslVersion = ${version}`]);
+      for (const options of ["", "-S", "-SJ"]) {
+        (await client(ground, port, options, ["s6-ioconnect"], { input: MUCH })).exits(EXIT.ok);
+        await daemon.line(/Child process \d+ finished with code 0/);
+      }
+      expect(ground.scene.read("counts")).toBe("1000000\n".repeat(3));
+    },
+  );
 
-  test("asks for a certificate, and is shown one", async () => {
+  test("stunnel as a server requests a certificate, and is shown one", async () => {
     await using ground = await newTlsScene();
     const trusted = [`CAfile = ${ground.pki.caFile}`, "verifyChain = yes"];
     const { port } = await serve(ground, "echo for $SSL_CLIENT_DN", trusted);
@@ -139,7 +148,7 @@ describe.skipIf(stunnel.isMissing)(`stunnel as a server for s6-tlsclient${stunne
     run.exits(EXIT.ok).stdoutIs("for CN=client\n");
   });
 
-  test("is left alone when its certificate is for somebody else", async () => {
+  test("stunnel as a server is refused when its certificate is for another name", async () => {
     await using ground = await newTlsScene();
     const { port } = await serve(ground, "cat");
     const run = await client(ground, port, "-k example.com", ["touch", "ran"]);

@@ -20,7 +20,7 @@ const MEGABYTE = 1_000_000;
 const SHOW = "env | grep -E '^SSL_(PROTOCOL|CIPHER|TLS|PEER)' | sort";
 
 interface Ends {
-  /** Where the commands of the server are, and those of the client. */
+  /** The directories of the commands of the server, and of the client. */
   readonly server: string;
   readonly client: string;
 }
@@ -68,7 +68,7 @@ describe.each(BUILDS.map((build) => ({ build, title: `${build.name}${build.why}`
     ];
 
     describe.skipIf(build.why !== "").each(pairs)("with our $ours", (ends) => {
-      test("each side tells its program of the other", async () => {
+      test("each side passes the other's variables to its program", async () => {
         await using ground = await newTlsScene();
         const { port } = await serve(ground, ends, ["-y"], `${SHOW}; echo .; cat >/dev/null`);
         const script = `${SHOW}; while read line <&6 && [ "$line" != . ]; do echo "$line"; done`;
@@ -93,7 +93,7 @@ describe.each(BUILDS.map((build) => ({ build, title: `${build.name}${build.why}`
       });
 
       test.each([{ options: [] }, { options: ["-S"] }, { options: ["-S", "-J"] }])(
-        "bytes go both ways at a time, with $options",
+        "bytes are relayed both ways at a time, with $options",
         async ({ options }) => {
           await using ground = await newTlsScene();
           const { port } = await serve(ground, ends, options, "exec cat");
@@ -104,7 +104,7 @@ describe.each(BUILDS.map((build) => ({ build, title: `${build.name}${build.why}`
       );
 
       test.skipIf(isLibtls && ends.server !== BIN)(
-        `all of it arrives when the program of the server leaves at once${closing(ends.server)}`,
+        `all bytes arrive when the program of the server exits at once${closing(ends.server)}`,
         async () => {
           await using ground = await newTlsScene();
           const { port } = await serve(ground, ends, ["-S"], `head -c ${MEGABYTE} /dev/zero`);
@@ -114,7 +114,7 @@ describe.each(BUILDS.map((build) => ({ build, title: `${build.name}${build.why}`
       );
 
       test.skipIf(isLibtls)(
-        `a client that has closed is answered still${closing(build.directory)}`,
+        `a client that has half-closed still gets its answer${closing(build.directory)}`,
         async () => {
           await using ground = await newTlsScene();
           const { port } = await serve(ground, ends, [], "wc -c");
@@ -124,7 +124,7 @@ describe.each(BUILDS.map((build) => ({ build, title: `${build.name}${build.why}`
         },
       );
 
-      test("a client for somebody else goes away", async () => {
+      test("a client that expects another name closes the connection", async () => {
         await using ground = await newTlsScene();
         const { port } = await serve(ground, ends, [], "cat");
         const run = await visit(ground, ends, port, ["-k", "example.com"], "touch ran");
@@ -133,7 +133,7 @@ describe.each(BUILDS.map((build) => ({ build, title: `${build.name}${build.why}`
         expect(ground.scene.has("ran")).toBe(false);
       });
 
-      test("a client without a certificate is turned away", async () => {
+      test("a client without a certificate is refused", async () => {
         await using ground = await newTlsScene();
         const { process, port } = await serve(ground, ends, ["-y"], "touch ran");
         await visit(ground, ends, port, [], "cat <&6");

@@ -27,20 +27,20 @@ import { tableRows } from "./vectors.ts";
 
 describe("addresses as text", () => {
   for (const [text = "", canonical = ""] of tableRows("net-ip.md")) {
-    test(`${text} is ${canonical}`, () => {
+    test(`the address ${text} is written as ${canonical}`, () => {
       const ip = parseIp(text);
       expect(ip === undefined ? "refused" : formatIp(ip)).toBe(canonical);
     });
   }
 
-  test("each parser accepts its own family only", () => {
+  test("each address parser accepts its own family only", () => {
     expect(parseIp4("::1")).toBeUndefined();
     expect(parseIp6("127.0.0.1")).toBeUndefined();
     expect(parseIp("")).toBeUndefined();
     expect(parseIp6("")).toBeUndefined();
   });
 
-  test("what is formatted parses back to the same address", () => {
+  test("an address that is formatted parses back to the same address", () => {
     fc.assert(
       fc.property(ips, (ip) => {
         expect(parseIp(formatIp(ip))).toEqual(ip);
@@ -48,7 +48,7 @@ describe("addresses as text", () => {
     );
   });
 
-  test("any spelling of the groups gives the same address", () => {
+  test("any spelling of the groups of an address gives the same address", () => {
     const group = fc.integer({ min: 0, max: 0xffff });
     const groups = fc.array(fc.oneof(group, fc.constant(0)), { minLength: 8, maxLength: 8 });
     fc.assert(
@@ -60,7 +60,7 @@ describe("addresses as text", () => {
     );
   });
 
-  test("nothing is accepted that the system would refuse, and nothing crashes", () => {
+  test("the address parsers accept nothing that the system would refuse, and never crash", () => {
     const piece = fc.constantFrom(":", "::", "0", "1", "ffff", ".", "1.2.3.4", "%lo", "g", " ");
     const texts = fc.oneof(
       fc.string(),
@@ -81,23 +81,23 @@ describe("lists of addresses", () => {
   const format = (text: string, options = {}): string[] | undefined =>
     parseIpList(text, options)?.map(formatIp);
 
-  test("are separated by runs of commas, semicolons and white space", () => {
+  test("lists of addresses are separated by runs of commas, semicolons and white space", () => {
     expect(format(" 127.0.0.1,;\t::1\r\n1.2.3.4 ")).toEqual(["127.0.0.1", "::1", "1.2.3.4"]);
     expect(format("")).toEqual([]);
   });
 
-  test("may be separated by colons where only IPv4 is meant", () => {
+  test("lists of addresses may be separated by colons where only IPv4 is meant", () => {
     expect(format("1.2.3.4:5.6.7.8", { family: 4 })).toEqual(["1.2.3.4", "5.6.7.8"]);
     expect(format("1.2.3.4:5.6.7.8")).toBeUndefined();
   });
 
-  test("are refused for one bad entry or one of the other family", () => {
+  test("lists of addresses are refused for one bad entry or one of the other family", () => {
     expect(format("127.0.0.1,localhost")).toBeUndefined();
     expect(format("127.0.0.1,::1", { family: 6 })).toBeUndefined();
     expect(format("127.0.0.1,::1", { family: 4 })).toBeUndefined();
   });
 
-  test("are cut after 16 addresses, or as many as asked for", () => {
+  test("lists of addresses are cut after 16 addresses, or as many as asked for", () => {
     const text = Array.from({ length: 20 }, (_, index) => `10.0.0.${index}`).join(" ");
     expect(format(text)).toHaveLength(16);
     expect(format(text, { most: 1 })).toEqual(["10.0.0.0"]);
@@ -105,7 +105,7 @@ describe("lists of addresses", () => {
 });
 
 describe("masks", () => {
-  test("the keys of the access rules for one address", () => {
+  test("masking gives the keys of the access rules for one address", () => {
     const ip = mustParse("192.168.13.7");
     const keys = [32, 31, 30, 24, 20, 1, 0].map((bits) => formatMaskedIp(ip, bits));
     expect(keys).toEqual([
@@ -121,7 +121,7 @@ describe("masks", () => {
     expect(formatMaskedIp(mustParse("2001:db8::ffff"), 0)).toBe("::");
   });
 
-  test("formatting under a mask is masking, then formatting; bits agree with arithmetic", () => {
+  test("formatting under a mask is masking, then formatting, and its bits agree with arithmetic", () => {
     fc.assert(
       fc.property(ips, fc.nat(128), (ip, wish) => {
         const width = ip.bytes.length * 8;
@@ -154,7 +154,7 @@ describe("other forms of an address", () => {
     );
   });
 
-  test("4 bytes are IPv4, 16 are IPv6, anything else is a bug", () => {
+  test("4 bytes are an IPv4 address and 16 an IPv6 address, and any other number is a bug", () => {
     expect(ipFromBytes(new Uint8Array(4))).toEqual(IP4_ANY);
     expect(ipFromBytes(new Uint8Array(16))).toEqual(IP6_ANY);
     expect(() => ipFromBytes(new Uint8Array(5))).toThrow(RangeError);

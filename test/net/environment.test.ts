@@ -27,11 +27,11 @@ function variablesOf(values: Readonly<Record<string, string>>): Variables {
   return (name) => values[name];
 }
 
-describe("what a TCP server tells its programs", () => {
+describe("the variables of a TCP server", () => {
   const local = endpoint("2001:DB8:0:0::1", 993);
   const remote = endpoint("192.0.2.7", 49152);
 
-  test("the protocol, both ends, and how many connections there were", () => {
+  test("a TCP server gives its programs the protocol, both ends, and how many connections there were", () => {
     const edits = tcpServerEdits({ local, remote, connectionNumber: 0 });
     expect(encodeEdits(edits).toString().split("\0")).toEqual([
       "PROTO=TCP",
@@ -44,12 +44,12 @@ describe("what a TCP server tells its programs", () => {
     ]);
   });
 
-  test("a client tells all but the last", () => {
+  test("a TCP client gives its programs all variables but the last", () => {
     const server = tcpServerEdits({ local, remote, connectionNumber: 0 });
     expect(tcpClientEdits({ local, remote })).toEqual(server.slice(0, -1));
   });
 
-  test("is what the programs after it read", () => {
+  test("the variables of a TCP server are those that the programs after it read", () => {
     const edits = tcpServerEdits({ local, remote, connectionNumber: 3 });
     const values = new Map(edits.map(({ name, value }) => [name, value]));
     const connection = readUcspiConnection((name) => values.get(name));
@@ -66,7 +66,7 @@ describe("the variables that describe a connection", () => {
     QUXREMOTEPORT: "0",
   };
 
-  test("begin with whatever PROTO says", () => {
+  test("the variables that describe a connection begin with the value of PROTO", () => {
     const connection = readUcspiConnection(variablesOf(good));
     expect(connection.local).toEqual(endpoint("127.0.0.1", 25));
     expect(connection.remote).toEqual(endpoint("::1", 0));
@@ -74,7 +74,7 @@ describe("the variables that describe a connection", () => {
   });
 
   for (const name of Object.keys(good)) {
-    test(`are refused by name when ${name} is missing`, () => {
+    test(`the variables that describe a connection are refused by name when ${name} is missing`, () => {
       const variables: Variables = (key) => (key === name ? undefined : variablesOf(good)(key));
       expect(() => readUcspiConnection(variables)).toThrow(new VariableError(name, "missing"));
       expect(() => requireVariable(variables, name)).toThrow(`${name} not set`);
@@ -86,11 +86,14 @@ describe("the variables that describe a connection", () => {
     ["QUXLOCALPORT", "smtp"],
     ["QUXREMOTEIP", "::1x"],
     ["QUXREMOTEPORT", "65536"],
-  ])("are refused by name when %s is %s", (name, value) => {
-    const read = () => readUcspiConnection(variablesOf({ ...good, [name]: value }));
-    expect(read).toThrow(`invalid $${name}`);
-    expect(read).toThrow(expect.objectContaining({ variable: name, reason: "invalid" }));
-  });
+  ])(
+    "the variables that describe a connection are refused by name when %s is %s",
+    (name, value) => {
+      const read = () => readUcspiConnection(variablesOf({ ...good, [name]: value }));
+      expect(read).toThrow(`invalid $${name}`);
+      expect(read).toThrow(expect.objectContaining({ variable: name, reason: "invalid" }));
+    },
+  );
 });
 
 describe("edits as bytes", () => {
@@ -101,7 +104,7 @@ describe("edits as bytes", () => {
     fc.record({ name, value: fc.option(value, { nil: undefined }) }),
   );
 
-  test("set, empty and remove", () => {
+  test("edits as bytes set, empty and remove", () => {
     expect(decodeEdits(bytes("FOO=bar=baz\0EMPTY=\0S6_FD#\0"))).toEqual([
       { name: "FOO", value: "bar=baz" },
       { name: "EMPTY", value: "" },
@@ -110,7 +113,7 @@ describe("edits as bytes", () => {
     expect(decodeEdits(bytes(""))).toEqual([]);
   });
 
-  test.each(["FOO=bar", "FOO=bar\0BAZ", "\0", "=x\0"])("%j is malformed", (text) => {
+  test.each(["FOO=bar", "FOO=bar\0BAZ", "\0", "=x\0"])("the edits %j are malformed", (text) => {
     expect(decodeEdits(bytes(text))).toBeUndefined();
   });
 
@@ -119,11 +122,11 @@ describe("edits as bytes", () => {
     { name: "A=B", value: undefined },
     { name: "A", value: "x\0y" },
     { name: "A\0B", value: "x" },
-  ])("%j has no form in bytes", (edit) => {
+  ])("the edits %j have no form in bytes", (edit) => {
     expect(() => encodeEdits([edit])).toThrow(RangeError);
   });
 
-  test("any list comes back", () => {
+  test("any list of edits comes back from its bytes", () => {
     fc.assert(
       fc.property(edits, (list) => {
         expect(decodeEdits(encodeEdits(list))).toEqual(list);
@@ -131,7 +134,7 @@ describe("edits as bytes", () => {
     );
   });
 
-  test("any bytes are refused or come back, even those that are not UTF-8", () => {
+  test("any bytes of edits are refused or come back, even those that are not UTF-8", () => {
     fc.assert(
       fc.property(fc.uint8Array(), (garbage) => {
         const list = decodeEdits(garbage);
@@ -141,7 +144,7 @@ describe("edits as bytes", () => {
     );
   });
 
-  test("one edit in text", () => {
+  test("an edit as text sets or removes one variable", () => {
     expect(parseEdit("A=")).toEqual({ name: "A", value: "" });
     expect(parseEdit("A")).toEqual({ name: "A", value: undefined });
   });
@@ -158,15 +161,15 @@ describe("a file of an environment directory", () => {
     [" \t\r", ""],
     ["a\0b \0", "a\nb \n"],
     ["\0", "\n"],
-  ])("%j is %j", (text, value) => {
+  ])("a file of an environment directory that holds %j sets %j", (text, value) => {
     expect(parseEnvironmentFile(bytes(text))).toBe(value);
   });
 
-  test("keeps its trailing blanks with -n", () => {
+  test("a file of an environment directory keeps its trailing blanks with -n", () => {
     expect(parseEnvironmentFile(bytes("a \t\r\nb"), { keepTrailingBlanks: true })).toBe("a \t\r");
   });
 
-  test("counts whole with -f, but for one newline at its end, and with -fn entirely", () => {
+  test("a file of an environment directory counts whole with -f, but for one newline at its end, and with -fn entirely", () => {
     const wholeFile = true;
     expect(parseEnvironmentFile(bytes("a \nb \n\n"), { wholeFile })).toBe("a \nb \n");
     expect(parseEnvironmentFile(bytes("a \nb "), { wholeFile })).toBe("a \nb ");
@@ -175,17 +178,17 @@ describe("a file of an environment directory", () => {
     expect(parseEnvironmentFile(bytes("a\nb\n"), options)).toBe("a\nb\n");
   });
 
-  test("may have its NULs become another byte", () => {
+  test("a file of an environment directory may have its NULs become another byte", () => {
     expect(parseEnvironmentFile(bytes("a\0b"), { nulReplacement: 0x3a })).toBe("a:b");
   });
 
-  test("counts up to its 4095th byte, or entirely without a cap", () => {
+  test("a file of an environment directory counts up to its 4095th byte, or entirely without a cap", () => {
     const long = bytes("x".repeat(5000));
     expect(parseEnvironmentFile(long)).toHaveLength(4095);
     expect(parseEnvironmentFile(long, { bytesMax: Infinity })).toHaveLength(5000);
   });
 
-  test("keeps bytes that are not UTF-8, and never yields a NUL", () => {
+  test("a file of an environment directory keeps bytes that are not UTF-8, and never yields a NUL", () => {
     fc.assert(
       fc.property(fc.uint8Array(), (content) => {
         const value = parseEnvironmentFile(content, { wholeFile: true, keepTrailingBlanks: true });
@@ -196,7 +199,7 @@ describe("a file of an environment directory", () => {
     );
   });
 
-  test("has a name without = that does not begin with a dot", () => {
+  test("a file of an environment directory has a name without = that does not begin with a dot", () => {
     const names = ["A", "b.c", ".hidden", "A=B", "."];
     expect(names.filter(isVariableFile)).toEqual(["A", "b.c"]);
   });

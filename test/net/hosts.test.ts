@@ -35,24 +35,24 @@ fe80::1%lo zoned
 describe("a hosts file", () => {
   const addresses = (name: string, family?: 4 | 6) => HOSTS.addresses(name, family).map(formatIp);
 
-  test("gives the addresses of a name, IPv6 before IPv4", () => {
+  test("a hosts file gives the addresses of a name, IPv6 before IPv4", () => {
     expect(addresses("localhost")).toEqual(["::1", "127.0.0.1"]);
     expect(addresses("localhost", 4)).toEqual(["127.0.0.1"]);
     expect(addresses("localhost", 6)).toEqual(["::1"]);
     expect(addresses("www.example.com")).toEqual(["192.0.2.1", "192.0.2.2"]);
   });
 
-  test("finds a name that has only an IPv6 address", () => {
+  test("a hosts file finds a name that has only an IPv6 address", () => {
     expect(addresses("v6only.example.com")).toEqual(["2001:db8::6"]);
     expect(addresses("v6only.example.com", 4)).toEqual([]);
   });
 
-  test("minds neither case nor one trailing dot", () => {
+  test("a hosts file is searched without regard to case and one trailing dot", () => {
     expect(addresses("wWw.eXample.COM.")).toEqual(["192.0.2.1", "192.0.2.2"]);
     expect(addresses("www.example.com..")).toEqual([]);
   });
 
-  test("gives the names of an address as DNS would", () => {
+  test("a hosts file gives the names of an address as DNS would", () => {
     expect(HOSTS.names(mustParse("127.0.0.1"))).toEqual(["localhost.", "localhost.localdomain."]);
     expect(HOSTS.names(mustParse("192.0.2.1"))).toEqual(["www.example.com.", "www."]);
     expect(HOSTS.names(mustParse("0:0:0:0:0:0:0:1"))).toEqual(["localhost.", "ip6-localhost."]);
@@ -60,7 +60,7 @@ describe("a hosts file", () => {
     expect(HOSTS.names(mustParse("203.0.113.1"))).toEqual([]);
   });
 
-  test("passes over what makes no sense", () => {
+  test("the parser of a hosts file ignores invalid lines", () => {
     expect(addresses("zoned")).toEqual([]);
     expect(addresses("nonsense")).toEqual([]);
     expect(addresses("comment")).toEqual([]);
@@ -68,7 +68,7 @@ describe("a hosts file", () => {
     expect(addresses("constructor")).toEqual([]);
   });
 
-  test("may hold anything", () => {
+  test("a hosts file may hold any bytes", () => {
     fc.assert(
       fc.property(fc.string({ maxLength: 200 }), (text) => {
         parseHosts(text).addresses(text);
@@ -76,7 +76,7 @@ describe("a hosts file", () => {
     );
   });
 
-  test("is read from a path, and its absence is an error", () => {
+  test("a hosts file is read from a path, and its absence is an error", () => {
     const directory = mkdtempSync(join(tmpdir(), "hosts-"));
     try {
       const path = join(directory, "hosts");
@@ -92,7 +92,7 @@ describe("a hosts file", () => {
 });
 
 describe("the hosts of a server", () => {
-  test("are read again when the file has changed, and only then", () => {
+  test("the hosts of a server are read again when the file has changed, and only then", () => {
     const posix = new FakePosix();
     posix.nowNs = 1_000_000_000_000n; // long after the changes below
     expect(() => rememberedHosts(posix)).toThrow(expect.objectContaining({ code: "ENOENT" }));
@@ -104,7 +104,7 @@ describe("the hosts of a server", () => {
     expect(rememberedHosts(posix).addresses("here")).toEqual([mustParse("192.0.2.2")]);
   });
 
-  test("are not kept in memory when they are many", () => {
+  test("the hosts of a server are not kept in memory when they are many", () => {
     const posix = new FakePosix();
     posix.nowNs = 1_000_000_000_000n;
     posix.putFile(HOSTS_PATH, "192.0.2.1 here\n".padEnd(HOSTS_REMEMBERED_BYTES_MAX, "#"));
@@ -144,6 +144,6 @@ test.each([
   [`${"a".repeat(64)}.`, false],
   ["a.".repeat(127), true],
   ["a.".repeat(128), false],
-])("%j as the name of a host: %s", (name, fit) => {
+])("the name %j is a valid name of a host: %s", (name, fit) => {
   expect(isHostName(name)).toBe(fit);
 });

@@ -20,7 +20,7 @@ describe("an unsigned number", () => {
     ["1e3", undefined],
     ["1.0", undefined],
     ["١", undefined],
-  ])("%j is %s", (text, value) => {
+  ])("the number %j is parsed as %s", (text, value) => {
     expect(parseUnsigned(text)).toBe(value);
   });
 
@@ -38,6 +38,6 @@ test.each([
   ["65535", 65535],
   ["65536", undefined],
   ["http", undefined],
-])("the port %j is %s", (text, port) => {
+])("the port %j is parsed as %s", (text, port) => {
   expect(parsePort(text)).toBe(port);
 });

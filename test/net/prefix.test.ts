@@ -37,23 +37,23 @@ describe("a prefix", () => {
     ["10.0.0.0/255.0.0.0", "refused"],
     ["/8", "refused"],
     ["", "refused"],
-  ])("%j is %s", (text, canonical) => {
+  ])("the prefix %j is parsed as %s", (text, canonical) => {
     const prefix = parsePrefix(text);
     expect(prefix === undefined ? "refused" : formatPrefix(prefix)).toBe(canonical);
   });
 
-  test("is the key of an access rule with another separator", () => {
+  test("a prefix is the key of an access rule with another separator", () => {
     expect(formatPrefix(mustParsePrefix("2001:db8::/32"), "_")).toBe("2001:db8::_32");
   });
 
-  test("is exact when no bit is set past its length", () => {
+  test("a prefix is exact when no bit is set past its length", () => {
     expect(isExactPrefix("10.0.0.0/8")).toBe(true);
     expect(isExactPrefix("10.1.2.3/8")).toBe(false);
     expect(isExactPrefix("10.1.2.3")).toBe(true);
     expect(isExactPrefix("ten")).toBe(false);
   });
 
-  test("contains the addresses that begin like it, of its own family", () => {
+  test("a prefix contains the addresses that begin like it, of its own family", () => {
     const block = mustParsePrefix("192.168.12.0/22");
     expect(isInPrefix(mustParse("192.168.15.255"), block)).toBe(true);
     expect(isInPrefix(mustParse("192.168.16.0"), block)).toBe(false);
@@ -61,7 +61,7 @@ describe("a prefix", () => {
     expect(isInPrefix(mustParse("192.0.2.1"), mustParsePrefix("::/0"))).toBe(false);
   });
 
-  test("comes back from its text, and contains its address however long it is", () => {
+  test("a prefix comes back from its text, and contains its address however long it is", () => {
     fc.assert(
       fc.property(ips, fc.nat(128), (ip, wish) => {
         const bits = Math.min(wish, addressBits(ip.family));

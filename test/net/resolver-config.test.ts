@@ -30,15 +30,15 @@ function configOf(values: Readonly<Record<string, string>>, file = RESOLV_CONF) 
   return { servers: servers.map(formatServer), suffixes };
 }
 
-describe("where the DNS is asked", () => {
-  test("the servers and the last search list of resolv.conf", () => {
+describe("the configuration of the resolver", () => {
+  test("the servers and the last search list of resolv.conf are used", () => {
     expect(configOf({})).toEqual({
       servers: ["192.0.2.53:53", "[2001:db8::53]:53"],
       suffixes: ["a.example", "b.example"],
     });
   });
 
-  test("DNSCACHEIP and DNSQUALIFY come first", () => {
+  test("DNSCACHEIP and DNSQUALIFY have precedence", () => {
     const variables = { DNSCACHEIP: "127.0.0.1,::1", DNSQUALIFY: "x.example  y.example" };
     expect(configOf(variables)).toEqual({
       servers: ["127.0.0.1:53", "[::1]:53"],
@@ -46,14 +46,14 @@ describe("where the DNS is asked", () => {
     });
   });
 
-  test("an empty DNSCACHEIP is none; an empty DNSQUALIFY is no suffixes", () => {
+  test("an empty DNSCACHEIP names no server; an empty DNSQUALIFY is no suffixes", () => {
     expect(configOf({ DNSCACHEIP: "", DNSQUALIFY: "" })).toEqual({
       servers: ["192.0.2.53:53", "[2001:db8::53]:53"],
       suffixes: [],
     });
   });
 
-  test("the local host is asked when nobody names a server", () => {
+  test("the local host is queried when no server is configured", () => {
     expect(configOf({}, "")).toEqual({ servers: ["[::1]:53"], suffixes: [] });
   });
 
@@ -61,7 +61,7 @@ describe("where the DNS is asked", () => {
     expect(() => configOf({ DNSCACHEIP: "127.0.0.1,dns" })).toThrow("invalid $DNSCACHEIP");
   });
 
-  test("lists are bounded", () => {
+  test("the lists of servers and suffixes are bounded", () => {
     const many = Array.from({ length: 40 }, (_, index) => `10.0.0.${index}`);
     expect(configOf({ DNSCACHEIP: many.join(" ") }).servers).toHaveLength(16);
     const file = many.map((ip) => `nameserver ${ip}`).join("\n");
@@ -80,11 +80,11 @@ describe("a list of servers", () => {
     ["[::1", undefined],
     ["[::1]x", undefined],
     ["::1:53x", undefined],
-  ])("%j is %j", (text, servers) => {
+  ])("the list of servers %j is parsed as %j", (text, servers) => {
     expect(parseServers(text)?.map(formatServer)).toEqual(servers);
   });
 
-  test("never crashes, and prints as it parses", () => {
+  test("the parser of a list of servers never crashes, and the list prints as it parses", () => {
     const piece = fc.constantFrom("[", "]", ":", "::1", "127.0.0.1", "53", ",", " ", "x");
     const texts = fc.array(piece).map((pieces) => pieces.join(""));
     fc.assert(

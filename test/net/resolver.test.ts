@@ -51,12 +51,12 @@ describe("the addresses of a name", () => {
     dns.records("v6.example.com", "AAAA", ["2001:DB8::6"]);
   });
 
-  test("all IPv6 ones, then all IPv4 ones", async () => {
+  test("the addresses of a name are all IPv6 ones, then all IPv4 ones", async () => {
     expect(await addresses("WWW.example.com")).toEqual(["2001:db8::1", "192.0.2.1", "192.0.2.2"]);
     expect(dns.queries.map(({ type }) => type).sort()).toEqual(["A", "AAAA"]);
   });
 
-  test("one family is one query", async () => {
+  test("a look-up of one family is one query", async () => {
     expect(await addresses("www.example.com", { family: 4 })).toEqual(["192.0.2.1", "192.0.2.2"]);
     expect(await addresses("www.example.com.", { family: 6 })).toEqual(["2001:db8::1"]);
     expect(dns.queries.map(({ type }) => type)).toEqual(["A", "AAAA"]);
@@ -71,12 +71,12 @@ describe("the addresses of a name", () => {
     expect(await addresses("v6.example.com", { family: 4 })).toEqual([]);
   });
 
-  test("a name that does not exist", async () => {
+  test("a name that does not exist is a failure of its own kind", async () => {
     expect(await addresses("no.example.com")).toEqual({ kind: "absent", text: "no such domain" });
   });
 
   test.each(["", "a..b", `${"x".repeat(64)}.example.com`, "a\0.example.com"])(
-    "%j is no name, and nobody is asked",
+    "the name %j is no name, and no query is sent",
     async (name) => {
       expect(await addresses(name)).toMatchObject({ kind: "absent" });
       expect(dns.queries).toEqual([]);
@@ -121,33 +121,36 @@ describe("a failing server", () => {
     ["REFUSED", "EREFUSED", "server refused"],
     ["FORMERR", "EFORMERR", "server did not understand query"],
     ["NOTIMP", "ENOTIMP", "not implemented in server"],
-  ] as const)("that says %s", async (rcode, code, text) => {
-    dns.answer("www.example.com", "A", { kind: "rcode", rcode });
-    const lookup = await addresses("www.example.com", { family: 4 });
-    expect(lookup).toEqual({ kind: "failed", code, text });
-  });
+  ] as const)(
+    "a server that answers %s is a failure with that reason",
+    async (rcode, code, text) => {
+      dns.answer("www.example.com", "A", { kind: "rcode", rcode });
+      const lookup = await addresses("www.example.com", { family: 4 });
+      expect(lookup).toEqual({ kind: "failed", code, text });
+    },
+  );
 
-  test("that is not there", async () => {
+  test("a server that does not answer is a failure with that reason", async () => {
     await dns[Symbol.asyncDispose]();
     const lookup = await addresses("www.example.com", { family: 4 });
     expect(lookup).toMatchObject({ kind: "failed", text: "no available DNS server" });
     dns = await startDnsServer();
   });
 
-  test("that sends garbage", async () => {
+  test("a server that sends garbage is a failure", async () => {
     const bytes = Uint8Array.of(0x80, 0, 0, 1, 0, 1, 0, 0, 0, 0, 0xff, 0xff, 0xff);
     dns.answer("www.example.com", "A", { kind: "raw", bytes });
     const lookup = await addresses("www.example.com", { family: 4 });
     expect(lookup).toEqual({ kind: "failed", code: "EBADRESP", text: "malformed packet" });
   });
 
-  test("among the suffixes does not hide a name that is found without", async () => {
+  test("a failure for one suffix does not hide a name that is found without", async () => {
     dns.answer("www.one.example", "A", { kind: "rcode", rcode: "SERVFAIL" });
     dns.records("www", "A", ["192.0.2.1"]);
     expect(await addresses("www", { family: 4, qualify: true })).toEqual(["192.0.2.1"]);
   });
 
-  test("among the suffixes is what is reported when nothing is found", async () => {
+  test("a failure for one suffix is reported when nothing is found", async () => {
     dns.answer("www.one.example", "A", { kind: "rcode", rcode: "SERVFAIL" });
     const lookup = await addresses("www", { family: 4, qualify: true });
     expect(lookup).toMatchObject({ kind: "failed", code: "ESERVFAIL" });
@@ -155,14 +158,14 @@ describe("a failing server", () => {
 });
 
 describe("the names of an address", () => {
-  test("are lower-case and end with a dot", async () => {
+  test("the names of an address are lower-case and end with a dot", async () => {
     dns.records("7.2.0.192.in-addr.arpa", "PTR", ["Host.Example.COM", "alias.example.com"]);
     const lookup = await resolver.names(mustParse("192.0.2.7"), undefined);
     const values = ["host.example.com.", "alias.example.com."];
     expect(lookup).toEqual({ kind: "found", values });
   });
 
-  test("are asked for nibble by nibble for IPv6", async () => {
+  test("the names of an IPv6 address are queried nibble by nibble", async () => {
     const name = reverseName(mustParse("2001:db8::567:89ab"));
     expect(name).toBe("b.a.9.8.7.6.5.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.8.b.d.0.1.0.0.2.ip6.arpa");
     dns.records(name, "PTR", ["six.example.com"]);
@@ -170,7 +173,7 @@ describe("the names of an address", () => {
     expect(lookup).toEqual({ kind: "found", values: ["six.example.com."] });
   });
 
-  test("do not come from the hosts file", async () => {
+  test("the names of an address do not come from the hosts file", async () => {
     const lookup = await resolver.names(mustParse("127.0.0.1"), undefined);
     expect(lookup).toMatchObject({ kind: "absent" });
     expect(dns.queries).toEqual([
@@ -179,7 +182,7 @@ describe("the names of an address", () => {
   });
 
   test.each(["../../etc/passwd", "a b.example.com", "a=b.example.com", "a/b.example.com"])(
-    "%j is not the name of a host",
+    "the name %j is not the name of a host",
     async (name) => {
       dns.records("7.2.0.192.in-addr.arpa", "PTR", [name]);
       const lookup = await resolver.names(mustParse("192.0.2.7"), undefined);
@@ -189,7 +192,7 @@ describe("the names of an address", () => {
 });
 
 describe("a deadline", () => {
-  test("ends a look-up that nobody answers, and only that one", async () => {
+  test("a deadline ends a look-up without an answer, and only that one", async () => {
     dns.answer("slow.example.com", "A", { kind: "silence" });
     dns.records("fast.example.com", "A", ["192.0.2.1"]);
     const clock = new FakeClock();
@@ -202,14 +205,14 @@ describe("a deadline", () => {
     expect(clock.pendingTimers).toBe(0);
   });
 
-  test("that has passed already asks nobody", async () => {
+  test("a look-up sends no query after its deadline", async () => {
     const deadline = deadlineAfter(new FakeClock(), 0);
     const lookup = await resolver.names(mustParse("192.0.2.7"), deadline);
     expect(lookup.kind).toBe("timedOut");
     expect(dns.queries).toEqual([]);
   });
 
-  test("keeps what has been found when it passes", async () => {
+  test("a look-up keeps at its deadline what has been found", async () => {
     dns.answer("half.example.com", "AAAA", { kind: "silence" });
     dns.records("half.example.com", "A", ["192.0.2.1"]);
     const clock = new FakeClock();
@@ -221,7 +224,7 @@ describe("a deadline", () => {
     expect(textOf(await lookup)).toEqual(["192.0.2.1"]);
   });
 
-  test("leaves no timer behind when it was not needed", async () => {
+  test("a look-up leaves no timer behind when its deadline was not needed", async () => {
     dns.records("www.example.com", "A", ["192.0.2.1"]);
     const clock = new FakeClock();
     await resolver.addresses("www.example.com", {}, deadlineAfter(clock, 500));
@@ -230,12 +233,12 @@ describe("a deadline", () => {
 });
 
 describe("the configuration", () => {
-  test("that is malformed is a failure with its name", async () => {
+  test("a malformed configuration is a failure with its name", async () => {
     const lookup = await openWith({ DNSCACHEIP: "dns" }).addresses("www", {}, undefined);
     expect(lookup).toEqual({ kind: "failed", code: "EINVAL", text: "invalid $DNSCACHEIP" });
   });
 
-  test("comes from resolv.conf, read when it is first needed", async () => {
+  test("the configuration comes from resolv.conf, read when it is first needed", async () => {
     const posix = new FakePosix();
     posix.nowNs = LONG_AFTER_NS;
     const late = withResolvConf(posix);
@@ -245,7 +248,7 @@ describe("the configuration", () => {
     expect(textOf(lookup)).toEqual(["192.0.2.1"]);
   });
 
-  test("is read again when resolv.conf has changed, and only then", async () => {
+  test("the configuration is read again when resolv.conf has changed, and only then", async () => {
     const posix = new FakePosix();
     posix.nowNs = LONG_AFTER_NS;
     dns.records("www.one.example", "A", ["192.0.2.1"]);

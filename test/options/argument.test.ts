@@ -31,11 +31,11 @@ const KINDS: Readonly<Record<string, ArgumentKind<unknown>>> = {
 
 describe("a number", () => {
   for (const [name, kind] of Object.entries(KINDS)) {
-    test.each(NO_NUMBERS)(`of the kind ${name} is not %j`, (text) => {
+    test.each(NO_NUMBERS)(`a number of the kind ${name} is not %j`, (text) => {
       expect(() => kind.parse(text)).toThrow(InvalidArgument);
     });
 
-    test(`of the kind ${name} may have leading zeros`, () => {
+    test(`a number of the kind ${name} may have leading zeros`, () => {
       expect(kind.parse("0007")).toBe(kind.parse("7"));
     });
   }
@@ -49,7 +49,7 @@ describe("a number", () => {
     [seconds, 2_147_483],
     [descriptorNumber, 0x7fff_ffff],
     [descriptorAbove2, 0x7fff_ffff],
-  ])("has a largest value, and one more is refused (%#)", (kind, most) => {
+  ])("a number has a largest value, and one more is refused (%#)", (kind, most) => {
     expect(() => kind.parse(String(most))).not.toThrow();
     expect(() => kind.parse(String(most + 1))).toThrow(`up to ${most}`);
   });
@@ -66,18 +66,21 @@ describe("a number", () => {
     [seconds, "9", 9000, "9"],
     [octalMode, "0644", 0o644, "644"],
     [octalMode, "0007777", 0o7777, "7777"],
-  ])("means what its kind says, and is written so that it means the same (%#)", (...row) => {
-    const [kind, text, parsed, formatted] = row;
-    expect(kind.parse(text)).toBe(parsed);
-    expect(kind.format(parsed)).toBe(formatted);
-  });
+  ])(
+    "a number means what its kind says, and is written so that it means the same (%#)",
+    (...row) => {
+      const [kind, text, parsed, formatted] = row;
+      expect(kind.parse(text)).toBe(parsed);
+      expect(kind.format(parsed)).toBe(formatted);
+    },
+  );
 
-  test("of a descriptor that must not be a standard one is at least 3", () => {
+  test("a number of a descriptor that must not be a standard one is at least 3", () => {
     expect(() => descriptorAbove2.parse("2")).toThrow("at least 3");
     expect(descriptorAbove2.parse("3")).toBe(3);
   });
 
-  test("of a mode has octal digits, and no more bits than permissions have", () => {
+  test("a number of a mode has octal digits, and no more bits than permissions have", () => {
     expect(() => octalMode.parse("8")).toThrow(InvalidArgument);
     expect(() => octalMode.parse("10000")).toThrow(InvalidArgument);
     expect(() => octalMode.parse("100644")).toThrow(InvalidArgument);
@@ -85,18 +88,18 @@ describe("a number", () => {
 });
 
 describe("a text", () => {
-  test("that must not be empty is refused by what it should be", () => {
+  test("a text that must not be empty is refused by what it should be", () => {
     expect(() => nonEmptyText("a name").parse("")).toThrow("must be a name");
     expect(nonEmptyText("a name").parse(" ")).toBe(" ");
   });
 
-  test("that is checked is refused by what it should be", () => {
+  test("a text that is checked is refused by what it should be", () => {
     const upper = textThat((text) => text === text.toUpperCase(), "in capitals");
     expect(upper.parse("A")).toBe("A");
     expect(() => upper.parse("a")).toThrow("must be in capitals");
   });
 
-  test("that is one of a few is compared whole", () => {
+  test("a text that is one of a few is compared whole", () => {
     const kind = oneOf("text", "json");
     expect(kind.parse("json")).toBe("json");
     expect(() => kind.parse("js")).toThrow("must be one of text, json");

@@ -27,23 +27,26 @@ function understood(definition: Definition, words: readonly string[]) {
   }
 }
 
-describe("the words made of options are understood as these options again", () => {
-  test.each(COMMAND_NAMES)("by %s", async (name) => {
-    const definition = await definitionOf(name);
-    const { options: table } = definition;
-    fc.assert(
-      fc.property(wordsFor(table), (words) => {
-        const options = understood(definition, words);
-        fc.pre(options !== undefined);
-        const made = wordsOf(table, options);
-        expect(parse(definition, [...made, "--", "operand"])).toEqual({
-          options,
-          operands: ["operand"],
-          builtin: undefined,
-        });
-      }),
-    );
-  });
+describe("the words made of options", () => {
+  test.each(COMMAND_NAMES)(
+    "the words made of options parse to the same options again in %s",
+    async (name) => {
+      const definition = await definitionOf(name);
+      const { options: table } = definition;
+      fc.assert(
+        fc.property(wordsFor(table), (words) => {
+          const options = understood(definition, words);
+          fc.pre(options !== undefined);
+          const made = wordsOf(table, options);
+          expect(parse(definition, [...made, "--", "operand"])).toEqual({
+            options,
+            operands: ["operand"],
+            builtin: undefined,
+          });
+        }),
+      );
+    },
+  );
 });
 
 /** The options with an argument of one of these names. */
@@ -64,26 +67,32 @@ function commandsWith(names: ReadonlySet<string>) {
   })).filter(({ options }) => options.length > 0);
 }
 
-describe("a number that is none is refused, and the message ends with it", () => {
-  test.each(commandsWith(NUMBER_NAMES))("by $name", ({ definition, options }) => {
-    for (const option of options) {
-      for (const text of NO_NUMBERS) {
-        const read = () => parse(definition, [option, text]);
-        expect(read, `${option} ${text}`).toThrow(UsageError);
-        expect(read, `${option} ${text}`).toThrow(`: ${text}`);
+describe("invalid numbers", () => {
+  test.each(commandsWith(NUMBER_NAMES))(
+    "the message of the usage error ends with the invalid value in $name",
+    ({ definition, options }) => {
+      for (const option of options) {
+        for (const text of NO_NUMBERS) {
+          const read = () => parse(definition, [option, text]);
+          expect(read, `${option} ${text}`).toThrow(UsageError);
+          expect(read, `${option} ${text}`).toThrow(`: ${text}`);
+        }
       }
-    }
-  });
+    },
+  );
 });
 
-describe("a list with an empty element is refused, and the message ends with it", () => {
-  test.each(commandsWith(LIST_NAMES))("by $name", ({ definition, options }) => {
-    for (const option of options) {
-      for (const text of [",", ",,", "1,", ",1", "1,,2", "192.0.2.1,,192.0.2.2"]) {
-        const read = () => parse(definition, [option, text]);
-        expect(read, `${option} ${text}`).toThrow(UsageError);
-        expect(read, `${option} ${text}`).toThrow(`: ${text}`);
+describe("lists with an empty element", () => {
+  test.each(commandsWith(LIST_NAMES))(
+    "the message of the usage error ends with the invalid value in $name",
+    ({ definition, options }) => {
+      for (const option of options) {
+        for (const text of [",", ",,", "1,", ",1", "1,,2", "192.0.2.1,,192.0.2.2"]) {
+          const read = () => parse(definition, [option, text]);
+          expect(read, `${option} ${text}`).toThrow(UsageError);
+          expect(read, `${option} ${text}`).toThrow(`: ${text}`);
+        }
       }
-    }
-  });
+    },
+  );
 });

@@ -12,7 +12,7 @@ describe("a group list", () => {
     ["1, 2 ,3 , 4", [1, 2, 3, 4]],
     ["3,3", [3, 3]],
     ["1 2 \n", [1, 2]],
-  ])("%j is %j", (text, gids) => {
+  ])("the group list %j is parsed as %j", (text, gids) => {
     expect(parseGidList(text)).toEqual(gids);
   });
 
@@ -38,12 +38,12 @@ describe("a group list", () => {
     ["1,4294967296,3"],
     ["\u00a01"],
     ["1\u00a0"],
-  ])("%j is none", (text) => {
+  ])("the text %j is no group list", (text) => {
     expect(parseGidList(text)).toBeUndefined();
     expect(() => gidList.parse(text)).toThrow(InvalidArgument);
   });
 
-  test("any list comes back, whatever separates the numbers", () => {
+  test("any group list comes back, whatever separates the numbers", () => {
     const separator = fc.stringMatching(/^([ \t\r\n]{0,2}[,:;][ \t\r\n]{0,2}|[ \t\r\n]{1,3})$/);
     const gids = fc.array(fc.integer({ min: 0, max: 0xffff_ffff }));
     fc.assert(
@@ -53,7 +53,7 @@ describe("a group list", () => {
     );
   });
 
-  test("no text crashes the parser, and no number is lost from a list that it takes", () => {
+  test("the parser of group lists never crashes, and no number is lost from a list that it takes", () => {
     const text = fc.stringMatching(/^[0-9,:; \t\r\nx+-]*$/);
     fc.assert(
       fc.property(text, (list) => {
@@ -63,7 +63,7 @@ describe("a group list", () => {
     );
   });
 
-  test("the kernel's maximum is taken and one more group is not", () => {
+  test("the maximum of the kernel is accepted and one more group is not", () => {
     expect(parseGidList("1 ".repeat(GID_LIST_MAX))).toHaveLength(GID_LIST_MAX);
     expect(parseGidList("1 ".repeat(GID_LIST_MAX + 1))).toBeUndefined();
   });

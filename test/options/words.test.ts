@@ -46,7 +46,7 @@ const TABLE = {
 const INITIAL: OptionsOf<typeof TABLE> = parse(TABLE, []);
 
 describe("the words of options", () => {
-  test("name nothing that is as it is without words", () => {
+  test("the words of options leave out defaults", () => {
     expect(wordsOf(TABLE, INITIAL)).toEqual([]);
   });
 
@@ -63,24 +63,24 @@ describe("the words of options", () => {
     [{ drainMs: Infinity }, ["--drain=0"]],
     [{ rules: { directory: "d" } }, ["-i", "d"]],
     [{ rules: { cdb: "f" } }, ["-x", "f"]],
-  ])("%j is said as %j, and is understood again", (changed, words) => {
+  ])("the options %j are written as %j, and parse to the same again", (changed, words) => {
     const options = { ...INITIAL, ...changed };
     expect(wordsOf(TABLE, options)).toEqual(words);
     expect(parse(TABLE, words)).toEqual(options);
   });
 
-  test("stand in the order of the table", () => {
+  test("the words of options stand in the order of the table", () => {
     const told = ["--drain=0", "-x", "f", "--blue", "--also=a", "-n", "b", "-qv3"];
     const words = ["-v3", "-q", "-n", "b", "--also=a", "--blue", "--drain=0", "-x", "f"];
     expect(wordsOf(TABLE, parse(TABLE, told))).toEqual(words);
   });
 
-  test("stand in the order of the keys where a part of the table is picked", () => {
+  test("the words of options stand in the order of the keys where a part of the table is picked", () => {
     const options = parse(TABLE, ["-v3", "-q", "-n", "b"]);
     expect(wordsOf(pick(TABLE, "name", "quiet"), options)).toEqual(["-n", "b", "-q"]);
   });
 
-  test("never glue an empty argument, which would take the next word", () => {
+  test("the words of options never attach an empty argument, which would take the next word", () => {
     const table = { name: value({ short: "n", argument: "name", glued: true, ...HELP }, text) };
     expect(wordsOf(table, { name: "" })).toEqual(["-n", ""]);
     expect(wordsOf(table, { name: "a" })).toEqual(["-na"]);
@@ -90,16 +90,16 @@ describe("the words of options", () => {
 describe("an option that is passed on", () => {
   const table = { level: passedOn(TABLE.level), also: passedOn(TABLE.also) };
 
-  test("is undefined until it is met", () => {
+  test("an option that is passed on is undefined until it is met", () => {
     expect(parse(table, [])).toEqual({ level: undefined, also: undefined });
     expect(wordsOf(table, parse(table, []))).toEqual([]);
   });
 
-  test("is said although it says what is the default of the other command", () => {
+  test("an option that is passed on is written even when it has the other command's default", () => {
     expect(wordsOf(table, parse(table, ["-v", "1"]))).toEqual(["-v1"]);
   });
 
-  test("goes on from where the other command starts", () => {
+  test("an option that is passed on goes on from where the other command starts", () => {
     expect(parse(table, ["--also=a", "--also=b"]).also).toEqual(["a", "b"]);
   });
 });
@@ -107,24 +107,24 @@ describe("an option that is passed on", () => {
 describe("a table with long names", () => {
   const table = withLongNames(pick(TABLE, "level", "color"), { v: "verbosity", r: "red" });
 
-  test("takes the long names for the letters", () => {
+  test("a table with long names takes the long names for the letters", () => {
     expect(parse(table, ["--verbosity=3", "--red"])).toEqual({ level: 3, color: "red" });
     expect(parse(table, ["-v3", "-r"])).toEqual({ level: 3, color: "red" });
   });
 
-  test("leaves the table that it is made of alone", () => {
+  test("a table with long names leaves the table that it is made of alone", () => {
     expect(TABLE.level.forms.map(({ long }) => long)).toEqual([undefined]);
   });
 });
 
-test("an option with a way back is as before once that was met last", () => {
+test("an option that can be reset is as before when the resetting option came last", () => {
   const table = { quiet: undoneBy(TABLE.quiet, { long: "loud", ...HELP }) };
   expect(parse(table, ["-q", "--loud"]).quiet).toBe(false);
   expect(parse(table, ["--loud", "-q"]).quiet).toBe(true);
   expect(wordsOf(table, { quiet: true })).toEqual(["-q"]);
 });
 
-test("a word that is one of a few is said as it is", () => {
+test("a word that is one of a few is written as it is", () => {
   const table = { format: value({ long: "format", argument: "a|b", ...HELP }, oneOf("a", "b")) };
   expect(wordsOf(table, { format: "b" })).toEqual(["--format=b"]);
 });

@@ -33,23 +33,26 @@ async function rewritten(wrapper: Link, words: readonly string[]) {
   }
 }
 
-describe("every command that a wrapper writes understands its words, down to the program", () => {
-  test.each(["s6-tcpserver", "s6-tlsserver", "s6-tlsclient"])("behind %s", async (name) => {
-    const wrapper = await linkOf(name);
-    const withoutAccount = Object.fromEntries(
-      Object.entries(wrapper.options).filter(([key]) => key !== "engineUser" && key !== "banner"),
-    );
-    await fc.assert(
-      fc.asyncProperty(wordsFor(withoutAccount), async (words) => {
-        const argv = await rewritten(wrapper, words);
-        fc.pre(argv !== undefined);
-        let rest = argv;
-        while (rest[0]?.startsWith("/bin/of/ours/")) {
-          const [command = "", ...line] = rest;
-          rest = parseLink(await linkOf(basename(command)), line).words.program;
-        }
-        expect(rest).toEqual(["cat"]);
-      }),
-    );
-  });
+describe("the words that a wrapper writes", () => {
+  test.each(["s6-tcpserver", "s6-tlsserver", "s6-tlsclient"])(
+    "the command behind %s parses the words that are written for it, down to the program",
+    async (name) => {
+      const wrapper = await linkOf(name);
+      const withoutAccount = Object.fromEntries(
+        Object.entries(wrapper.options).filter(([key]) => key !== "engineUser" && key !== "banner"),
+      );
+      await fc.assert(
+        fc.asyncProperty(wordsFor(withoutAccount), async (words) => {
+          const argv = await rewritten(wrapper, words);
+          fc.pre(argv !== undefined);
+          let rest = argv;
+          while (rest[0]?.startsWith("/bin/of/ours/")) {
+            const [command = "", ...line] = rest;
+            rest = parseLink(await linkOf(basename(command)), line).words.program;
+          }
+          expect(rest).toEqual(["cat"]);
+        }),
+      );
+    },
+  );
 });

@@ -12,7 +12,7 @@ const word = fc
   .oneof(bytes, nearlyText)
   .map((raw) => decodeBytes(raw.filter((byte) => byte !== 0)));
 
-test("any bytes survive the way through a string and back", () => {
+test("any bytes come back from a string unchanged", () => {
   fc.assert(
     fc.property(fc.oneof(bytes, nearlyText), (raw) => {
       expect(Buffer.from(encodeBytes(decodeBytes(raw)))).toEqual(Buffer.from(raw));

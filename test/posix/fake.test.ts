@@ -29,7 +29,7 @@ function request(parts: Partial<SpawnRequest> = {}): SpawnRequest {
 }
 
 describe("children of the fake", () => {
-  test("show what they were born with", () => {
+  test("children of the fake show the attributes they were spawned with", () => {
     const fake = new FakePosix();
     const { pid } = fake.spawn(request({ environmentExtra: joinBlock(["B=b"]) }));
     const child = fake.child(pid);
@@ -38,7 +38,7 @@ describe("children of the fake", () => {
     expect(child.fds).toEqual([0, 1, 2]);
   });
 
-  test("talk through the descriptors they were given, and close them when they end", () => {
+  test("children of the fake write to the descriptors they were given, and close them when they end", () => {
     const fake = new FakePosix();
     const [reader, writer] = fake.pipe();
     const { pid, pidfd } = fake.spawn(request({ descriptors: [1, writer, 2, -1] }));
@@ -57,7 +57,7 @@ describe("children of the fake", () => {
     expect(codeOf(() => fake.reap(pid))).toBe("ECHILD");
   });
 
-  test("are sent signals, and only the one they cannot refuse ends them", () => {
+  test("children of the fake are sent signals, and only the one they cannot refuse ends them", () => {
     const fake = new FakePosix();
     const { pid } = fake.spawn(request());
     fake.kill(pid, 15);
@@ -70,7 +70,7 @@ describe("children of the fake", () => {
 });
 
 describe("watches of the fake", () => {
-  test("are called by turns of the loop as long as there is something", () => {
+  test("watches of the fake are called by turns of the loop as long as there is something", () => {
     const fake = new FakePosix();
     const [reader, writer] = fake.pipe();
     let calls = 0;
@@ -82,7 +82,7 @@ describe("watches of the fake", () => {
     expect(fake.turn()).toBe(0);
   });
 
-  test("are called by hand, and not after they were closed in the same turn", () => {
+  test("watches of the fake are called by hand, and not after they were closed in the same turn", () => {
     const fake = new FakePosix();
     const [one, two] = [fake.pipe()[0], fake.pipe()[0]];
     const called: string[] = [];
@@ -114,7 +114,7 @@ test("a scripted peer connects to a listener", () => {
   expect(accepted?.peer).toEqual(from);
 });
 
-test("an injected failure strikes once, in its turn", () => {
+test("an injected failure happens once, in its turn", () => {
   const fake = new FakePosix();
   fake.failNext("pipe", "EMFILE");
   fake.failNext("pipe", "ENFILE");
@@ -122,21 +122,21 @@ test("an injected failure strikes once, in its turn", () => {
   expect(codeOf(() => fake.pipe())).toBeUndefined();
 });
 
-test("what would block for ever is a bug and says so", () => {
+test("a call of the fake that would block for ever is reported as a bug", () => {
   const fake = new FakePosix();
   const [reader] = fake.pipe();
   expect(() => fake.read(reader, new Uint8Array(1))).toThrow(/would block/);
   expect(() => fake.waitReady(reader, { readable: true }, -1)).toThrow(/would block/);
 });
 
-test("becoming another program is told by an exception", () => {
+test("becoming another program is signalled by an exception in the fake", () => {
   const fake = new FakePosix();
   const { files, argv, environment } = request();
   expect(() => fake.execve(files, argv, environment)).toThrow(FakeExecution);
   expect(() => fake.execve(files, argv, environment)).toThrow("executed program word");
 });
 
-test("without root nothing can be gained", () => {
+test("a process of the fake without root gains no rights", () => {
   const fake = new FakePosix();
   fake.setgroups([5]);
   fake.setuid(1000);

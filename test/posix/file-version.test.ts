@@ -26,13 +26,13 @@ test.each([
   [0n, false],
   [-50n * MS + 1n, false],
   [-50n * MS, true],
-])("a look %d ns after the last change is to be relied on: %s", (ns, isRelied) => {
+])("a reading %d ns after the last change is reliable: %s", (ns, isRelied) => {
   const fake = changedAgo(ns);
   const look = lookAt(fake, "/file");
   expect(stillHolds(look, fake.fileVersion("/file"))).toBe(isRelied);
 });
 
-test("a replaced, changed, removed or new file does not hold", () => {
+test("a replaced, changed, removed or new file does not have the same version", () => {
   const fake = changedAgo(1000n * MS);
   const look = lookAt(fake, "/file");
   expect(stillHolds(look, fake.fileVersion("/file"))).toBe(true);
@@ -47,7 +47,7 @@ test("a replaced, changed, removed or new file does not hold", () => {
   expect(stillHolds(absent, fake.fileVersion("/file"))).toBe(false);
 });
 
-test("every part of a version tells versions apart", () => {
+test("every part of a version distinguishes versions", () => {
   const fake = changedAgo(1000n * MS);
   const version = fake.fileVersion("/file");
   if (typeof version === "string") throw new Error(version);

@@ -1,4 +1,4 @@
-/** What callers may rely on about files, directories and locks, whichever kernel they talk to. */
+/** The behaviour of files, directories and locks that callers may rely on, whichever kernel they use. */
 import { describe, expect, test } from "vitest";
 
 import type { DirectoryEntry, Fd, FileVersion, Posix } from "../../src/posix/posix.ts";
@@ -51,7 +51,7 @@ export function filesConformance(kernel: string, posix: Posix, folder: string): 
       posix.close(fd);
     });
 
-    test("a directory that is open goes on being it whatever it is called", () => {
+    test("an open directory stays the same directory whatever its name", () => {
       const { path, fd } = newDirectory();
       posix.rename(path, `${path}.moved`);
       put(posix, "file", fd);
@@ -61,7 +61,7 @@ export function filesConformance(kernel: string, posix: Posix, folder: string): 
       posix.close(fd);
     });
 
-    test("names that are taken are EEXIST, and absent ones ENOENT", () => {
+    test("creating over a name that is taken is EEXIST, and opening an absent one ENOENT", () => {
       const { fd } = newDirectory();
       put(posix, "taken", fd);
       const makers: (() => void)[] = [
@@ -89,7 +89,7 @@ export function filesConformance(kernel: string, posix: Posix, folder: string): 
       posix.close(fd);
     });
 
-    test("a descriptor that is no directory is ENOTDIR", () => {
+    test("a descriptor that is no directory is ENOTDIR for calls relative to it", () => {
       const { fd } = newDirectory();
       put(posix, "file", fd);
       const file = posix.open("file", "read", { at: fd });
@@ -145,7 +145,7 @@ export function filesConformance(kernel: string, posix: Posix, folder: string): 
       posix.close(fd);
     });
 
-    test("symbolic links are followed, or looked at themselves", () => {
+    test("symbolic links are followed, or examined themselves", () => {
       const { fd } = newDirectory();
       put(posix, "file", fd);
       posix.symlink("file", "link", fd);
@@ -165,7 +165,7 @@ export function filesConformance(kernel: string, posix: Posix, folder: string): 
       posix.close(fd);
     });
 
-    test("the working directory can be one that is open", () => {
+    test("the working directory can be set by an open descriptor", () => {
       const { fd } = newDirectory();
       put(posix, "file", fd);
       const file = posix.open("file", "read", { at: fd });
@@ -175,7 +175,7 @@ export function filesConformance(kernel: string, posix: Posix, folder: string): 
   });
 
   describe(`open files of the ${kernel} kernel`, () => {
-    test("are read and written at a position without moving their own", () => {
+    test("open files are read and written at a position without moving their own", () => {
       const { fd } = newDirectory();
       put(posix, "file", fd);
       const file = posix.open("file", "readwrite", { at: fd });
@@ -188,7 +188,7 @@ export function filesConformance(kernel: string, posix: Posix, folder: string): 
       for (const open of [file, fd]) posix.close(open);
     });
 
-    test("have a place that can be moved, not before their start", () => {
+    test("open files have a position that can be moved, not before their start", () => {
       const { fd } = newDirectory();
       put(posix, "file", fd);
       const file = posix.open("file", "readwrite", { at: fd });
@@ -203,7 +203,7 @@ export function filesConformance(kernel: string, posix: Posix, folder: string): 
       for (const open of [file, fd, reader, writer]) posix.close(open);
     });
 
-    test("are cut and lengthened", () => {
+    test("open files are cut and lengthened", () => {
       const { fd } = newDirectory();
       put(posix, "file", fd);
       const file = posix.open("file", "readwrite", { at: fd });
@@ -218,7 +218,7 @@ export function filesConformance(kernel: string, posix: Posix, folder: string): 
       for (const open of [file, fd]) posix.close(open);
     });
 
-    test("have their permission bits changed, by name too", () => {
+    test("open files have their permission bits changed, by name too", () => {
       const { fd } = newDirectory();
       put(posix, "file", fd);
       const file = posix.open("file", "read", { at: fd });
@@ -233,7 +233,7 @@ export function filesConformance(kernel: string, posix: Posix, folder: string): 
   });
 
   describe(`record locks of the ${kernel} kernel`, () => {
-    test("exclude other open files of the same process, until the last copy is closed", () => {
+    test("record locks exclude other open files of the same process, until the last copy is closed", () => {
       const { fd } = newDirectory();
       put(posix, "lock", fd);
       const one = posix.open("lock", "readwrite", { at: fd });
@@ -251,7 +251,7 @@ export function filesConformance(kernel: string, posix: Posix, folder: string): 
       for (const open of [other, fd]) posix.close(open);
     });
 
-    test("are not lost when another descriptor of the file is closed", () => {
+    test("record locks are not lost when another descriptor of the file is closed", () => {
       const { fd } = newDirectory();
       put(posix, "lock", fd);
       const [one, other] = [0, 1].map(() => posix.open("lock", "readwrite", { at: fd }));
@@ -264,7 +264,7 @@ export function filesConformance(kernel: string, posix: Posix, folder: string): 
       for (const open of [one, other, fd]) posix.close(open);
     });
 
-    test("are shared by readers, and need the right access", () => {
+    test("record locks are shared by readers, and need the right access", () => {
       const { fd } = newDirectory();
       put(posix, "lock", fd);
       const reader = posix.open("lock", "read", { at: fd });

@@ -159,7 +159,7 @@ function act(opened: readonly Open[], birth: Birth, parts: Partial<SpawnRequest>
 }
 
 describe("the descriptors of children", () => {
-  test("are those of the request, whatever becomes of ours meanwhile", () => {
+  test("descriptors of a child are those of the request, whatever happens to ours meanwhile", () => {
     const ownScore = Number(readFileSync("/proc/self/oom_score_adj", "latin1"));
     const table = { oomScore: ownScore }; // such a child has a copy of the whole table
     setUp(NUMBERS.map(() => "closed"));
@@ -181,7 +181,7 @@ describe("the descriptors of children", () => {
     );
   });
 
-  test("are their own when forty are created at once and half of them killed", () => {
+  test("descriptors of children are their own when forty are created at once and half of them killed", () => {
     const before = ownTable();
     const born = Array.from({ length: 40 }, (_, count) => {
       const letter = LETTERS[count % LETTERS.length] ?? "";
@@ -198,7 +198,7 @@ describe("the descriptors of children", () => {
     expect(ownTable()).toEqual(before);
   });
 
-  test("include the directory that a child enters, in the same way", () => {
+  test("descriptors of a child include the directory that it enters, in the same way", () => {
     const opened = posix.open(folder.path, "read", { directory: true });
     const directory = posix.dup2(opened, 3_500, true);
     posix.close(opened);
@@ -212,7 +212,7 @@ describe("the descriptors of children", () => {
     posix.reap(child.pid);
   });
 
-  test("include more than one message holds", () => {
+  test("descriptors of a child may be more than one message holds", () => {
     const before = ownTable();
     const many = Array.from({ length: 300 }, () => posix.open("/dev/null", "read"));
     place("a", 3_000, true);

@@ -21,7 +21,7 @@ for (const [kernel, posix, path] of [
   ["real", loadPosix(), folder.path],
 ] as const) {
   describe(`the lock table over the ${kernel} kernel`, () => {
-    test("tells which of ours holds an exclusive lock, until it is released", () => {
+    test("the lock table shows which of our files holds an exclusive lock, until it is released", () => {
       const table = new LockTable(posix);
       const one = posix.open(`${path}/lock`, "readwrite", { create: 0o600 });
       posix.link(`${path}/lock`, `${path}/other-name`);
@@ -42,7 +42,7 @@ for (const [kernel, posix, path] of [
       for (const fd of [one, other]) posix.close(fd);
     });
 
-    test("shares locks among readers, and tells the first that is in a writer's way", () => {
+    test("the lock table shares locks among readers, and shows the first that conflicts with a writer", () => {
       const table = new LockTable(posix);
       const [a, b, c] = [0, 1, 2].map(() =>
         posix.open(`${path}/shared`, "readwrite", { create: 0o600 }),
@@ -58,7 +58,7 @@ for (const [kernel, posix, path] of [
       for (const fd of [a, b, c]) posix.close(fd);
     });
 
-    test("tells locks that it knows nothing of from its own", () => {
+    test("the lock table distinguishes other processes' locks from its own", () => {
       const table = new LockTable(posix);
       const ours = posix.open(`${path}/foreign`, "readwrite", { create: 0o600 });
       const theirs = posix.open(`${path}/foreign`, "readwrite");
@@ -73,7 +73,7 @@ for (const [kernel, posix, path] of [
   });
 }
 
-test("the lock table tells the process that holds a lock of fcntl", () => {
+test("the lock table shows the process that holds a lock of fcntl", () => {
   const owner = 77 as Pid;
   fake.putFile("/folder/fcntl", "").foreignLock = { owner, kind: "shared" };
   const fd = fake.open("/folder/fcntl", "readwrite");

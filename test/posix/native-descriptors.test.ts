@@ -16,7 +16,7 @@ function bytes(text: string): Uint8Array {
 }
 
 describe("open", () => {
-  test("creates with the mode bits given, truncates and appends", () => {
+  test("open creates with the mode bits given, truncates and appends", () => {
     const path = folder.file("created");
     const before = posix.umask(0o22);
     const first = posix.open(path, "write", { create: 0o666, exclusive: true });
@@ -32,7 +32,7 @@ describe("open", () => {
     expect(readFileSync(path, "utf8")).toBe("");
   });
 
-  test("fails as open(2) does", () => {
+  test("open fails as open(2) does", () => {
     writeFileSync(folder.file("file"), "");
     symlinkSync("file", folder.file("link"));
     const open = (name: string, options = {}): string | undefined =>
@@ -44,7 +44,7 @@ describe("open", () => {
     expect(codeOf(() => posix.open(folder.path, "write"))).toBe("EISDIR");
   });
 
-  test("takes names that are not UTF-8", () => {
+  test("open takes names that are not UTF-8", () => {
     const path = folder.file("name-\udcff");
     posix.close(posix.open(path, "write", { create: 0o600 }));
     expect(
@@ -53,7 +53,7 @@ describe("open", () => {
     expect(posix.readable(path)).toBeUndefined();
   });
 
-  test("of a fifo without blocking: a reader at once, a writer only with a reader", () => {
+  test("open of a fifo does not block: a reader at once, a writer only with a reader", () => {
     const path = folder.file("fifo");
     posix.mkfifo(path, 0o600);
     expect(codeOf(() => posix.mkfifo(path, 0o600))).toBe("EEXIST");
@@ -72,7 +72,7 @@ describe("open", () => {
 });
 
 describe("reading and writing", () => {
-  test("says so when it would block", () => {
+  test("reading and writing report that they would block", () => {
     const [reader, writer] = posix.pipe();
     expect(posix.setNonblocking(reader, true)).toBe(false);
     expect(posix.setNonblocking(reader, true)).toBe(true);
@@ -87,7 +87,7 @@ describe("reading and writing", () => {
     posix.close(writer);
   });
 
-  test("to a socket whose other end is gone is EPIPE and no signal", () => {
+  test("writing to a socket whose other end is closed is EPIPE and no signal", () => {
     const [one, other] = posix.socketPair("stream");
     posix.close(other);
     expect(codeOf(() => posix.write(one, bytes("x")))).toBe("EPIPE");
@@ -95,7 +95,7 @@ describe("reading and writing", () => {
     posix.close(one);
   });
 
-  test("of several buffers takes nothing but bytes", () => {
+  test("writing several buffers takes nothing but bytes", () => {
     const [reader, writer] = posix.pipe();
     const others: unknown[] = [
       [bytes("x"), "y"],
@@ -113,7 +113,7 @@ describe("reading and writing", () => {
     posix.close(writer);
   });
 
-  test("nothing at all is allowed", () => {
+  test("writing and reading no bytes is allowed", () => {
     const [reader, writer] = posix.pipe();
     expect(posix.write(writer, new Uint8Array(0))).toBe(0);
     expect(posix.read(reader, new Uint8Array(0))).toBe(0);
@@ -121,7 +121,7 @@ describe("reading and writing", () => {
     posix.close(writer);
   });
 
-  test("a closed descriptor is EBADF everywhere", () => {
+  test("a closed descriptor is EBADF in every call", () => {
     const calls: readonly (() => unknown)[] = [
       () => posix.close(CLOSED),
       () => posix.read(CLOSED, new Uint8Array(1)),
@@ -146,7 +146,7 @@ describe("reading and writing", () => {
     expect(posix.isOpen(-1)).toBe(false);
   });
 
-  test("an error says what failed in the words of the system", () => {
+  test("an error reports the failure in the words of the system", () => {
     try {
       posix.close(CLOSED);
       expect.unreachable();
@@ -164,7 +164,7 @@ describe("reading and writing", () => {
 });
 
 describe("copies", () => {
-  test("are inherited when asked for, and share one open file", () => {
+  test("copies are inherited when asked for, and share one open file", () => {
     const [reader, writer] = posix.pipe();
     const copy = posix.dup(reader, 70);
     const placed = posix.dup2(reader, 90);
@@ -177,7 +177,7 @@ describe("copies", () => {
     for (const fd of [reader, writer, copy, placed]) posix.close(fd);
   });
 
-  test("onto itself changes only close-on-exec", () => {
+  test("a copy onto itself changes only close-on-exec", () => {
     const [reader, writer] = posix.pipe();
     posix.dup2(reader, reader);
     const inherited = run(["ls", "/proc/self/fd"]).stdout.trim().split("\n").map(Number);
@@ -186,7 +186,7 @@ describe("copies", () => {
     posix.close(writer);
   });
 
-  test("tell their access mode and whether they are sockets", () => {
+  test("descriptors show their access mode and whether they are sockets", () => {
     const [reader, writer] = posix.pipe();
     const [one, other] = posix.socketPair("seqpacket");
     expect([reader, writer, one].map((fd) => posix.accessMode(fd))).toEqual([
@@ -199,7 +199,7 @@ describe("copies", () => {
   });
 });
 
-test("waitReady tells what is ready, or that time is up", () => {
+test("waitReady reports readiness, or the timeout", () => {
   const [reader, writer] = posix.pipe();
   expect(posix.waitReady(reader, { readable: true }, 0)).toBeUndefined();
   expect(posix.waitReady(reader, { readable: true }, 1)).toBeUndefined();
@@ -214,7 +214,7 @@ test("waitReady tells what is ready, or that time is up", () => {
 });
 
 describe("files by path", () => {
-  test("a version changes with the content and with a replacement", () => {
+  test("a file version changes with the content and with a replacement", () => {
     const path = folder.file("versioned");
     writeFileSync(path, "one");
     const first = posix.fileVersion(path) as FileVersion;
@@ -233,13 +233,13 @@ describe("files by path", () => {
     expect(posix.fileVersion(`${path}/x`)).toBe("ENOTDIR");
   });
 
-  test("readable names the reason when it is not", () => {
+  test("readable() names the reason for an unreadable file", () => {
     mkdirSync(folder.file("sub"));
     expect(posix.readable(folder.file("sub"))).toBeUndefined();
     expect(posix.readable(folder.file("none"))).toBe("ENOENT");
   });
 
-  test("fsync works on files only", () => {
+  test("fsync of a descriptor works on files only", () => {
     const file = posix.open(folder.file("synced"), "write", { create: 0o600 });
     const [reader, writer] = posix.pipe();
     posix.fsync(file);

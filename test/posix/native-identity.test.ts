@@ -8,7 +8,7 @@ import { IS_ROOT, runFixture, temporaryFolder } from "./program.ts";
 
 const posix = loadPosix();
 
-test("the ids are those that Node tells", () => {
+test("the ids are those that Node shows", () => {
   expect([posix.getuid(), posix.getgid()]).toEqual([process.getuid?.(), process.getgid?.()]);
   expect([posix.geteuid(), posix.getegid()]).toEqual([process.geteuid?.(), process.getegid?.()]);
 });

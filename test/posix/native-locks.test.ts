@@ -80,14 +80,14 @@ function whileLocked(
 for (const by of ["process", "description"] as const) {
   const skip = by === "process" && perl.isMissing;
   describe.skipIf(skip)(`a record lock that another ${by} holds${skip ? perl.why : ""}`, () => {
-    test("is in the way when it is exclusive, and has an owner", () => {
+    test("a record lock of another process or file conflicts when it is exclusive, and has an owner", () => {
       whileLocked(by, "exclusive", (fd, holder) => {
         expect(posix.recordLock(fd, "shared", false)).toBe(false);
         expect(posix.recordLockOwner(fd, "shared")).toBe(by === "process" ? holder : by);
       });
     });
 
-    test("is in the way of an exclusive one only when it is shared", () => {
+    test("a record lock of another process or file conflicts with an exclusive one only when it is shared", () => {
       whileLocked(by, "shared", (fd, holder) => {
         expect(posix.recordLock(fd, "shared", false)).toBe(true);
         expect(posix.recordLockOwner(fd, "shared")).toBeUndefined();

@@ -8,7 +8,7 @@ import { fixtureCommand, inheritedEnvironment, IS_ROOT, run, temporaryFolder } f
 
 const posix = loadPosix();
 
-test("an account by name and by number", () => {
+test("an account is found by name and by number", () => {
   const root = posix.account("root");
   expect(root).toMatchObject({ name: "root", uid: 0, gid: 0 });
   expect(posix.account(0)).toEqual(root);
@@ -16,7 +16,7 @@ test("an account by name and by number", () => {
   expect([root?.home, root?.shell]).toEqual(line.slice(5));
 });
 
-test("nobody has an account that is not there", () => {
+test("no account is found for a name or number that does not exist", () => {
   expect(posix.account("no such user")).toBeUndefined();
   expect(posix.account(4_000_000_123)).toBeUndefined();
   expect(posix.group("no such group")).toBeUndefined();
@@ -84,7 +84,7 @@ test("the time is that of Node, to the nanosecond", () => {
   expect(now >= before && now <= after).toBe(true);
 });
 
-test("an errno name has words, another name stands for itself", () => {
+test("an errno name has a text, and another name stands for itself", () => {
   expect(posix.strerror("ECONNREFUSED")).toBe("Connection refused");
   expect(posix.strerror("ENOTANERRNO")).toBe("ENOTANERRNO");
 });

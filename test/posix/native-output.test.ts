@@ -30,7 +30,7 @@ function fill(fd: Fd): number {
 }
 
 describe("descriptorKind", () => {
-  test("tells files, directories, pipes, sockets and devices apart", () => {
+  test("descriptorKind distinguishes files, directories, pipes, sockets and devices", () => {
     const path = folder.file("kind");
     const [reader, writer] = posix.pipe();
     const [one, other] = posix.socketPair("stream");
@@ -50,7 +50,7 @@ describe("descriptorKind", () => {
 });
 
 describe("writeNow", () => {
-  test("fills a blocking pipe with whole lines, never waits and changes no flag", () => {
+  test("writeNow fills a blocking pipe with whole lines, never waits and changes no flag", () => {
     const [reader, writer] = posix.pipe();
     const bytes = fill(writer);
     expect(bytes).toBeGreaterThan(32_768);
@@ -63,7 +63,7 @@ describe("writeNow", () => {
     close(writer);
   });
 
-  test("fills a blocking socket and changes no flag", () => {
+  test("writeNow fills a blocking socket and changes no flag", () => {
     const [one, other] = posix.socketPair("stream");
     expect(fill(one)).toBeGreaterThan(0);
     expect(posix.isNonblocking(one)).toBe(false);
@@ -72,7 +72,7 @@ describe("writeNow", () => {
     close(one);
   });
 
-  test("says so where the system has no such write", () => {
+  test("writeNow reports that the system has no such write", () => {
     const terminal = posix.open("/dev/ptmx", "readwrite");
     expect(codeOf(() => posix.writeNow(terminal, LINE))).toBe("EOPNOTSUPP");
     close(terminal);
@@ -80,7 +80,7 @@ describe("writeNow", () => {
 });
 
 describe("splice", () => {
-  test("moves a line from pipe to pipe whole or not at all, and changes no flag", () => {
+  test("splice moves a line from pipe to pipe whole or not at all, and changes no flag", () => {
     const [reader, writer] = posix.pipe();
     const [from, into] = posix.pipe();
     fill(writer);
@@ -94,7 +94,7 @@ describe("splice", () => {
 });
 
 describe("copyInThread", () => {
-  test("writes all that was sent, then hangs up, while nobody else waits", () => {
+  test("copyInThread writes all that was sent, then hangs up, while no other thread waits", () => {
     const [reader, writer] = posix.pipe();
     fill(writer);
     const [ours, theirs] = posix.socketPair("seqpacket");
@@ -108,7 +108,7 @@ describe("copyInThread", () => {
     close(ours, reader);
   });
 
-  test("ends when it cannot write, and says so by hanging up", () => {
+  test("copyInThread ends when it cannot write, and reports it by hanging up", () => {
     const full = posix.open("/dev/full", "write");
     const [ours, theirs] = posix.socketPair("seqpacket");
     posix.copyInThread(theirs, full);
@@ -118,7 +118,7 @@ describe("copyInThread", () => {
     close(ours, full);
   });
 
-  test("has descriptors of its own, which no program inherits", () => {
+  test("copyInThread has descriptors of its own, which no program inherits", () => {
     const path = folder.file("copied");
     const file = posix.open(path, "write", { create: 0o600 });
     const [ours, theirs] = posix.socketPair("seqpacket");

@@ -35,8 +35,8 @@ function ownChildren(): string {
   return readFileSync(`/proc/${pid}/task/${pid}/children`, "latin1");
 }
 
-describe("what a child is born with", () => {
-  test("the arguments and both blocks of the environment", () => {
+describe("the attributes of a child", () => {
+  test("a child gets its arguments and both blocks of the environment", () => {
     const { stdout } = run(["/bin/sh", "-c", 'echo "$0 $1 $A $B"', "zero", "one"], {
       env: { A: "a" },
       environmentExtra: joinBlock(["B=b"]),
@@ -44,28 +44,28 @@ describe("what a child is born with", () => {
     expect(stdout).toBe("zero one a b\n");
   });
 
-  test("words that are not UTF-8", () => {
+  test("a child gets words that are not UTF-8", () => {
     const { stdout } = run(["/bin/sh", "-c", 'printf %s "$1" | od -An -tx1', "sh", "\udcff\udc80"]);
     expect(stdout.trim()).toBe("ff 80");
   });
 
-  test("more words than fit on the stack", () => {
+  test("a child gets more words than fit on the stack", () => {
     const words = Array.from({ length: 3_000 }, (_, index) => String(index));
     expect(run(["/bin/sh", "-c", "echo $#", "sh", ...words]).stdout).toBe("3000\n");
   });
 
-  test("a session of its own", () => {
+  test("a child gets a session of its own", () => {
     const fields = run(["cat", "/proc/self/stat"], { session: "setsid" }).stdout.split(" ");
     expect([fields[4], fields[5]]).toEqual([fields[0], fields[0]]);
   });
 
-  test("a process group of its own, in our session", () => {
+  test("a child gets a process group of its own, in our session", () => {
     const ours = readFileSync("/proc/self/stat", "latin1").split(" ");
     const fields = run(["cat", "/proc/self/stat"], { session: "background" }).stdout.split(" ");
     expect([fields[4], fields[5]]).toEqual([fields[0], ours[5]]);
   });
 
-  test("limits, none of them ours afterwards", () => {
+  test("a child gets its limits, and this process keeps its own", () => {
     const before = posix.getrlimit("nofile");
     const { stdout } = run(["cat", "/proc/self/limits"], {
       limits: [
@@ -78,14 +78,14 @@ describe("what a child is born with", () => {
     expect(posix.getrlimit("nofile")).toEqual(before);
   });
 
-  test("a directory and a umask", () => {
+  test("a child gets a directory and a umask", () => {
     const path = folder.file("directory");
     mkdirSync(path);
     const { stdout } = run(["/bin/sh", "-c", "pwd -P; umask"], { directory: path, umask: 0o27 });
     expect(stdout).toBe(`${realpathSync(path)}\n0027\n`);
   });
 
-  test.skipIf(!IS_ROOT)("an identity", () => {
+  test.skipIf(!IS_ROOT)("a child gets an identity", () => {
     const { stdout } = run(["cat", "/proc/self/status"], {
       identity: { uid: 4_000_000_001, gid: 12, groups: [13, 4_000_000_002] },
     });
@@ -94,7 +94,7 @@ describe("what a child is born with", () => {
     expect(stdout).toMatch(/^Groups:\t13 4000000002 ?$/m);
   });
 
-  test.skipIf(!IS_ROOT)("no supplementary groups at all, or a hundred", () => {
+  test.skipIf(!IS_ROOT)("a child gets no supplementary groups at all, or a hundred", () => {
     const groups = Array.from({ length: 100 }, (_, index) => 1_000 + index);
     const groupsLine = (gids: number[]): string | undefined =>
       /^Groups:\t(.*)$/m.exec(
@@ -104,7 +104,7 @@ describe("what a child is born with", () => {
     expect(groupsLine(groups)?.trim()).toBe(groups.join(" "));
   });
 
-  test("default dispositions and an empty mask, whatever Node has made of ours", () => {
+  test("a child gets default dispositions and an empty mask, whatever Node has set for this process", () => {
     const ours = readFileSync("/proc/self/status", "latin1");
     expect(ours).not.toMatch(/^SigIgn:\t0+$/m); // SIGPIPE at least
     const { stdout } = run(["cat", "/proc/self/status"]);
@@ -136,7 +136,7 @@ describe("descriptors", () => {
     return run(["/bin/sh", "-c", script], { descriptors }).stdout.trim().split("\n");
   }
 
-  test("swap, rotate, keep, copy and close", () => {
+  test("descriptors of a child swap, rotate, keep, copy and close", () => {
     const opened = openLetters("abcde");
     try {
       const [a, b, c, d, e] = opened.map(Number) as [number, number, number, number, number];
@@ -147,7 +147,7 @@ describe("descriptors", () => {
     }
   });
 
-  test("any overlap of sources and targets", () => {
+  test("descriptors of a child may overlap in their sources and targets in any way", () => {
     const letters = "abcdef";
     const opened = openLetters(letters);
     const source = fc.integer({ min: -1, max: letters.length - 1 });
@@ -168,7 +168,7 @@ describe("descriptors", () => {
     }
   });
 
-  test("a target above a limit that the child gets", () => {
+  test("a descriptor of a child may be above a limit that the child gets", () => {
     const [fd] = openLetters("a");
     const { stdout } = run(["cat", "/proc/self/fd/300"], {
       descriptors: [300, fd ?? -1],
@@ -178,7 +178,7 @@ describe("descriptors", () => {
     expect(stdout).toBe("a");
   });
 
-  test("more than fit on the stack", () => {
+  test("descriptors of a child may be more than fit on the stack", () => {
     const [fd = -1] = openLetters("a");
     const descriptors = Array.from({ length: 150 }, (_, index) => [1_000 + index, fd]).flat();
     const { stdout } = run(["/bin/sh", "-c", "ls /proc/self/fd | grep -c '^1...$'"], {
@@ -192,7 +192,7 @@ describe("descriptors", () => {
     expect(codeOf(() => run(["true"], { descriptors: [5, 9_999] }))).toBe("EBADF");
   });
 
-  test("what is close-on-exec is not inherited", () => {
+  test("a descriptor that is close-on-exec is not inherited", () => {
     const [fd = -1] = openLetters("a");
     expect(lettersInChild(1, [])).toEqual(["-"]);
     posix.setCloseOnExec(fd as Fd, false);
@@ -219,7 +219,7 @@ describe("failure", () => {
     return error;
   }
 
-  test("of exec names the call, the errno and its words", () => {
+  test("a failure of exec names the call, the errno and its text", () => {
     expect(failure([missing])).toMatchObject({
       code: "ENOENT",
       errno: 2,
@@ -228,28 +228,28 @@ describe("failure", () => {
     });
   });
 
-  test("of several candidates is the last that was not ENOENT", () => {
+  test("the failure of several candidates is the last that was not ENOENT", () => {
     expect(failure([missing, forbidden, missing]).code).toBe("EACCES");
     expect(failure([forbidden, `${forbidden}/x`, missing]).code).toBe("ENOTDIR");
   });
 
-  test("of a file of no known format ends the search", () => {
+  test("a file of no known format ends the search for a candidate", () => {
     expect(failure([garbage, "/bin/true"]).code).toBe("ENOEXEC");
   });
 
-  test("goes on to a candidate that works", () => {
+  test("the search goes on to a candidate that works", () => {
     const files = joinBlock([missing, forbidden, folder.path, "/bin/echo"]);
     expect(run(["echo", "found"], { files }).stdout).toBe("found\n");
   });
 
-  test("of a step before exec names that step", () => {
+  test("a failure of a step before exec names that step", () => {
     const directory = failure(["/bin/true"], { directory: missing });
     expect([directory.syscall, directory.code]).toEqual(["chdir", "ENOENT"]);
     const limit = failure(["/bin/true"], { limits: [["nofile", { soft: 2, hard: 1 }]] });
     expect([limit.syscall, limit.code]).toEqual(["prlimit", "EINVAL"]);
   });
 
-  test("leaves no zombie and no descriptor", () => {
+  test("a failed spawn leaves no zombie and no descriptor", () => {
     const before = readdirSync("/proc/self/fd");
     for (let i = 0; i < 300; i++) failure([missing]);
     expect(ownChildren()).toBe("");
@@ -257,14 +257,14 @@ describe("failure", () => {
     expect(readdirSync("/proc/self/fd")).toEqual(before);
   });
 
-  test("is a TypeError when a block lacks its terminator", () => {
+  test("a spawn throws a TypeError when a block lacks its terminator", () => {
     const files = Buffer.from("/bin/true");
     expect(() => posix.spawn({ ...request(["x"]), files })).toThrow(TypeError);
   });
 });
 
 describe("the end of a child", () => {
-  test("is told by pidfd, by peeking and by reaping, once", () => {
+  test("the end of a child is reported by pidfd, by peeking and by reaping, once", () => {
     const child = posix.spawn(request(["/bin/sh", "-c", "exit 42"]));
     posix.waitReady(child.pidfd, { readable: true }, -1);
     expect(posix.peekEndedChild()).toBe(child.pid);
@@ -275,7 +275,7 @@ describe("the end of a child", () => {
     posix.close(child.pidfd);
   });
 
-  test("is a signal when it was killed", () => {
+  test("the end of a child is a signal when it was killed", () => {
     const [reader, writer] = posix.pipe(); // nothing will come: the child waits
     const child = posix.spawn(request(["/bin/sh", "-c", "read x"], { descriptors: [0, reader] }));
     expect(posix.reap(child.pid)).toBeUndefined();
@@ -296,19 +296,19 @@ describe("the end of a child", () => {
 });
 
 describe("this process", () => {
-  test("has a pid and cannot signal what is not there", () => {
+  test("this process has a pid and cannot signal a process that does not exist", () => {
     expect(posix.getpid()).toBe(process.pid);
     expect(codeOf(() => posix.kill(0x7fff_fff0, 0))).toBe("ESRCH");
   });
 
-  test("cannot set the group of a terminal that is none", () => {
+  test("this process cannot set the group of a terminal that is none", () => {
     const [fd, other] = posix.pipe();
     expect(codeOf(() => posix.tcsetpgrp(fd, posix.getpid(), true))).toBe("ENOTTY");
     posix.close(fd);
     posix.close(other);
   });
 
-  test("becomes another program with signals as a shell would leave them", () => {
+  test("this process becomes another program with signals as a shell would leave them", () => {
     const { status, stdout } = runFixture("execve", "/nonexistent", "/bin/cat");
     expect(status).toEqual({ kind: "exited", exitCode: 0 });
     for (const field of ["SigPnd", "SigBlk", "SigIgn", "SigCgt"]) {
@@ -316,15 +316,15 @@ describe("this process", () => {
     }
   });
 
-  test("goes on as before when it could not become one", () => {
+  test("this process goes on as before when it could not become another program", () => {
     expect(runFixture("execve", "/nonexistent").stdout).toBe("ENOENT execve\nhandler ran\n");
   });
 
-  test("gets a session of its own once", () => {
+  test("this process gets a session of its own once", () => {
     expect(runFixture("session").stdout).toBe("leader true, again EPERM\n");
   });
 
-  test("hands on to a fixture what it was given", () => {
+  test("a child that has a session of its own cannot get another one", () => {
     const [output, input] = posix.pipe();
     const child = posix.spawn(
       request(fixtureCommand("session"), {

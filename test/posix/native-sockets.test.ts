@@ -46,7 +46,7 @@ describe("connections", () => {
   ];
 
   test.each(families.map((address) => ({ address, family: address.family })))(
-    "come through a listener ($family)",
+    "connections are made through a listener ($family)",
     ({ address }) => {
       const listener = listenOn(address);
       const local = posix.getsockname(listener);
@@ -66,7 +66,7 @@ describe("connections", () => {
     },
   );
 
-  test("are accepted close-on-exec", () => {
+  test("connections are accepted close-on-exec", () => {
     const listener = listenOn(LOCALHOST4);
     const client = posix.socket("inet", "stream");
     posix.connect(client, posix.getsockname(listener));
@@ -77,7 +77,7 @@ describe("connections", () => {
     closeAll(listener, client, ...accepted);
   });
 
-  test("are refused where nobody listens", () => {
+  test("connections are refused where no process listens", () => {
     const listener = listenOn(LOCALHOST4);
     const nowhere = posix.getsockname(listener);
     posix.close(listener);
@@ -95,7 +95,7 @@ describe("connections", () => {
     posix.close(local);
   });
 
-  test("end with shutdown, one way at a time", () => {
+  test("connections end with shutdown, one direction at a time", () => {
     const [one, other] = posix.socketPair("stream");
     posix.shutdown(one, "write");
     expect(posix.read(other, new Uint8Array(1))).toBe(0);
@@ -110,7 +110,7 @@ describe("connections", () => {
 });
 
 describe("sockets", () => {
-  test("fail as the kernel says", () => {
+  test("sockets fail with the errors of the kernel", () => {
     const listener = listenOn(LOCALHOST4);
     const second = posix.socket("inet", "stream");
     expect(codeOf(() => posix.bind(second, posix.getsockname(listener)))).toBe("EADDRINUSE");
@@ -132,7 +132,7 @@ describe("sockets", () => {
     closeAll(reader, writer);
   });
 
-  test("take their options", () => {
+  test("sockets take their options", () => {
     const fd = posix.socket("inet", "stream");
     for (const on of [true, false]) {
       posix.setReuseAddress(fd, on);
@@ -147,7 +147,7 @@ describe("sockets", () => {
     posix.close(fd);
   });
 
-  test("that share a port may do so with reusePort", () => {
+  test("sockets that share a port may do so with reusePort", () => {
     const [one, other] = [posix.socket("inet", "stream"), posix.socket("inet", "stream")];
     posix.setReusePort(one, true);
     posix.setReusePort(other, true);
@@ -156,7 +156,7 @@ describe("sockets", () => {
     closeAll(one, other);
   });
 
-  test.skipIf(!hasIp6)("of IPv6 leave the IPv4 port alone", () => {
+  test.skipIf(!hasIp6)("sockets of IPv6 leave the IPv4 port alone", () => {
     // The port may be somebody else's in IPv4: once in a while, and never ten times in a row.
     const codes = Array.from({ length: 10 }, () => {
       const six = listenOn({ ...LOCALHOST6, bytes: new Uint8Array(16) });
@@ -172,7 +172,7 @@ describe("sockets", () => {
     expect(codes).toContain(undefined);
   });
 
-  test("paths: the longest that fits, one that does not, and none", () => {
+  test("sockets take the longest path that fits, refuse a longer one, and have none before they are bound", () => {
     const fits = `/tmp/${"x".repeat(102)}`;
     const fd = posix.socket("unix", "stream");
     const bind = (path: string): string | undefined =>
@@ -188,7 +188,7 @@ describe("sockets", () => {
     posix.close(fd);
   });
 
-  test("tell who made them", () => {
+  test("sockets show the identity of the process that made them", () => {
     const [one, other] = posix.socketPair("stream");
     expect(posix.peerCredentials(one)).toEqual({
       pid: process.pid,
@@ -198,7 +198,7 @@ describe("sockets", () => {
     closeAll(one, other);
   });
 
-  test("say when the descriptor table is full, and lose nothing", () => {
+  test("sockets report that the descriptor table is full, and lose nothing", () => {
     expect(JSON.parse(runFixture("descriptor-limit").stdout)).toEqual({
       accepted: 2,
       whenFull: "EMFILE",
@@ -210,7 +210,7 @@ describe("sockets", () => {
 });
 
 describe("messages", () => {
-  test("carry descriptors that work", () => {
+  test("messages carry descriptors that work", () => {
     const [one, other] = posix.socketPair("stream");
     const [reader, writer] = posix.pipe();
     expect(posix.sendMessage(one, Buffer.from("take this"), [writer])).toBe(9);
@@ -225,7 +225,7 @@ describe("messages", () => {
     closeAll(one, other, reader, received);
   });
 
-  test("carry 253 descriptors and not one more", () => {
+  test("messages carry 253 descriptors and not one more", () => {
     const [one, other] = posix.socketPair("stream");
     const most = Array.from({ length: 253 }, () => one);
     expect(posix.sendMessage(one, Buffer.from("x"), most)).toBe(1);
@@ -245,7 +245,7 @@ describe("messages", () => {
     closeAll(one, other, ...fds);
   });
 
-  test("would block, end, and break", () => {
+  test("messages would block, end, and break as the kernel does", () => {
     const [one, other] = posix.socketPair("stream");
     posix.setNonblocking(one, true);
     expect(posix.receiveMessage(one, new Uint8Array(1))).toBeUndefined();
@@ -265,7 +265,7 @@ describe("messages", () => {
     posix.close(left);
   });
 
-  test("are datagrams between Unix sockets, with the sender's address", () => {
+  test("messages are datagrams between Unix sockets, with the sender's address", () => {
     const server = posix.socket("unix", "datagram");
     const client = posix.socket("unix", "datagram");
     const to: SocketAddress = { family: "unix", path: folder.file("server") };
@@ -281,7 +281,7 @@ describe("messages", () => {
     closeAll(server, client);
   });
 
-  test("are UDP datagrams too", () => {
+  test("messages are UDP datagrams too", () => {
     const server = posix.socket("inet", "datagram");
     const client = posix.socket("inet", "datagram");
     posix.bind(server, LOCALHOST4);
@@ -293,7 +293,7 @@ describe("messages", () => {
     closeAll(server, client);
   });
 
-  test("keep their content, whatever it is", () => {
+  test("messages keep their content, whatever it is", () => {
     const [one, other] = posix.socketPair("datagram");
     fc.assert(
       fc.property(fc.uint8Array({ minLength: 1, maxLength: 2_000 }), (sent) => {

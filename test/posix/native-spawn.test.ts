@@ -47,8 +47,8 @@ async function untilOver({ birth }: Child): Promise<void> {
   }
 }
 
-describe("births", () => {
-  test("two hundred at a time each get their own words, environment and descriptors", () => {
+describe("many children", () => {
+  test("two hundred children at a time each get their own words, environment and descriptors", () => {
     const children = Array.from({ length: 200 }, (_, index) =>
       spawnWriting(["sh", "-c", 'echo "$0"', `word ${index} ${"x".repeat(index)}`]),
     );
@@ -66,7 +66,7 @@ describe("births", () => {
     expect(posix.birthsInFlight()).toEqual([]);
   });
 
-  test("of the descriptors above 2 a child has those that are named alone, where it is to", () => {
+  test("a child has of the descriptors above 2 those that are named alone, where that is asked for", () => {
     const others = Array.from({ length: 4 }, () => posix.pipe()).flat();
     for (const fd of others) posix.setCloseOnExec(fd, false);
     const [source = 0] = others;
@@ -88,14 +88,14 @@ describe("births", () => {
     for (const fd of others) posix.close(fd);
   });
 
-  test("a program that is not there is told once, when the child has ended", () => {
+  test("a program that does not exist is reported once, when the child has ended", () => {
     const child = posix.spawn(request(MISSING));
     expect(end(child)).toEqual(EXIT_127);
     expect(posix.birthFailure(child.birth)).toMatchObject({ code: "ENOENT", syscall: "execve" });
     expect(posix.birthFailure(child.birth)).toBeUndefined();
   });
 
-  test("a step before the program is told by its own name", () => {
+  test("a failed step before the program is reported by its own name", () => {
     const child = posix.spawn(request(["true"], { descriptors: [5, 9_999] }));
     expect(end(child)).toEqual(EXIT_127);
     expect(posix.birthFailure(child.birth)).toMatchObject({ code: "EBADF", syscall: "dup3" });
@@ -107,7 +107,7 @@ describe("births", () => {
     expect(posix.birthFailure(child.birth)).toBeUndefined();
   });
 
-  test("a thousand failures that nobody has asked for keep no memory of theirs but the reason", () => {
+  test("a thousand failures that are not collected keep no memory but the reason", () => {
     const pages = (): number => Number(readFileSync("/proc/self/statm", "latin1").split(" ")[0]);
     const failed: Child[] = [];
     for (let count = 0; count < 64; count += 1) end(posix.spawn(request(MISSING)));
@@ -122,7 +122,7 @@ describe("births", () => {
     expect(new Set(reasons)).toEqual(new Set(["ENOENT"]));
   });
 
-  test("more words than a common place has room for are no failure", () => {
+  test("more words than a shared slot has room for are no failure", () => {
     const words = Array.from({ length: 50_000 }, (_, index) => String(index));
     const { child, output } = spawnWriting(["sh", "-c", 'echo "$#"', "sh", ...words]);
     expect(readToEnd(output)).toBe("50000\n");
@@ -178,7 +178,7 @@ describe("supplementary groups", () => {
     ["an empty list takes them all away", { ...UNPRIVILEGED, groups: [] }, ""],
     ["a list replaces them", { ...UNPRIVILEGED, groups: [77] }, "77"],
     ["no list leaves those we have", UNPRIVILEGED, "11 12"],
-  ])("%s", (_, identity, expected) => {
+  ])("supplementary groups are set as asked: %s", (_, identity, expected) => {
     // In a process of its own, for it takes on groups that others here must not have.
     const { stdout } = runFixture("groups", JSON.stringify(identity));
     expect(stdout.trim()).toBe(expected);
@@ -186,7 +186,7 @@ describe("supplementary groups", () => {
 });
 
 describe("the end of a birth", () => {
-  test("is told when the program was executed, while it still runs", async () => {
+  test("the pipe of a child reports that the program was executed, while it still runs", async () => {
     const [reader, writer] = posix.pipe();
     const child = posix.spawn(request(["sh", "-c", "read x"], { descriptors: [0, reader] }));
     await untilOver(child);
@@ -197,7 +197,7 @@ describe("the end of a birth", () => {
     end(child);
   });
 
-  test("is told when there is no such program, and then the reason is known", async () => {
+  test("the pipe of a child reports that the program does not exist, and then the reason is known", async () => {
     const child = posix.spawn(request(MISSING));
     await untilOver(child);
     expect(posix.birthFailure(child.birth)).toMatchObject({ code: "ENOENT", syscall: "execve" });
@@ -206,10 +206,10 @@ describe("the end of a birth", () => {
   });
 });
 
-describe("a score for when memory runs out", () => {
+describe("oom scores", () => {
   const ownScore = (): string => readFileSync("/proc/self/oom_score_adj", "latin1").trim();
 
-  test("is the child's alone", () => {
+  test("an oom score is set for the child alone", () => {
     const before = ownScore();
     const { child, output } = spawnWriting(["cat", "/proc/self/oom_score_adj"], {
       oomScore: 321,
@@ -222,7 +222,7 @@ describe("a score for when memory runs out", () => {
     expect(posix.birthsInFlight()).toEqual([]);
   });
 
-  test("tells of a program that is not there like any other birth", () => {
+  test("a child with an oom score reports a program that does not exist like any other child", () => {
     const child = posix.spawn(request(MISSING, { oomScore: 321 }));
     expect(end(child)).toEqual(EXIT_127);
     expect(posix.birthFailure(child.birth)).toMatchObject({ code: "ENOENT", syscall: "execve" });
@@ -239,7 +239,7 @@ describe("a score for when memory runs out", () => {
   );
 });
 
-test("births leave no descriptors behind", () => {
+test("spawning leaves no descriptors behind", () => {
   const before = readdirSync("/proc/self/fd");
   for (let count = 0; count < 50; count += 1) {
     end(posix.spawn(request(["true"])));
@@ -247,6 +247,6 @@ test("births leave no descriptors behind", () => {
   expect(readdirSync("/proc/self/fd")).toEqual(before);
 });
 
-test("a worker that ends while its children are on their way does not wait for them", () => {
+test("a worker that ends while its children are being started does not wait for them", () => {
   expect(runFixture("worker-births").stdout).toBe("the worker has ended, its children have run\n");
 });

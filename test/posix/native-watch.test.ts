@@ -41,7 +41,7 @@ test("a watch is called when bytes arrive, and at the end of file", async () => 
   posix.close(reader);
 });
 
-test("it is level-triggered, and called only for what it is interested in", async () => {
+test("a watch is level-triggered, and called only for the events it is interested in", async () => {
   const [one, other] = posix.socketPair("stream");
   const seen: Readiness[] = [];
   const watch = posix.watch(one, { readable: true }, (readiness) => {
@@ -63,7 +63,7 @@ test("it is level-triggered, and called only for what it is interested in", asyn
   posix.close(other);
 });
 
-test("paused it is silent even after a hangup, and wakes when it is resumed", async () => {
+test("a paused watch is not called even after a hangup, and wakes when it is resumed", async () => {
   const [reader, writer] = posix.pipe();
   let calls = 0;
   const watch = posix.watch(reader, {}, () => void calls++);
@@ -81,7 +81,7 @@ test("paused it is silent even after a hangup, and wakes when it is resumed", as
   posix.close(reader);
 });
 
-test("interest in a hangup alone is told of nothing else", async () => {
+test("a watch for a hangup alone is called for nothing else", async () => {
   const [reader, writer] = posix.pipe();
   const seen: Readiness[] = [];
   const watch = posix.watch(writer, { hangup: true }, (readiness) => {
@@ -114,7 +114,7 @@ test("a watch that is closed or paused in the same batch is not called", async (
   for (const fd of pipes.flat()) posix.close(fd);
 });
 
-test("many are ready at once and all are called", async () => {
+test("many watches are ready at once and all are called", async () => {
   const pipes = Array.from({ length: 500 }, () => posix.pipe());
   const called = new Set<Fd>();
   const finished = new Promise<void>((resolve) => {
@@ -193,11 +193,11 @@ test("the end of a child wakes its pidfd", async () => {
   posix.close(child.pidfd);
 });
 
-test("promises resolved by a watch go on before the next turn", () => {
+test("promises resolved by a watch continue before the next turn", () => {
   expect(runFixture("watch-order").stdout).toBe("watch, microtask, tick, immediate\n");
 });
 
-test("the loop lives as long as a watch waits for something, unless that is told not to keep it", () => {
+test("the loop lives as long as a watch waits for something, unless the watch is told not to keep it", () => {
   expect(runFixture("watch-alive").stdout).toBe("idle\nquiet\nready\nclosed\n");
 });
 

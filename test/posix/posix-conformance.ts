@@ -1,4 +1,4 @@
-/** What callers may rely on, whichever kernel they talk to: the real one or the fake. */
+/** The behaviour that callers may rely on, whichever kernel they use: the real one or the fake. */
 import { describe, expect, test } from "vitest";
 
 import { WRITEV_BUFFERS_MAX } from "../../src/posix/posix.ts";
@@ -63,7 +63,7 @@ export function posixConformance(kernel: string, posix: Posix, folder: string): 
       posix.close(reader);
     });
 
-    test("a socket can be looked into without taking or waiting for anything", () => {
+    test("a socket can be peeked into without taking or waiting for anything", () => {
       const [one, other] = posix.socketPair("stream");
       const into = new Uint8Array(6);
       expect([posix.isNonblocking(other), posix.peek(other, into)]).toEqual([false, undefined]);
@@ -80,7 +80,7 @@ export function posixConformance(kernel: string, posix: Posix, folder: string): 
       for (const fd of [other, reader, writer]) posix.close(fd);
     });
 
-    test("descriptors travel with a message", () => {
+    test("descriptors are passed with a message", () => {
       const [one, other] = posix.socketPair("stream");
       const [reader, writer] = posix.pipe();
       expect(posix.sendMessage(one, BYTES, [writer])).toBe(10);
@@ -98,7 +98,7 @@ export function posixConformance(kernel: string, posix: Posix, folder: string): 
 
     const loopback = { family: "inet", bytes: Uint8Array.of(127, 0, 0, 1), port: 0, scope: 0 };
     const addresses = [loopback, { family: "unix", path: `${folder}/socket` }] as SocketAddress[];
-    test.each(addresses)("connections come through a $family listener", (address) => {
+    test.each(addresses)("connections are made through a $family listener", (address) => {
       const listener = posix.socket(address.family, "stream");
       posix.bind(listener, address);
       posix.listen(listener, 4);
@@ -128,7 +128,7 @@ export function posixConformance(kernel: string, posix: Posix, folder: string): 
       posix.close(late);
     });
 
-    test("what is not a socket is ENOTSOCK, what is not connected ENOTCONN", () => {
+    test("calls on a file that is no socket are ENOTSOCK, and on a socket that is not connected ENOTCONN", () => {
       const [reader, writer] = posix.pipe();
       expect(codeOf(() => posix.accept(reader, 1))).toBe("ENOTSOCK");
       expect(codeOf(() => posix.sendMessage(writer, BYTES, []))).toBe("ENOTSOCK");
@@ -164,7 +164,7 @@ export function posixConformance(kernel: string, posix: Posix, folder: string): 
   });
 
   describe(`files of the ${kernel} kernel`, () => {
-    test("are made, written, appended to and read", () => {
+    test("files are made, written, appended to and read", () => {
       const path = `${folder}/file`;
       expect(codeOf(() => posix.open(path, "read"))).toBe("ENOENT");
       expect([posix.readable(path), posix.fileVersion(path)]).toEqual(["ENOENT", "ENOENT"]);
@@ -186,7 +186,7 @@ export function posixConformance(kernel: string, posix: Posix, folder: string): 
       );
     });
 
-    test("are locked by one open file at a time, or shared", () => {
+    test("files are locked by one open file at a time, or shared", () => {
       const path = `${folder}/lock`;
       const one = posix.open(path, "readwrite", { create: 0o600 });
       const other = posix.open(path, "readwrite");
@@ -197,7 +197,7 @@ export function posixConformance(kernel: string, posix: Posix, folder: string): 
       posix.close(other);
     });
 
-    test("fifos open as POSIX says", () => {
+    test("fifos open as POSIX requires", () => {
       const path = `${folder}/fifo`;
       posix.mkfifo(path, 0o600);
       expect(codeOf(() => posix.mkfifo(path, 0o600))).toBe("EEXIST");

@@ -27,20 +27,20 @@ const EXPECTED = [
 
 for (const { target, machine, libc } of EXPECTED) {
   describe.skipIf(!hasReadelf || !existsSync(prebuild(target)))(`the prebuild ${target}`, () => {
-    test("is for its machine and needs its C library only", () => {
+    test("a prebuild is for its machine and needs its C library only", () => {
       expect(readelf("--file-header", target)).toMatch(machine);
       const needed = [...readelf("--dynamic", target).matchAll(/\(NEEDED\).*\[(.*)\]/g)];
       expect(needed.map(([, library]) => library).filter(isNotLoader)).toEqual([libc]);
     });
 
-    test("asks glibc for nothing newer than Node 20 does (2.28), and musl for nothing of glibc", () => {
+    test("a prebuild requires of glibc nothing newer than Node 20 does (2.28), and of musl nothing of glibc", () => {
       const symbols = readelf("--dyn-syms", target);
       const versions = [...symbols.matchAll(/GLIBC_2\.(\d+)/g)].map(([, minor]) => Number(minor));
       if (libc === "libc.so") expect(versions).toEqual([]);
       expect(Math.max(0, ...versions)).toBeLessThanOrEqual(28);
     });
 
-    test("exports its registration and nothing else", () => {
+    test("a prebuild exports its registration and nothing else", () => {
       const exported = [...readelf("--dyn-syms", target).matchAll(/GLOBAL DEFAULT +\d+ (\S+)/g)];
       const names = exported.map(([, name = ""]) => name);
       expect(names.filter((name) => !/^_(init|fini)$/.test(name)).sort()).toEqual([
@@ -55,7 +55,7 @@ function isNotLoader(library: string | undefined): boolean {
   return library?.startsWith("ld-linux") !== true;
 }
 
-test("a missing addon is told in one sentence", () => {
+test("a missing addon is reported in one sentence", () => {
   expect(runFixture("no-prebuild").stdout).toMatch(
     /^ucspi has no prebuilt addon for linux-riscv64-(glibc|musl) here; run "npm run build" with a C compiler\n$/,
   );

@@ -34,7 +34,7 @@ function candidates(program: string): string[] {
   return program.includes("/") ? [program] : [`/usr/bin/${program}`, `/bin/${program}`];
 }
 
-/** What a program left behind. */
+/** The results of a program. */
 export interface Run {
   readonly status: WaitStatus;
   readonly stdout: string;
@@ -89,7 +89,7 @@ export function fixtureCommand(name: string, words: readonly string[] = []): str
   return [process.execPath, bundleFixture(name), ...words];
 }
 
-/** What a sanitizer build needs its children to have. */
+/** The variables that the children of a sanitizer build need. */
 export function inheritedEnvironment(): Record<string, string> {
   const names = ["UCSPI_ADDON", "LD_PRELOAD", "ASAN_OPTIONS", "UBSAN_OPTIONS"];
   const entries = names.map((name) => [name, process.env[name]] as const);

@@ -55,7 +55,7 @@ for (const [kernel, posix, folder] of [
   ["real", loadPosix(), temporary.path],
 ] as const) {
   describe(`reading a file of the ${kernel} kernel`, () => {
-    test.each([0, 1, 4095, 4096, 4097, MAX])("gives all of its %i bytes", (size) => {
+    test.each([0, 1, 4095, 4096, 4097, MAX])("reading a file gives all of its %i bytes", (size) => {
       const bytes = Buffer.alloc(size, "content");
       const path = put(posix, `${folder}/file`, bytes);
       expect(readFile(posix, path, MAX).equals(bytes)).toBe(true);
@@ -63,14 +63,14 @@ for (const [kernel, posix, folder] of [
       expect(readHead(posix, path, MAX).equals(bytes)).toBe(true);
     });
 
-    test("stops at the ceiling", () => {
+    test("reading a file stops at the ceiling", () => {
       const path = put(posix, `${folder}/long`, Buffer.alloc(MAX + 1));
       expect(reasonOf(() => readFile(posix, path, MAX))).toBe("too long");
       expect(codeOf(() => readFile(posix, path, MAX))).toBe("EFBIG");
       expect(readHead(posix, path, MAX).length).toBe(MAX);
     });
 
-    test("refuses a fifo without waiting for a writer", () => {
+    test("reading a file refuses a fifo without waiting for a writer", () => {
       const path = `${folder}/fifo`;
       posix.mkfifo(path, 0o600);
       expect(reasonOf(() => readFile(posix, path, MAX))).toBe("not a regular file");
@@ -79,7 +79,7 @@ for (const [kernel, posix, folder] of [
       expect(readHead(posix, path, MAX, { anyKind: true }).length).toBe(0);
     });
 
-    test("refuses a directory and a socket", () => {
+    test("reading a file refuses a directory and a socket", () => {
       posix.mkdir(`${folder}/sub`, 0o755);
       expect(codeOf(() => readFile(posix, `${folder}/sub`, MAX))).toBe("EISDIR");
       const path = `${folder}/socket`;
@@ -89,7 +89,7 @@ for (const [kernel, posix, folder] of [
       posix.close(socket);
     });
 
-    test("leaves no descriptor open, whatever happens", () => {
+    test("reading a file leaves no descriptor open, whatever happens", () => {
       const path = put(posix, `${folder}/any`, Buffer.alloc(MAX));
       const probe = posix.dup(posix.open(path, "read"), 200);
       for (const action of [
@@ -107,7 +107,7 @@ for (const [kernel, posix, folder] of [
       posix.close(probe);
     });
 
-    test("reads again what changes meanwhile, and gives up on what goes on changing", () => {
+    test("reading a file repeats when it changes meanwhile, and gives up when it goes on changing", () => {
       const path = put(posix, `${folder}/changing`, Buffer.from("first"));
       let changes = 0;
       const changeOnce = afterEachLook(posix, () => {
@@ -120,13 +120,13 @@ for (const [kernel, posix, folder] of [
       expect(reasonOf(() => readFile(changeAlways, path, MAX))).toBe("changing");
     });
 
-    test("never gives more than the ceiling of a file that grows", () => {
+    test("reading a file never gives more than the ceiling of a file that grows", () => {
       const path = put(posix, `${folder}/growing`, Buffer.alloc(8));
       const grow = afterEachLook(posix, () => put(posix, path, Buffer.alloc(MAX)));
       expect(codeOf(() => readFile(grow, path, 8))).toBe("EFBIG");
     });
 
-    test("lists the names in a directory, no more than asked for", () => {
+    test("reading a directory lists its names, no more than asked for", () => {
       posix.mkdir(`${folder}/list`, 0o755);
       expect(listNames(posix, `${folder}/list`, 0)).toEqual([]);
       for (const name of ["b", "a", ".c"]) put(posix, `${folder}/list/${name}`, Buffer.alloc(0));
@@ -142,7 +142,7 @@ for (const [kernel, posix, folder] of [
   });
 }
 
-test("what a user named is waited for, if it is a fifo", () => {
+test("reading a file that a user named waits for it, if it is a fifo", () => {
   const posix = loadPosix();
   const path = temporary.file("waited");
   posix.mkfifo(path, 0o600);
@@ -155,7 +155,7 @@ test("what a user named is waited for, if it is a fifo", () => {
   posix.close(child.pidfd);
 });
 
-test("devices are refused, and files of /proc read though they tell no size", () => {
+test("reading refuses devices, and takes files of /proc though they show no size", () => {
   const posix = loadPosix();
   expect(reasonOf(() => readFile(posix, "/dev/null", MAX))).toBe("not a regular file");
   expect(reasonOf(() => readHead(posix, "/dev/zero", MAX))).toBe("not a regular file");

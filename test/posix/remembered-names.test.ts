@@ -47,7 +47,7 @@ function askAll(posix: CountingNames): unknown[] {
   ];
 }
 
-test("each name is asked for once while the files are the same", () => {
+test("each name is looked up once while the files are the same", () => {
   const posix = new CountingNames();
   const answers = askAll(posix);
   expect(answers).toEqual([7, "joe", undefined, 9, "staff", [9]]);
@@ -56,7 +56,7 @@ test("each name is asked for once while the files are the same", () => {
 });
 
 test.each(["passwd", "group", "nsswitch.conf"])(
-  "a change of /etc/%s makes all answers old",
+  "a change of /etc/%s expires all answers",
   (file) => {
     const posix = new CountingNames();
     askAll(posix);
@@ -80,7 +80,7 @@ test("an answer is no older than 10 seconds, and none is kept when the clock wen
   expect(rememberedNames(posix).account("joe")?.uid).toBe(71);
 });
 
-test("what files changed just now is asked for again", () => {
+test("an answer from files that changed just now is looked up again", () => {
   const posix = new CountingNames();
   posix.nowNs = 1n * SECOND_NS; // when the files of the fake were made
   askAll(posix);
@@ -95,7 +95,7 @@ test("a failure is not remembered", () => {
   expect(rememberedNames(posix).account("joe")?.uid).toBe(7);
 });
 
-test("no more answers are kept than the bound", () => {
+test("the number of answers that are kept is bounded", () => {
   const posix = new CountingNames();
   const names = rememberedNames(posix);
   for (let uid = 0; uid < NAMES_REMEMBERED_MAX; uid++) names.account(uid);
@@ -106,7 +106,7 @@ test("no more answers are kept than the bound", () => {
   expect(posix.asked).toBe(NAMES_REMEMBERED_MAX + 2);
 });
 
-test("the names of this machine are the remembered ones", () => {
+test("the names of this machine are those that are cached", () => {
   const posix = loadPosix();
   expect(rememberedNames(posix).account("root")).toEqual(posix.account("root"));
   expect(rememberedNames(posix)).toBe(rememberedNames(posix));

@@ -27,7 +27,7 @@ for (const [kernel, posix, path] of [
   const textOf = (name: string): string => readFile(posix, `${path}/${name}`, 100).toString();
 
   describe(`replacing a file of the ${kernel} kernel`, () => {
-    test("makes it or puts another in its place", () => {
+    test("replacing a file makes it or puts another in its place", () => {
       put("file", "old");
       const before = posix.fileVersion(`${path}/file`);
       put("file", "new");
@@ -38,7 +38,7 @@ for (const [kernel, posix, path] of [
       expect(listNames(posix, path, 9)).toEqual(["file"]);
     });
 
-    test("takes bytes in any order, and permission bits", () => {
+    test("replacing a file takes bytes in any order, and permission bits", () => {
       const options = { createMode: 0o666, mode: 0o644, sync: "content" } as const;
       replaceFile(posix, `${path}/pieces`, options, (sink) => {
         sink.write(Buffer.from("end"), 3);
@@ -48,7 +48,7 @@ for (const [kernel, posix, path] of [
       expect(posix.fileVersion(`${path}/pieces`)).toMatchObject({ mode: 0o100644 });
     });
 
-    test("works from the descriptor of a directory", () => {
+    test("replacing a file works from the descriptor of a directory", () => {
       posix.mkdir(`${path}/sub`, 0o755);
       const at = posix.open(`${path}/sub`, "read", { directory: true });
       replaceFile(posix, "name", { at, sync: "nothing" }, ({ write }) => write(Buffer.of(65), 0));
@@ -56,7 +56,7 @@ for (const [kernel, posix, path] of [
       posix.close(at);
     });
 
-    test("leaves the old file and nothing else when writing fails", () => {
+    test("replacing a file leaves the old file and nothing else when writing fails", () => {
       put("kept", "old");
       const fail = (): never => {
         throw new RangeError("no more");
@@ -68,13 +68,13 @@ for (const [kernel, posix, path] of [
       expect(listNames(posix, path, 9).toSorted()).toEqual(["file", "kept", "pieces", "sub"]);
     });
 
-    test("passes over names that are taken", () => {
+    test("replacing a file passes over names that are taken", () => {
       put("file:tag:000000", "somebody's");
       replaceFile(posix, `${path}/file`, { tag: "tag" }, ({ write }) => write(Buffer.of(66), 0));
       expect([textOf("file:tag:000000"), textOf("file")]).toEqual(["somebody's", "B"]);
     });
 
-    test("overwrites the temporary file that is named", () => {
+    test("replacing a file overwrites the temporary file that is named", () => {
       const temporary = `${path}/named`;
       posix.close(posix.open(temporary, "write", { create: 0o640 }));
       replaceFile(posix, temporary, {}, ({ write }) => write(Buffer.alloc(50), 0));
@@ -82,7 +82,7 @@ for (const [kernel, posix, path] of [
       expect([textOf("file"), posix.fileVersion(temporary)]).toEqual(["n", "ENOENT"]);
     });
 
-    test("says which temporary file could not be made, by its name and cause", () => {
+    test("replacing a file reports which temporary file could not be made, by its name and cause", () => {
       const temporary = `${path}/none/temporary`;
       let error: unknown;
       try {
@@ -108,9 +108,9 @@ class DirectoriesFailing extends FakePosix {
   }
 }
 
-describe("a failing call while a file is replaced", () => {
+describe("failing calls", () => {
   test.each(["writeAt", "setMode", "fsync", "close", "rename"] as const)(
-    "%s leaves the old file and nothing beside it",
+    "a failing %s while a file is replaced leaves the old file and nothing beside it",
     (call) => {
       const fake = new FakePosix();
       fake.putFile("/folder/file", "old");

@@ -4,7 +4,7 @@ import { afterBytes } from "../../src/posix/index.ts";
 
 const buffers = fc.array(fc.uint8Array({ maxLength: 20 }), { maxLength: 8 });
 
-test("what is left after some bytes are the others, and no buffer is empty before them", () => {
+test("the rest of a partial write is the other bytes, and no buffer is empty before them", () => {
   fc.assert(
     fc.property(buffers, fc.nat(180), (given, count) => {
       const rest = afterBytes(given, count);

@@ -26,7 +26,7 @@ const REMOTE = end("192.0.2.7", 49152);
 const LOCAL = end("192.0.2.1", 80);
 
 describe("an announcement", () => {
-  test("is about the client that is served, or about oneself", () => {
+  test("an announcement is about the client that is served, or about oneself", () => {
     expect(announcement(variables(TCP), true, Tlvs.none)).toMatchObject({
       family: "tcp4",
       source: REMOTE,
@@ -38,7 +38,7 @@ describe("an announcement", () => {
     });
   });
 
-  test("has addresses of one family", () => {
+  test("an announcement has addresses of one family", () => {
     const mixed = { ...TCP, TCPREMOTEIP: "2001:db8::7" };
     expect(announcement(variables(mixed), true, Tlvs.none)).toMatchObject({
       family: "tcp6",
@@ -47,7 +47,7 @@ describe("an announcement", () => {
     });
   });
 
-  test("of a Unix connection has paths, or as much of them as is known", () => {
+  test("an announcement of a Unix connection has its paths, as far as they are known", () => {
     const unix = { PROTO: "IPC", IPCREMOTEPATH: "/run/client" };
     expect(announcement(variables(unix), true, Tlvs.none)).toMatchObject({
       family: "unixStream",
@@ -56,7 +56,7 @@ describe("an announcement", () => {
     });
   });
 
-  test("needs the variables", () => {
+  test("an announcement requires the variables", () => {
     expect(() => announcement(variables({}), true, Tlvs.none)).toThrow("PROTO not set");
     const bad = { ...TCP, TCPREMOTEPORT: "x" };
     expect(() => announcement(variables(bad), true, Tlvs.none)).toThrow("invalid $TCPREMOTEPORT");
@@ -64,7 +64,7 @@ describe("an announcement", () => {
 });
 
 describe("variables that are set aside", () => {
-  test("copies the variables, uses the copies and removes them", () => {
+  test("variables that are set aside are copied, used as copies and removed", () => {
     const edits = setAsideEdits(variables(TCP));
     const copies: Values = Object.fromEntries(edits.map(({ name, value }) => [name, value ?? ""]));
     expect(Object.keys(copies).toSorted()).toEqual(
@@ -81,22 +81,22 @@ describe("variables that are set aside", () => {
     );
   });
 
-  test("needs variables to set aside, and variables that were set aside", () => {
+  test("setting aside requires variables, and using the copies requires variables that were set aside", () => {
     expect(() => setAsideEdits(variables({}))).toThrow("PROTO not set");
     expect(() => removalEdits(variables(TCP))).toThrow("proxybak_PROTO not set");
   });
 });
 
-describe("what SSL_* variables say", () => {
+describe("the SSL_* variables", () => {
   const tls = { SSL_PROTOCOL: "TLSv1.3", SSL_CIPHER: "TLS_AES_256_GCM_SHA384" };
   const known = { version: "TLSv1.3", cipher: "TLS_AES_256_GCM_SHA384" };
 
-  test("is nothing where there is no TLS", () => {
+  test("the SSL_* variables announce nothing where there is no TLS", () => {
     expect(tlsExtensions(variables({}))).toEqual({});
     expect(tlsExtensions(variables({ SSL_CIPHER: "x" }))).toEqual({});
   });
 
-  test("is version, cipher, the name that was asked for and the protocol agreed on", () => {
+  test("the SSL_* variables announce version, cipher, the name that was asked for and the protocol agreed on", () => {
     const names = { SSL_TLS_SNI_SERVERNAME: "www.example.com", SSL_TLS_ALPN_PROTOCOL: "h2" };
     expect(tlsExtensions(variables({ ...tls, ...names }))).toEqual({
       alpn: "h2",
@@ -112,14 +112,17 @@ describe("what SSL_* variables say", () => {
     ["O=x, OU=CN, CN=a\\\\b\\=c", "a\\b=c"],
     ["<invalid>", undefined],
     ["/C=US/CN=joe", undefined],
-  ])("is a verified certificate with the common name of its subject: %s", (subject, name) => {
-    const env = { ...tls, SSL_PEER_CERT_SUBJECT: subject };
-    const { tls: told } = tlsExtensions(variables(env));
-    expect(told).toMatchObject({ certificate: "connection", isVerified: true });
-    expect(told?.commonName).toBe(name);
-  });
+  ])(
+    "the SSL_* variables announce a verified certificate with the common name of its subject: %s",
+    (subject, name) => {
+      const env = { ...tls, SSL_PEER_CERT_SUBJECT: subject };
+      const { tls: told } = tlsExtensions(variables(env));
+      expect(told).toMatchObject({ certificate: "connection", isVerified: true });
+      expect(told?.commonName).toBe(name);
+    },
+  );
 
-  test("is no verified certificate where a proxy has told the name", () => {
+  test("the SSL_* variables announce no verified certificate where a proxy has sent the name", () => {
     const env = { ...tls, SSL_PEER_CERT_CN: "joe", SSL_PEER_CERT_SUBJECT: "CN=proxy" };
     expect(tlsExtensions(variables(env)).tls).toMatchObject({
       commonName: "joe",

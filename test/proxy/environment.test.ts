@@ -23,8 +23,8 @@ const TCP4 = {
   TCPLOCALPORT: "222",
 };
 
-describe("a header sets", () => {
-  test("addresses and ports", () => {
+describe("the variables of a header", () => {
+  test("a header sets addresses and ports", () => {
     expect(edits("PROXY TCP4 1.2.3.4 5.6.7.8 111 222\r\n")).toStrictEqual(TCP4);
     expect(edits(withTlvs())).toStrictEqual(TCP4);
     expect(edits("PROXY TCP6 2001:DB8::1 ::ffff:1.2.3.4 1 65535\r\n")).toStrictEqual({
@@ -37,7 +37,7 @@ describe("a header sets", () => {
     });
   });
 
-  test("paths", () => {
+  test("a header sets paths", () => {
     const body = Buffer.alloc(216);
     body.write("/run/client", 0);
     body.write("/run/server", 108);
@@ -48,7 +48,7 @@ describe("a header sets", () => {
     });
   });
 
-  test("nothing where it announces no connection", () => {
+  test("a header sets nothing where it announces no connection", () => {
     for (const bytes of ["PROXY UNKNOWN\r\n", v2(0x20, 0x11, Buffer.alloc(12))]) {
       expect(edits(bytes)).toEqual({});
     }
@@ -60,7 +60,7 @@ describe("a header sets", () => {
     ssl(7, 0, tlv(0x21, "TLSv1.3"), tlv(0x22, "joe"), tlv(0x23, "TLS_AES_256_GCM_SHA384")),
   );
 
-  test("what it knows of TLS, values cut at a NUL", () => {
+  test("a header sets its fields of TLS, with values cut at a NUL", () => {
     expect(edits(full)).toEqual({
       ...TCP4,
       SSL_TLS_ALPN_PROTOCOL: "h2",
@@ -71,7 +71,7 @@ describe("a header sets", () => {
     });
   });
 
-  test("under other names the variables that are to be set aside", () => {
+  test("a header sets under other names the variables that are to be set aside", () => {
     expect(edits(full, { backsUp: true })).toEqual({
       ...TCP4,
       tlsbak_SSL_TLS_ALPN_PROTOCOL: "h2",
@@ -82,11 +82,11 @@ describe("a header sets", () => {
     });
   });
 
-  test("nothing of TLS that the client did not use", () => {
+  test("a header sets nothing of TLS that the client did not use", () => {
     expect(edits(withTlvs(ssl(2, 0, tlv(0x21, "TLSv1.3"))))).toStrictEqual(TCP4);
   });
 
-  test("the name of a certificate that was not verified, unless told otherwise", () => {
+  test("a header sets the name of a certificate that was not verified, unless an option forbids it", () => {
     const bytes = withTlvs(ssl(3, 1, tlv(0x21, "TLSv1.3"), tlv(0x22, "joe")));
     const others = { ...TCP4, SSL_PROTOCOL: "TLSv1.3" };
     expect(edits(bytes)).toEqual({ ...others, SSL_PEER_CERT_CN: "joe" });
@@ -106,7 +106,7 @@ describe("restoring", () => {
     { name: "tlsbak_SSL_PROTOCOL", value: undefined },
   ];
 
-  test("renames the variables that were set aside, and removes the rest", () => {
+  test("restoring renames the variables that were set aside, and removes the rest", () => {
     const list = restoreEdits((name) => variables.get(name), false);
     expect(list).toEqual(expect.arrayContaining(restored));
     const removed = list.filter(({ value }) => value === undefined).map(({ name }) => name);
@@ -119,7 +119,7 @@ describe("restoring", () => {
     ]);
   });
 
-  test("keeps the rest if it is told to", () => {
+  test("restoring keeps the rest if it is told to", () => {
     expect(restoreEdits((name) => variables.get(name), true)).toEqual(restored);
   });
 });

@@ -10,7 +10,7 @@ function extensionsOf(bytes: Uint8Array): ProxyExtensions {
 }
 
 describe("extensions", () => {
-  test("are told by name, unknown ones as they are", () => {
+  test("extensions are given by name, unknown ones as they are", () => {
     const aws = Buffer.from("\x01vpce-08d2bf15fac5001c9");
     const bytes = withTlvs(
       tlv(0x01, "h2"),
@@ -47,7 +47,7 @@ describe("extensions", () => {
     });
   });
 
-  test("that are not there have no key", () => {
+  test("extensions that are not there have no key", () => {
     expect(extensionsOf(withTlvs())).toEqual({});
     expect(extensionsOf(withTlvs(ssl(0, 0)))).toEqual({});
   });
@@ -57,19 +57,22 @@ describe("extensions", () => {
     [3, "connection"],
     [5, "session"],
     [7, "connection"],
-  ])("of a client field of %i tell whether there was a certificate: %s", (client, certificate) => {
-    expect(extensionsOf(withTlvs(ssl(client, 0))).tls).toMatchObject({ certificate });
-    expect(extensionsOf(withTlvs(ssl(client, 9))).tls).toMatchObject({ isVerified: false });
-  });
+  ])(
+    "extensions with a client field of %i show whether there was a certificate: %s",
+    (client, certificate) => {
+      expect(extensionsOf(withTlvs(ssl(client, 0))).tls).toMatchObject({ certificate });
+      expect(extensionsOf(withTlvs(ssl(client, 9))).tls).toMatchObject({ isVerified: false });
+    },
+  );
 
   test.each([1, 0x0100, 0x01_0000, 0x0100_0000, 0x8000_0000, 0xffff_ffff])(
-    "with a verify field of %i tell that the certificate is not verified, whichever byte says so",
+    "extensions with a verify field of %i show that the certificate is not verified, whichever byte says so",
     (verify) => {
       expect(extensionsOf(withTlvs(ssl(3, verify))).tls).toMatchObject({ isVerified: false });
     },
   );
 
-  test("whose verify field is 0 tell that the certificate is verified, whatever stands around it", () => {
+  test("extensions whose verify field is 0 show that the certificate is verified, whatever stands around it", () => {
     const { tls } = extensionsOf(withTlvs(ssl(0xff, 0, tlv(0xff, "\x01\xff"))));
     expect(tls).toMatchObject({ isVerified: true });
   });
@@ -78,16 +81,19 @@ describe("extensions", () => {
     [{ certificate: "connection", isVerified: true }, [0x07, 0, 0, 0, 0]],
     [{ certificate: "session", isVerified: false }, [0x05, 0, 0, 0, 1]],
     [{ certificate: "none", isVerified: true }, [0x01, 0, 0, 0, 0]],
-  ] as const)("of %j begin with the client and verify fields (section 2.2.6)", (tls, head) => {
-    const [vector] = formatExtensions({ tls });
-    expect(vector).toEqual({ type: 0x20, value: Buffer.from(head) });
-  });
+  ] as const)(
+    "extensions of %j begin with the client and verify fields (section 2.2.6)",
+    (tls, head) => {
+      const [vector] = formatExtensions({ tls });
+      expect(vector).toEqual({ type: 0x20, value: Buffer.from(head) });
+    },
+  );
 
-  test("of one type: the last counts", () => {
+  test("the last of several extensions of one type applies", () => {
     expect(extensionsOf(withTlvs(tlv(2, "a"), tlv(2, "b"))).authority).toBe("b");
   });
 
-  test("come back from the bytes they are made of", () => {
+  test("extensions come back from the bytes they are made of", () => {
     fc.assert(
       fc.property(tlvs, (vectors) => {
         const extensions = parseExtensions(vectors);
@@ -96,7 +102,7 @@ describe("extensions", () => {
     );
   });
 
-  test("can be iterated and looked up", () => {
+  test("extensions can be iterated and looked up", () => {
     const list = [
       { type: 1, value: Buffer.from("h2") },
       { type: 5, value: Buffer.alloc(0) },

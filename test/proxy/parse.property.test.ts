@@ -25,7 +25,7 @@ function outcome(progress: Progress): unknown {
 }
 
 describe("any header", () => {
-  test("in the binary form comes back as it was, with a checksum or without", () => {
+  test("any header in the binary form comes back as it was, with a checksum or without", () => {
     fc.assert(
       fc.property(header, fc.boolean(), (of, checksum) => {
         const bytes = formatProxy(of, { version: 2, checksum });
@@ -37,7 +37,7 @@ describe("any header", () => {
     );
   });
 
-  test("in the text form keeps the addresses of TCP", () => {
+  test("any header in the text form keeps the addresses of TCP", () => {
     fc.assert(
       fc.property(header, (of) => {
         const { header: back } = parsed(formatProxy(of, { version: 1 }));
@@ -50,7 +50,7 @@ describe("any header", () => {
 });
 
 describe("any bytes", () => {
-  test("give the same whatever they are followed by", () => {
+  test("any bytes give the same header whatever follows them", () => {
     fc.assert(
       fc.property(input, junk, (bytes, rest) => {
         const alone = parseProxy(bytes);
@@ -60,7 +60,7 @@ describe("any bytes", () => {
     );
   });
 
-  test("give the same in any pieces, and none of them is more than is asked for", () => {
+  test("any bytes give the same header in any pieces, and no piece is larger than asked for", () => {
     fc.assert(
       fc.property(input, fc.array(fc.integer({ min: 1, max: 40 })), (bytes, sizes) => {
         const whole = parseProxy(bytes);

@@ -30,14 +30,14 @@ function rest(fd: Fd): string {
 }
 
 describe("a header on a socket", () => {
-  test("that has come is read at once, and nothing behind it", () => {
+  test("a header that has arrived on a socket is read at once, and nothing behind it", () => {
     const [far, near] = connection();
     posix.write(far, Buffer.concat([LINE, Buffer.from("HELO\r\n")]));
     expect(readProxyHeader(posix, near, PATIENT)).toEqual({ kind: "header", header: HEADER });
     expect([rest(near), posix.isNonblocking(near)]).toEqual(["HELO\r\n", false]);
   });
 
-  test("may come byte by byte", async () => {
+  test("a header may arrive byte by byte", async () => {
     const [far, near] = connection();
     const arriving = readProxyHeader(posix, near, PATIENT);
     for (const byte of LINE) {
@@ -49,7 +49,7 @@ describe("a header on a socket", () => {
     expect(rest(near)).toBe("HELO");
   });
 
-  test("may be as long as it likes", async () => {
+  test("a header may be as long as its form allows", async () => {
     const [far, near] = connection();
     const bytes = withTlvs(tlv(4, Buffer.alloc(0xffff - 15)));
     const arriving = readProxyHeader(posix, near, PATIENT);
@@ -62,7 +62,7 @@ describe("a header on a socket", () => {
     expect(rest(near)).toBe("HELO");
   });
 
-  test("that is none is left there", () => {
+  test("bytes that are no header are left on the socket", () => {
     const [far, near] = connection();
     posix.write(far, Buffer.from("GET / HTTP/1.0\r\n"));
     expect(readProxyHeader(posix, near, PATIENT)).toEqual({
@@ -72,13 +72,16 @@ describe("a header on a socket", () => {
     expect(rest(near)).toBe("GET / HTTP/1.0\r\n");
   });
 
-  test.each([1, 2] as const)("of the other version is refused where only v%i is wanted", (only) => {
-    const [far, near] = connection();
-    posix.write(far, only === 1 ? withTlvs() : LINE);
-    expect(readProxyHeader(posix, near, { ...PATIENT, only })).toMatchObject({ kind: "invalid" });
-  });
+  test.each([1, 2] as const)(
+    "a header of the other version is refused where only v%i is accepted",
+    (only) => {
+      const [far, near] = connection();
+      posix.write(far, only === 1 ? withTlvs() : LINE);
+      expect(readProxyHeader(posix, near, { ...PATIENT, only })).toMatchObject({ kind: "invalid" });
+    },
+  );
 
-  test("that is cut off is the end of a pipe, at once or later", async () => {
+  test("a header that is cut off is a broken pipe, at once or later", async () => {
     const [far, near] = connection();
     posix.write(far, LINE.subarray(0, 20));
     const arriving = readProxyHeader(posix, near, PATIENT);
@@ -89,7 +92,7 @@ describe("a header on a socket", () => {
     expect(readProxyHeader(posix, other, PATIENT)).toEqual({ kind: "failed", code: "EPIPE" });
   });
 
-  test("has to arrive whole before the deadline", async () => {
+  test("a header on a socket has to arrive whole before the deadline", async () => {
     const [far, near] = connection();
     const clock = new FakeClock();
     const arriving = readProxyHeader(posix, near, { clock, timeoutMs: 1000, only: undefined });
@@ -103,7 +106,7 @@ describe("a header on a socket", () => {
     posix.watch(near, { readable: true }, () => {}).close(); // EEXIST if it were watched still
   });
 
-  test("leaves no timer behind when it arrives before the deadline", async () => {
+  test("a header on a socket leaves no timer behind when it arrives before the deadline", async () => {
     const [far, near] = connection();
     const clock = new FakeClock();
     const arriving = readProxyHeader(posix, near, { clock, timeoutMs: 1000, only: undefined });
@@ -112,7 +115,7 @@ describe("a header on a socket", () => {
     expect(clock.pendingTimers).toBe(0);
   });
 
-  test("comes whole out of any pieces, with what follows left behind", async () => {
+  test("a header is read whole from any pieces, with the following bytes left behind", async () => {
     const version = fc.constantFrom<ProxyVersion>(1, 2);
     const sizes = fc.array(fc.integer({ min: 1, max: 60 }), { minLength: 1 });
     await fc.assert(
@@ -146,7 +149,7 @@ function kindOf(arrived: Arrived): unknown {
 }
 
 describe("a header elsewhere", () => {
-  test("is read from a pipe as far as it goes", async () => {
+  test("a header is read from a pipe as far as it goes", async () => {
     for (const bytes of [LINE, withTlvs(tlv(2, "www.example.com"))]) {
       const [reader, writer] = posix.pipe();
       posix.write(writer, Buffer.concat([bytes, Buffer.from("HELO")]));
@@ -158,7 +161,7 @@ describe("a header elsewhere", () => {
     }
   });
 
-  test("is read from a file as far as it goes", async () => {
+  test("a header is read from a file as far as it goes", async () => {
     const path = join(tmpdir(), `ucspi-proxy-${process.pid}`);
     writeFileSync(path, Buffer.concat([LINE, Buffer.from("HELO")]));
     const file = openSync(path, "r");
@@ -169,7 +172,7 @@ describe("a header elsewhere", () => {
     closeSync(file);
   });
 
-  test("that is cut off is the end of a pipe", async () => {
+  test("a header that is cut off in a file is a broken pipe", async () => {
     const [reader, writer] = posix.pipe();
     posix.write(writer, LINE.subarray(0, 30));
     posix.close(writer);
@@ -180,7 +183,7 @@ describe("a header elsewhere", () => {
     posix.close(reader);
   });
 
-  test("cannot be read from a descriptor that is closed", () => {
+  test("a header cannot be read from a descriptor that is closed", () => {
     const [reader, writer] = posix.pipe();
     posix.close(reader);
     posix.close(writer);

@@ -2,7 +2,7 @@ import { expect, test } from "vitest";
 import { isTrusted, parseNetworks } from "../../src/proxy/index.ts";
 import { ip } from "./samples.ts";
 
-test("a list of networks decides whom to trust", () => {
+test("a list of networks decides which peers are trusted", () => {
   const networks = parseNetworks("192.0.2.0/24,203.0.113.7,2001:db8::/32") ?? [];
   const verdicts = Object.fromEntries(
     [
@@ -37,7 +37,7 @@ test("a network of mapped addresses is itself", () => {
 });
 
 test.each(["", "192.0.2.7/24", "192.0.2.0/33", "192.0.2.0/24,", "192.0.2", "proxy.example.com"])(
-  "%j is no list of networks",
+  "the text %j is no list of networks",
   (text) => {
     expect(parseNetworks(text)).toBeUndefined();
   },

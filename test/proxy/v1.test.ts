@@ -3,7 +3,7 @@ import { formatProxy, parseProxy, PROXY_V1_BYTES_MAX, Tlvs } from "../../src/pro
 import { end, parsed, problemOf } from "./samples.ts";
 
 describe("a v1 header", () => {
-  test("announces a TCP4 connection, and ends with its line", () => {
+  test("a v1 header announces a TCP4 connection, and ends with its line", () => {
     const line = "PROXY TCP4 192.0.2.7 192.0.2.1 49152 80\r\n";
     expect(parsed(`${line}HELO\r\n`)).toEqual({
       kind: "done",
@@ -18,7 +18,7 @@ describe("a v1 header", () => {
     });
   });
 
-  test("announces a TCP6 connection", () => {
+  test("a v1 header announces a TCP6 connection", () => {
     const { header } = parsed("PROXY TCP6 2001:DB8::1 ::ffff:1.2.3.4 1 65535\r\n");
     expect(header).toMatchObject({
       family: "tcp6",
@@ -27,13 +27,13 @@ describe("a v1 header", () => {
     });
   });
 
-  test("may have leading zeros in numbers, as in the C suite", () => {
+  test("a v1 header may have leading zeros in numbers, as in the C suite", () => {
     const { header } = parsed("PROXY TCP4 01.2.3.4 5.6.7.8 000000111 1\r\n");
     expect(header).toMatchObject({ source: end("1.2.3.4", 111), destination: end("5.6.7.8", 1) });
   });
 
   test.each(["", " ", " anything at all", " a\rb", " TCP4 1.2.3.4", ` ${"x".repeat(91)}`])(
-    "that knows nothing may say anything: UNKNOWN%j",
+    "a v1 header of an unknown protocol may have any text: UNKNOWN%j",
     (rest) => {
       const line = `PROXY UNKNOWN${rest}\r\n`;
       expect(parsed(`${line}x`)).toEqual({
@@ -69,11 +69,11 @@ describe("a v1 header", () => {
     ["PROXY TCP4 1.2.3.4 1.2.3.4 1 65536\r\n", "invalid local port in PROXY line"],
     ["PROXY TCP4 1.2.3.4 1.2.3.4 1 2 \r\n", "invalid local port in PROXY line"],
     ["PROXY TCP4 1.2.3.4 1.2.3.4 1 2\0\r\n", "invalid local port in PROXY line"],
-  ])("is none: %j", (bytes, why) => {
+  ])("a line is no v1 header: %j", (bytes, why) => {
     expect(problemOf(bytes)).toBe(why);
   });
 
-  test("has at most 107 bytes, CRLF included", () => {
+  test("a v1 header has at most 107 bytes, CRLF included", () => {
     const line = `PROXY UNKNOWN ${"x".repeat(PROXY_V1_BYTES_MAX - 16)}\r\n`;
     expect(line).toHaveLength(PROXY_V1_BYTES_MAX);
     expect(parsed(line).bytesUsed).toBe(PROXY_V1_BYTES_MAX);
@@ -82,7 +82,7 @@ describe("a v1 header", () => {
     expect(problemOf(`PROXY ${"x".repeat(100)}`)).toBe("more");
   });
 
-  test("is refused at its first wrong byte, and otherwise asked for up to its shortest end", () => {
+  test("a v1 header is refused at its first wrong byte, and otherwise asked for up to its shortest end", () => {
     expect(problemOf("PROX")).toBe("more");
     expect(problemOf("PROXy")).toBe("invalid magic");
     const wanted = ["", "P", "PROXY UNKNOWN\r", "PROXY TCP4 1.2.3.4"].map((text) => {
@@ -92,7 +92,7 @@ describe("a v1 header", () => {
     expect(wanted).toEqual([15, 14, 1, 1]);
   });
 
-  test("is not accepted where only v2 is", () => {
+  test("a v1 header is not accepted where only v2 is", () => {
     const line = Buffer.from("PROXY UNKNOWN\r\n");
     expect(parseProxy(line, 2)).toEqual({ kind: "invalid", why: "invalid magic" });
     expect(parseProxy(line, 1).kind).toBe("done");
@@ -104,12 +104,12 @@ describe("formatting v1", () => {
   const ends = { source: end("192.0.2.7", 49152), destination: end("192.0.2.1", 80) };
   const tlvs = Tlvs.none;
 
-  test("writes a line", () => {
+  test("formatting v1 writes a line", () => {
     const bytes = formatProxy({ command: "proxy", family: "tcp4", ...ends, tlvs }, { version: 1 });
     expect(Buffer.from(bytes).toString()).toBe("PROXY TCP4 192.0.2.7 192.0.2.1 49152 80\r\n");
   });
 
-  test("of what it has no words for says UNKNOWN", () => {
+  test("formatting v1 writes UNKNOWN for a connection that it cannot describe", () => {
     for (const header of [
       { command: "local" } as const,
       { command: "proxy", family: "unspecified" } as const,
@@ -121,7 +121,7 @@ describe("formatting v1", () => {
     }
   });
 
-  test("refuses addresses of another family", () => {
+  test("formatting v1 refuses addresses of another family", () => {
     const header = { command: "proxy", family: "tcp6", ...ends, tlvs } as const;
     expect(() => formatProxy(header, { version: 1 })).toThrow(RangeError);
   });

@@ -8,7 +8,7 @@ import { ADDRESSES4, end, facts, parsed, problemOf, ssl, tlv, v2, withTlvs } fro
 const NO_TLVS = new Uint8Array(0);
 
 describe("a v2 header", () => {
-  test("announces a TCP4 connection: the vector of the specification", () => {
+  test("a v2 header announces a TCP4 connection: the vector of the specification", () => {
     const bytes = Buffer.from("0d0a0d0a000d0a515549540a2111000c0102030405060708006f00de", "hex");
     expect(parsed(Buffer.concat([bytes, Buffer.from("rest")]))).toEqual({
       kind: "done",
@@ -23,7 +23,7 @@ describe("a v2 header", () => {
     });
   });
 
-  test("announces a TCP6 connection", () => {
+  test("a v2 header announces a TCP6 connection", () => {
     const body = Buffer.from(
       "20010db800000000000000000000000120010db8000000000000000000000002c0000050",
       "hex",
@@ -35,7 +35,7 @@ describe("a v2 header", () => {
     });
   });
 
-  test("announces a Unix connection; a path ends at a NUL or with its field", () => {
+  test("a v2 header announces a Unix connection; a path ends at a NUL or with its field", () => {
     const body = Buffer.alloc(216, "x");
     body.write("/run/a\0", "latin1");
     expect(parsed(v2(0x21, 0x31, body)).header).toMatchObject({
@@ -49,12 +49,12 @@ describe("a v2 header", () => {
     ["udp4", 0x12, 12],
     ["udp6", 0x22, 36],
     ["unixDatagram", 0x32, 216],
-  ])("may be about datagrams: %s", (family, byte, length) => {
+  ])("a v2 header may be about datagrams: %s", (family, byte, length) => {
     expect(parsed(v2(0x21, byte, Buffer.alloc(length))).header).toMatchObject({ family });
   });
 
   test.each([0x00, 0x01, 0x02, 0x05, 0x10, 0x20, 0x30])(
-    "of family %i announces nobody, and its body is skipped",
+    "a v2 header of family %i announces no client, and its body is skipped",
     (family) => {
       const bytes = v2(0x21, family, Buffer.from("any bytes"));
       expect(parsed(Buffer.concat([bytes, ADDRESSES4]))).toEqual({
@@ -66,7 +66,7 @@ describe("a v2 header", () => {
   );
 
   test.each([0x00, 0x11, 0x12, 0x21, 0x31, 0x5f])(
-    "of a local connection announces nobody, whatever its family (%i) and body are",
+    "a v2 header of a local connection announces no client, whatever its family (%i) and body are",
     (family) => {
       expect(parsed(v2(0x20, family, ADDRESSES4.subarray(0, 5)))).toEqual({
         kind: "done",
@@ -101,15 +101,15 @@ describe("a v2 header", () => {
     ["a name inside SSL", withTlvs(ssl(1, 0, tlv(2, "x"))), "invalid sub-extension type"],
     ["a checksum of 3 bytes", withTlvs(tlv(3, "abc")), "invalid checksum length"],
     ["a wrong checksum", withTlvs(tlv(3, "abcd")), "invalid checksum"],
-  ])("is none with %s", (_, bytes, why) => {
+  ])("a v2 header with %s is refused", (_, bytes, why) => {
     expect(problemOf(bytes)).toBe(why);
   });
 
-  test("may have an SSL TLV full of junk if the client did not use TLS", () => {
+  test("a v2 header may have an SSL TLV full of junk if the client did not use TLS", () => {
     expect(problemOf(withTlvs(ssl(0, 0, Uint8Array.of(0x21, 9, 9))))).toBe("done");
   });
 
-  test("is refused at its first wrong byte", () => {
+  test("a v2 header is refused at its first wrong byte", () => {
     const wrong = v2(0x21, 0x43, ADDRESSES4);
     const verdicts = Array.from({ length: 17 }, (_, length) =>
       problemOf(wrong.subarray(0, length)),
@@ -118,7 +118,7 @@ describe("a v2 header", () => {
     expect(verdicts.slice(14)).toEqual(Array(3).fill("invalid family"));
   });
 
-  test("tells how much of it is missing", () => {
+  test("a v2 header shows how much of it is missing", () => {
     const bytes = v2(0x21, 0x11, Buffer.concat([ADDRESSES4, tlv(4, Buffer.alloc(300))]));
     const wanted = [1, 15, 16, 20, bytes.length - 1].map((length) => {
       const progress = parseProxy(bytes.subarray(0, length));
@@ -127,19 +127,19 @@ describe("a v2 header", () => {
     expect(wanted).toEqual([15, 1, bytes.length - 16, bytes.length - 20, 1]);
   });
 
-  test("may be as long as its length field can say", () => {
+  test("a v2 header may be as long as its length field can say", () => {
     const bytes = withTlvs(tlv(4, Buffer.alloc(0xffff - 15)));
     expect(parsed(bytes).bytesUsed).toBe(16 + 0xffff);
   });
 
-  test("is not accepted where only v1 is", () => {
+  test("a v2 header is not accepted where only v1 is", () => {
     const bytes = v2(0x21, 0x11, ADDRESSES4);
     expect(parseProxy(bytes, 1)).toEqual({ kind: "invalid", why: "invalid magic" });
     expect(parseProxy(bytes, 2).kind).toBe("done");
     expect(parseProxy(NO_TLVS, 2)).toEqual({ kind: "more", bytesWanted: 16 });
   });
 
-  test("has addresses of its own, which outlive its bytes", () => {
+  test("a v2 header has addresses of its own, which outlive its bytes", () => {
     const bytes = v2(0x21, 0x11, ADDRESSES4);
     const { header } = parsed(bytes);
     bytes.fill(0xff);
@@ -155,11 +155,11 @@ describe("the checksum", () => {
     ["0 to 31", Buffer.from(Array.from({ length: 32 }, (_, at) => at)), 0x46dd794e],
     ["123456789", Buffer.from("123456789"), 0xe3069283],
     ["nothing", NO_TLVS, 0],
-  ])("of %s", (_, bytes, sum) => {
+  ])("the checksum of %s is that of CRC-32C", (_, bytes, sum) => {
     expect(crc32c(bytes)).toBe(sum);
   });
 
-  test("counts its own bytes as zero, wherever they are", () => {
+  test("the checksum counts its own bytes as zero, wherever they are", () => {
     const bytes = Buffer.from("some bytes and some more of them");
     for (let at = 0; at + 4 <= bytes.length; at += 1) {
       const zeroed = Buffer.from(bytes).fill(0, at, at + 4);
@@ -167,7 +167,7 @@ describe("the checksum", () => {
     }
   });
 
-  test("is written behind the other TLVs, in place of older ones, and verified", () => {
+  test("the checksum is written behind the other TLVs, in place of older ones, and verified", () => {
     const { header } = parsed(withTlvs(tlv(2, "www.example.com")));
     const once = formatProxy(header, { version: 2, checksum: true });
     const twice = formatProxy(parsed(once).header, { version: 2, checksum: true });
@@ -193,7 +193,7 @@ test("the examples on the page of the format are headers", () => {
 });
 
 describe("formatting v2", () => {
-  test("gives the bytes that were parsed", () => {
+  test("formatting v2 gives the bytes that were parsed", () => {
     for (const bytes of [
       v2(0x21, 0x11, ADDRESSES4),
       v2(0x21, 0x22, Buffer.alloc(36, 7)),
@@ -205,7 +205,7 @@ describe("formatting v2", () => {
     }
   });
 
-  test("refuses what does not fit", () => {
+  test("formatting v2 refuses values that do not fit", () => {
     const unix = { command: "proxy", family: "unixStream", destination: "" } as const;
     const long = { ...unix, source: "x".repeat(109), tlvs: Tlvs.none };
     expect(() => formatProxy(long, { version: 2 })).toThrow(RangeError);
@@ -216,7 +216,7 @@ describe("formatting v2", () => {
     expect(() => Tlvs.of([{ type: 4, value: new Uint8Array(0x10000) }])).toThrow(RangeError);
   });
 
-  test("keeps bytes of paths that are no UTF-8", () => {
+  test("formatting v2 keeps bytes of paths that are not UTF-8", () => {
     const body = Buffer.alloc(216);
     body.set([0x2f, 0xff, 0xfe], 0);
     const { header } = parsed(v2(0x21, 0x31, body));

@@ -49,7 +49,7 @@ export interface CertificateOptions {
   readonly usage?: "server" | "client";
 }
 
-/** Where `write` has put a certificate. */
+/** The files into which `write` has put a certificate. */
 export interface CertificateFiles {
   /** PEM: the certificate, then those between it and the root. */
   readonly certFile: string;

@@ -23,7 +23,7 @@ const numbers = fc.oneof(
 const PAIRS = ["pipe", "npipe", "sockets"];
 const SINGLES = ["event", "nevent", "epoll", "timer", "null", "file", "folder"];
 
-/** What test/fixtures/chain/descriptors.py is to make: a list of its words. */
+/** The descriptors that test/fixtures/chain/descriptors.py is to make: a list of its words. */
 export const descriptorPlans: fc.Arbitrary<readonly string[]> = fc.array(
   fc.oneof(
     fc
@@ -36,7 +36,7 @@ export const descriptorPlans: fc.Arbitrary<readonly string[]> = fc.array(
   { maxLength: 10 },
 );
 
-/** What a program has: target and flags by number. */
+/** The descriptors of a program: target and flags by number. */
 type Listing = ReadonlyMap<number, string>;
 
 async function listingBehind(

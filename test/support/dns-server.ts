@@ -24,7 +24,7 @@ import type { AddressInfo, Server, Socket } from "node:net";
 
 type RecordType = "A" | "AAAA" | "PTR" | "CNAME";
 
-/** What the server does about a question. */
+/** The reaction of the server to a query. */
 type DnsAnswer =
   /** Answer with these records: addresses in text form, or names. */
   | { readonly kind: "records"; readonly data: readonly string[] }

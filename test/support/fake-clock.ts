@@ -37,7 +37,7 @@ export class FakeClock implements Clock {
     return timer;
   }
 
-  /** How many timers are set: 0 once a piece of work has cleaned up after itself. */
+  /** The number of timers that are set: 0 once a piece of work has cleaned up after itself. */
   get pendingTimers(): number {
     return this.#timers.size;
   }

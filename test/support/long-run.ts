@@ -1,12 +1,12 @@
-/** What runs over millions of random inputs need: chance that can be repeated, and a look at the memory. */
+/** The needs of runs over millions of random inputs: chance that can be repeated, and the use of memory. */
 
 import { setFlagsFromString } from "node:v8";
 import { runInNewContext } from "node:vm";
 
-/** How many runs there are, RUNS or else ten million. */
+/** The number of runs, RUNS or else ten million. */
 export const RUNS = Number(process.env["RUNS"] ?? 10_000_000);
 
-/** What all chance comes from: SEED or else the time. Print it. */
+/** The seed of all chance: SEED or else the time. Print it. */
 export const SEED = Number(process.env["SEED"] ?? Date.now() >>> 0);
 
 /** A number from 0 to less than `below`, which is 2 ** 32 at most. */
@@ -23,7 +23,7 @@ export function generator(seed: number): Chance {
   };
 }
 
-/** What is alive, once the garbage is collected. */
+/** The memory in use once the garbage is collected. */
 export function heapMiB(): number {
   setFlagsFromString("--expose-gc");
   const collect: unknown = runInNewContext("gc");

@@ -46,7 +46,7 @@ test("a process of a scene gets the descriptors and variables it is given", asyn
   run.exits(0).stdoutIs("from 7\nb\n");
 });
 
-test("a peer that is missing says so", () => {
+test("the environment of a scene reports that a peer is missing", () => {
   expect(findProgram("sh")).toMatch(/\/sh$/);
   expect(findProgram("no-such-program")).toBeUndefined();
   if (process.env["CI"] === undefined) {

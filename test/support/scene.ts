@@ -1,5 +1,5 @@
 /**
- * What black-box tests stand on: a scene owns a temporary directory and every process it started, and
+ * The foundation of black-box tests: a scene owns a temporary directory and every process it started, and
  * ends them all when it is disposed of. Commands run as shipped, from bin/, which is first in PATH.
  *
  *     await using scene = await newScene({ files: { "env/NAME": "value\n" } });
@@ -21,13 +21,13 @@ import { expect, test } from "vitest";
 /** The root of the package. */
 export const ROOT = resolve(dirname(fileURLToPath(import.meta.url)), "..", "..");
 
-/** Where the launchers are. */
+/** The directory of the launchers. */
 export const BIN = join(ROOT, "bin");
 
 /** Much more than any command of ours has to say: a run that prints more fails. */
 const OUTPUT_BYTES_MAX = 64 << 20;
 
-/** How a chain is run: by us as far as it is ours, or with an exec for every link. */
+/** The way in which a chain is run: fused as far as it is ours, or with an exec for every link. */
 export type Way = "fused" | "exec";
 
 export interface SceneOptions {
@@ -42,7 +42,7 @@ export type Content = string | Uint8Array;
 export interface RunOptions {
   /** Variables besides PATH; undefined takes one out. */
   readonly env?: Readonly<Record<string, string | undefined>>;
-  /** What is on standard input, /dev/null if absent. */
+  /** The content of standard input, /dev/null if absent. */
   readonly input?: Content;
   /** Descriptors of the test that the process gets, by the number it gets them as. */
   readonly fds?: Readonly<Record<number, number>>;
@@ -110,7 +110,7 @@ export function peer(name: string): Peer {
   return { name, path: name, isMissing: true, why: ` (skipped: ${problem})` };
 }
 
-/** Where a program is that is not one of ours; undefined if it is nowhere. */
+/** The path of a program that is not one of ours; undefined if it does not exist. */
 export function findProgram(name: string): string | undefined {
   const { UCSPI_PEERS = "", PATH = "" } = process.env;
   const directories = [...UCSPI_PEERS.split(":"), ...PATH.split(":"), ...SYSTEM_DIRECTORIES];
@@ -328,7 +328,7 @@ export class SceneProcess {
     }
   }
 
-  /** What it has written so far, both streams, line by line as they came. */
+  /** Its output so far, both streams, line by line as they came. */
   get output(): string {
     return [...this.#lines, ...this.#partial].join("\n");
   }

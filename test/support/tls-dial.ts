@@ -6,7 +6,7 @@ import type { ConnectionOptions, TLSSocket } from "node:tls";
 import { Dialed } from "../ucspi/dial.ts";
 
 export interface DialTlsOptions extends ConnectionOptions {
-  /** Where the connection comes from. */
+  /** The address from which the connection is made. */
   readonly localAddress?: string;
   /** True unless told otherwise. */
   readonly allowHalfOpen?: boolean;
@@ -39,7 +39,7 @@ export async function askTls(
   return await dialed.rest();
 }
 
-/** Why there is no handshake, in OpenSSL's words; fails when there is one. */
+/** The reason why the handshake fails, in OpenSSL's words; fails when it succeeds. */
 export async function refusal(port: number, options: DialTlsOptions = {}): Promise<string> {
   try {
     await using dialed = await dialTls(port, options);
@@ -53,7 +53,7 @@ export async function refusal(port: number, options: DialTlsOptions = {}): Promi
 
 export class DialedTls extends Dialed {
   override readonly socket: TLSSocket;
-  /** What the connection ended with, unless it ended well. */
+  /** The error that the connection ended with, unless it ended well. */
   error: Error | undefined;
 
   constructor(socket: TLSSocket) {

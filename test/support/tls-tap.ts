@@ -35,7 +35,7 @@ export class TlsTap implements AsyncDisposable {
     });
   }
 
-  /** Where the client has to connect to. */
+  /** The port to which the client has to connect. */
   get port(): number {
     const address = this.#listener.address();
     return typeof address === "object" && address !== null ? address.port : 0;

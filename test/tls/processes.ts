@@ -99,7 +99,7 @@ function threadsOf(pid: number): string[] {
   }
 }
 
-/** What the descriptors of a process refer to. */
+/** The objects of the descriptors of a process. */
 export function descriptorsOf(pid: number): Map<number, string> {
   const found = new Map<number, string>();
   for (const name of readdirSync(`/proc/${pid}/fd`)) {

@@ -1,4 +1,4 @@
-/** What a TLS wrapper's command line becomes: the words it executes, told by a script in their place. */
+/** The words that a TLS wrapper executes for its command line, printed by a script in their place. */
 
 import { copyFileSync, symlinkSync } from "node:fs";
 import { join } from "node:path";

@@ -118,14 +118,14 @@ async function resultOf(outcome: Outcome | Promise<Outcome>): Promise<string> {
   return [...argv, ...known].join(" ");
 }
 
-describe("rules alone decide when no names are looked up", () => {
+describe("rules without look-ups", () => {
   test.each([
     ["no rules", undefined, "cat"],
     ["allow", allow, "cat"],
     ["deny", deny, "end 1"],
     ["nothing matches", notFound, "end 1"],
     ["an error", damaged, "end 111"],
-  ])("%s", async (_, verdict, expected) => {
+  ])("the rules alone decide on a client without look-ups: %s", async (_, verdict, expected) => {
     const { outcome } = access("-H", verdict && new FixedRules(verdict));
     expect(outcome).not.toBeInstanceOf(Promise);
     expect(await resultOf(outcome)).toBe(expected);
@@ -143,14 +143,14 @@ test("an IPv4-mapped address is checked as it is, or with --unmap as the IPv4 ad
   expect(families).toEqual([[6], [4]]);
 });
 
-describe("what is looked up", () => {
-  test("nothing for a client that a rule denies", async () => {
+describe("look-ups", () => {
+  test("the names of a client that a rule denies are not looked up", async () => {
     expect(await resultOf(access("", new FixedRules(deny)).outcome)).toBe("end 1");
     expect(await resultOf(access("-r -p", new FixedRules(damaged)).outcome)).toBe("end 111");
     expect(dns.queries).toEqual([]);
   });
 
-  test("the names of both ends, and stale ones go", async () => {
+  test("the names of both ends are looked up, and old values are removed", async () => {
     dns.records("7.2.0.192.in-addr.arpa", "PTR", ["Client.example.com"]);
     dns.records("1.2.0.192.in-addr.arpa", "PTR", ["server.example.com"]);
     expect(await resultOf(access("").outcome)).toBe(
@@ -158,7 +158,7 @@ describe("what is looked up", () => {
     );
   });
 
-  test("only the remote name with -l", async () => {
+  test("only the remote name is looked up with -l", async () => {
     dns.records("7.2.0.192.in-addr.arpa", "PTR", ["client.example.com"]);
     expect(await resultOf(access("-l me").outcome)).toBe(
       "cat REMOTEHOST=client.example.com. LOCALHOST=me",
@@ -166,11 +166,11 @@ describe("what is looked up", () => {
     expect(dns.queries.map(({ name }) => name)).toEqual(["7.2.0.192.in-addr.arpa"]);
   });
 
-  test("-l counts with -H too", async () => {
+  test("the option -l applies with -H too", async () => {
     expect(await resultOf(access("-H -l me").outcome)).toBe("cat LOCALHOST=me");
   });
 
-  test("-p looks up in spite of -H", async () => {
+  test("the option -p looks up names in spite of -H", async () => {
     dns.records("7.2.0.192.in-addr.arpa", "PTR", ["client.example.com"]);
     dns.records("client.example.com", "A", ["192.0.2.9", "192.0.2.7"]);
     expect(await resultOf(access("-H -p").outcome)).toBe("cat REMOTEHOST=client.example.com.");
@@ -185,20 +185,20 @@ describe("a client that only its name can admit", () => {
     ["deny", deny, "end 1"],
     ["notFound", notFound, "end 1"],
     ["error", damaged, "end 111"],
-  ])("%s", async (_, byName, expected) => {
+  ])("the name of a client decides where its address does not: %s", async (_, byName, expected) => {
     named();
     const rules = new FixedRules(notFound, byName);
     expect(await resultOf(access("", rules).outcome)).toBe(expected);
     expect(rules.names).toEqual(["client.example.com."]);
   });
 
-  test("is refused when it has none", async () => {
+  test("a client that only its name can admit is refused when it has none", async () => {
     const rules = new FixedRules(notFound, allow);
     expect(await resultOf(access("", rules).outcome)).toBe("end 1");
     expect(rules.names).toEqual([]);
   });
 
-  test("is refused when its name does not map back", async () => {
+  test("a client that only its name can admit is refused when its name does not map back", async () => {
     named();
     dns.records("client.example.com", "A", ["192.0.2.8"]);
     const rules = new FixedRules(notFound, allow);
@@ -207,7 +207,7 @@ describe("a client that only its name can admit", () => {
   });
 });
 
-describe("the paranoid check of a client that is admitted anyway", () => {
+describe("the paranoid check", () => {
   const named = (): void => dns.records("7.2.0.192.in-addr.arpa", "PTR", ["client.example.com"]);
   const other = (): void => dns.records("client.example.com", "A", ["192.0.2.8"]);
   const broken = (): void =>
@@ -233,10 +233,13 @@ describe("the paranoid check of a client that is admitted anyway", () => {
       [named],
       "cat REMOTEHOST=client.example.com.",
     ],
-  ])("%s: %s", async (_, options, prepare, expected) => {
-    for (const step of prepare) step();
-    expect(await resultOf(access(options, new FixedRules(allow)).outcome)).toBe(expected);
-  });
+  ])(
+    "the paranoid check with %s, under %s, has its outcome",
+    async (_, options, prepare, expected) => {
+      for (const step of prepare) step();
+      expect(await resultOf(access(options, new FixedRules(allow)).outcome)).toBe(expected);
+    },
+  );
 });
 
 describe("a DNS that does not answer", () => {
@@ -251,7 +254,7 @@ describe("a DNS that does not answer", () => {
     ["-t 500 -p -w", "end 99"],
     ["-t 500 --hard-timeout", "end 99"],
     ["-t 500 --require-name", "end 1"],
-  ])("%s", async (options, expected) => {
+  ])("a DNS that does not answer has with %s the outcome: %s", async (options, expected) => {
     silence();
     const { outcome, clock } = access(`-l me ${options}`, new FixedRules(allow));
     await dns.received(1);
@@ -260,7 +263,7 @@ describe("a DNS that does not answer", () => {
     expect(clock.pendingTimers).toBe(0);
   });
 
-  test("refuses a client that only a name could admit", async () => {
+  test("a DNS that does not answer refuses a client that only a name could admit", async () => {
     silence();
     const { outcome, clock } = access("-l me -t 500", new FixedRules(notFound, allow));
     await dns.received(1);
@@ -274,15 +277,18 @@ describe("IDENT", () => {
     ["-r -H", "cat", []],
     ["-r -H -w", "end 111", ["fatal"]],
     ["-r -H -v3", "cat", ["warning", "info"]],
-  ])("cannot be asked: %s", async (options, expected, kinds) => {
-    const { outcome, said } = access(`-v0 ${options}`, new FixedRules(allow));
-    expect(await resultOf(outcome)).toBe(expected);
-    expect(said.map((line) => line.split(": ")[2])).toEqual(kinds);
-  });
+  ])(
+    "an IDENT query that cannot be made has the outcome of %s",
+    async (options, expected, kinds) => {
+      const { outcome, said } = access(`-v0 ${options}`, new FixedRules(allow));
+      expect(await resultOf(outcome)).toBe(expected);
+      expect(said.map((line) => line.split(": ")[2])).toEqual(kinds);
+    },
+  );
 });
 
-describe("what a rule adds", () => {
-  test("its variables, which those that are found out override", async () => {
+describe("additions of a rule", () => {
+  test("a rule adds its variables, which those that are looked up override", async () => {
     const edits = [
       { name: "A", value: "b" },
       { name: "PATH", value: undefined },
@@ -296,7 +302,7 @@ describe("what a rule adds", () => {
     expect(names.map((name) => environment?.get(name))).toEqual(["b", undefined, "me", undefined]);
   });
 
-  test("its script in place of the program", async () => {
+  test("a rule adds its script in place of the program", async () => {
     const exec = new TextEncoder().encode("echo hello");
     const result = await access("-H", new FixedRules({ ...allow, exec })).outcome;
     expect(result.kind === "continue" && result.launch.argv).toEqual([
@@ -319,7 +325,7 @@ describe("what a rule adds", () => {
   });
 });
 
-describe("what is said", () => {
+describe("the log", () => {
   const prefix = `${COMMAND}: pid 4000: info:`;
 
   test.each([
@@ -338,11 +344,14 @@ describe("what is said", () => {
       deny,
       [`${prefix} refused ip 192.0.2.7 port 50000 by rule: ip4/192.0.2.0_24`],
     ],
-  ])("%s", async (options, verdict, expected) => {
-    const { outcome, said } = access(`-H ${options}`, new FixedRules(verdict));
-    await outcome;
-    expect(said).toEqual(expected);
-  });
+  ])(
+    "s6-tcpserver-access %s logs the lines of its verbosity (%#)",
+    async (options, verdict, expected) => {
+      const { outcome, said } = access(`-H ${options}`, new FixedRules(verdict));
+      await outcome;
+      expect(said).toEqual(expected);
+    },
+  );
 
   test("a refusal as JSON is a line without a name in front", async () => {
     const { outcome, said } = access("-H --refusals=json", new FixedRules(notFound));
@@ -355,7 +364,7 @@ describe("what is said", () => {
     });
   });
 
-  test("rules that cannot be used are recorded as the reason of the refusal, as text", async () => {
+  test("rules that are unusable are recorded as the reason of the refusal, as text", async () => {
     const rule = "ip4/192.0.2.7_32";
     const { outcome, said } = access(
       "-H -v2 --refusals=text",
@@ -370,7 +379,7 @@ describe("what is said", () => {
     ]);
   });
 
-  test("rules that cannot be used are recorded as the reason of the refusal, as JSON", async () => {
+  test("rules that are unusable are recorded as the reason of the refusal, as JSON", async () => {
     const { outcome, said } = access("-H --refusals=json", new FixedRules(damaged));
     expect(await resultOf(outcome)).toBe("end 111");
     expect(JSON.parse(said.at(-1) ?? "")).toMatchObject({
@@ -380,7 +389,7 @@ describe("what is said", () => {
     });
   });
 
-  test("rules for names that cannot be used are recorded too", async () => {
+  test("rules for names that are unusable are recorded too", async () => {
     dns.records("7.2.0.192.in-addr.arpa", "PTR", ["client.example.com"]);
     const { outcome, said } = access("--refusals=text", new FixedRules(notFound, damaged));
     expect(await resultOf(outcome)).toBe("end 111");
@@ -392,7 +401,7 @@ describe("what is said", () => {
   test.each([
     ["", notFound, notFound, "no rule matches the address or the host name"],
     ["", notFound, deny, "ip4/192.0.2.0_24"],
-  ])("a refusal by name says which rule: %s%j%j", async (options, byIp, byName, reason) => {
+  ])("a refusal by name names the rule: %s%j%j", async (options, byIp, byName, reason) => {
     dns.records("7.2.0.192.in-addr.arpa", "PTR", ["client.example.com"]);
     const { outcome, said } = access(
       `--refusals=text ${options}`.trim(),
@@ -404,14 +413,14 @@ describe("what is said", () => {
 });
 
 describe("the connection itself", () => {
-  test("gets the banners before anything is decided, whole", async () => {
+  test("a connection gets the banners before anything is decided, whole", async () => {
     const long = "x".repeat(300);
     const { outcome, kernel } = access(`-H -B a -B ${long}`, new FixedRules(deny));
     expect(await resultOf(outcome)).toBe("end 1");
     expect(kernel.written.get(1)).toBe(`a${long}`);
   });
 
-  test("is over when the banner cannot be written", async () => {
+  test("a connection ends when the banner cannot be written", async () => {
     const { kernel, context, said } = fakeWorld();
     kernel.writeFailure = "EPIPE";
     const environment = Environment.of([
@@ -440,7 +449,7 @@ describe("the connection itself", () => {
     ]);
   });
 
-  test("gets TCP_NODELAY with -D", async () => {
+  test("a connection gets TCP_NODELAY with -D", async () => {
     const { outcome, kernel } = access("-H -D");
     await outcome;
     expect(kernel.noDelay).toEqual([1]);
@@ -451,7 +460,7 @@ describe("the connection itself", () => {
 test.each([
   ["PROTO", "PROTO not set"],
   ["TCPLOCALPORT", "TCPLOCALPORT not set"],
-])("without %s nobody is a client", (missing, message) => {
+])("a connection without %s is an error", (missing, message) => {
   const variables: Readonly<Record<string, string>> = {
     PROTO: "TCP",
     TCPLOCALIP: "::1",

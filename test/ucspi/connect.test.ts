@@ -93,7 +93,7 @@ async function isPending(promise: Promise<unknown>): Promise<boolean> {
 }
 
 describe("connecting in turn", () => {
-  test("takes the first address that answers, with an open socket and nothing else left", async () => {
+  test("connecting in turn takes the first address that answers, with an open socket and nothing else left", async () => {
     const { network, clock, open, start } = newBench();
     network.prompt.set("192.0.2.1", "ECONNREFUSED");
     const result = start(connectInTurn, "192.0.2.1,192.0.2.2,192.0.2.3");
@@ -106,7 +106,7 @@ describe("connecting in turn", () => {
     expect(network.turn()).toBe(0);
   });
 
-  test("gives each address x, then each that failed y, and says why it failed last", async () => {
+  test("connecting in turn gives each address x, then each that failed y, and reports why it failed last", async () => {
     const { network, clock, open, start } = newBench();
     const times = { firstMs: 1000, secondMs: 3000 };
     const result = start(connectInTurn, "192.0.2.1,192.0.2.2", { times });
@@ -162,7 +162,7 @@ describe("connecting in turn", () => {
     expect(network.trials).toHaveLength(1);
   });
 
-  test("without a second time there is one pass", async () => {
+  test("connecting without a second time has one pass", async () => {
     const { network, clock, start } = newBench();
     const times = { firstMs: 1000, secondMs: 0 };
     const result = start(connectInTurn, "192.0.2.1,192.0.2.2", { times });
@@ -181,7 +181,7 @@ describe("connecting in turn", () => {
     await settled();
     expect(network.tried).toEqual(["192.0.2.1", "192.0.2.2"]);
     clock.advance(500);
-    // What is left of the second pass has no time, and takes none.
+    // The rest of the second pass has no time, and takes none.
     for (let turns = 0; turns < 4; turns += 1) {
       await settled();
       clock.advance(0);
@@ -214,7 +214,7 @@ describe("connecting in turn", () => {
 });
 
 describe("overlapping attempts", () => {
-  test("begin 250 ms apart, the families taking turns", async () => {
+  test("overlapping attempts begin 250 ms apart, the families taking turns", async () => {
     const { network, clock, start } = newBench();
     const result = start(connectOverlapping, "::1,::2,::3,192.0.2.1,192.0.2.2");
     const expected = ["::1", "192.0.2.1", "::2", "192.0.2.2", "::3"];
@@ -230,7 +230,7 @@ describe("overlapping attempts", () => {
     expect(await result).toEqual(["connected ::2"]);
   });
 
-  test("end when one has succeeded, and their sockets are closed", async () => {
+  test("overlapping attempts end when one has succeeded, and their sockets are closed", async () => {
     const { network, clock, open, start } = newBench();
     const result = start(connectOverlapping, "192.0.2.1,192.0.2.2,192.0.2.3");
     for (let begun = 0; begun < 2; begun += 1) {
@@ -246,7 +246,7 @@ describe("overlapping attempts", () => {
     expect(network.turn()).toBe(0);
   });
 
-  test("keep one of two that succeed at the same time", async () => {
+  test("one of two overlapping attempts that succeed at the same time is kept", async () => {
     const { network, clock, open, start } = newBench();
     const result = start(connectOverlapping, "192.0.2.1,192.0.2.2");
     await settled();
@@ -260,7 +260,7 @@ describe("overlapping attempts", () => {
     expect(winner).toBe("connected 192.0.2.2");
   });
 
-  test("begin at once after one that has failed", async () => {
+  test("the next overlapping attempt begins at once after one that has failed", async () => {
     const { network, open, start } = newBench();
     const result = start(connectOverlapping, "192.0.2.1,192.0.2.2,192.0.2.3");
     await settled();
@@ -277,7 +277,7 @@ describe("overlapping attempts", () => {
     expect(open()).toEqual([]);
   });
 
-  test("share x and y, all of them together, and the deadline", async () => {
+  test("overlapping attempts share x and y, all of them together, and the deadline", async () => {
     const { clock, open, start } = newBench();
     const times = { firstMs: 1000, secondMs: 1000 };
     const result = start(connectOverlapping, "192.0.2.1,192.0.2.2", { times });
@@ -294,7 +294,7 @@ describe("overlapping attempts", () => {
     expect(open()).toEqual([]);
   });
 
-  test("end when a local address cannot be bound, those under way too", async () => {
+  test("overlapping attempts end when a local address cannot be bound, those under way too", async () => {
     const { network, clock, open, start } = newBench();
     const result = start(connectOverlapping, "192.0.2.1,192.0.2.2");
     const failure = expect(result).rejects.toThrow("EADDRINUSE");
@@ -307,7 +307,7 @@ describe("overlapping attempts", () => {
     expect(clock.pendingTimers).toBe(0);
   });
 
-  test("share a local port that was asked for", async () => {
+  test("overlapping attempts share a local port that was asked for", async () => {
     const { network, start } = newBench();
     network.prompt.set("192.0.2.1", "connected");
     await start(connectOverlapping, "192.0.2.1", { localPort: 1234 });

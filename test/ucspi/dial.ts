@@ -6,7 +6,7 @@ import type { Socket } from "node:net";
 
 export interface DialOptions {
   readonly host?: string;
-  /** Where the connection comes from. */
+  /** The address from which the connection is made. */
   readonly from?: string;
 }
 

@@ -9,7 +9,7 @@ describe("the operands ip and port", () => {
     ["::1", "0", "::1 0"],
     ["2001:DB8:0::1", "00080", "2001:db8::1 80"],
     ["010.0.0.1", "65535", "10.0.0.1 65535"],
-  ])("%s %s is %s", (ip, port, expected) => {
+  ])("the operands %s %s are the endpoint %s", (ip, port, expected) => {
     const endpoint = parseListenOperands([ip, port]);
     expect(endpoint && `${formatIp(endpoint.address)} ${endpoint.port}`).toBe(expected);
   });
@@ -23,15 +23,18 @@ describe("the operands ip and port", () => {
     ["localhost", "80"],
     ["127.0.0.1x", "80"],
     ["::1%lo", "80"],
-  ])("%j %j is none", (ip, port) => {
+  ])("the operands %j %j are refused", (ip, port) => {
     expect(parseListenOperands([ip, port])).toBeUndefined();
   });
 });
 
 describe("an address as the argument of an option", () => {
-  test.each(["192.0.2.1:80", "[2001:db8::1]:80", "[::]:0", "0.0.0.0:65535"])("%s", (text) => {
-    expect(ENDPOINT.format(ENDPOINT.parse(text))).toBe(text);
-  });
+  test.each(["192.0.2.1:80", "[2001:db8::1]:80", "[::]:0", "0.0.0.0:65535"])(
+    "the argument %s is an address",
+    (text) => {
+      expect(ENDPOINT.format(ENDPOINT.parse(text))).toBe(text);
+    },
+  );
 
   test.each([
     "192.0.2.1",
@@ -45,7 +48,7 @@ describe("an address as the argument of an option", () => {
     "::1:80",
     "[::1:80",
     "",
-  ])("%j is none", (text) => {
+  ])("the argument %j is no address", (text) => {
     expect(() => ENDPOINT.parse(text)).toThrow(InvalidArgument);
   });
 });

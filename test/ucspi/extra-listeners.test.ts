@@ -7,7 +7,7 @@ const STDIN = 0 as Fd;
 const IP: SocketAddress = { family: "inet", bytes: new Uint8Array(4), port: 80, scope: 0 };
 const UNIX: SocketAddress = { family: "unix", path: "/run/socket" };
 
-/** What the open descriptors are: the name of the socket that listens, or something else. */
+/** The open descriptors: the name of the socket that listens, or something else. */
 const DESCRIPTORS: ReadonlyMap<number, string> = new Map([
   [0, "listener a"],
   [1, "listener b"],
@@ -48,7 +48,7 @@ test("sockets that are handed over are taken, and the variable with them", () =>
 });
 
 test.each(["0", "1", "2", "99", "102", "103", "104", "-1", "1e2", "100x", "00", "9".repeat(9)])(
-  "%j names no further listening socket, and a warning repeats it",
+  "the list %j names no further listening socket, and a warning repeats it",
   (value) => {
     const { fds, warning } = take(value);
     expect(fds).toEqual([]);
@@ -58,11 +58,14 @@ test.each(["0", "1", "2", "99", "102", "103", "104", "-1", "1e2", "100x", "00", 
   },
 );
 
-test.each(["", ",", ",,"])("%j names nothing, which is no reason for a warning", (value) => {
-  expect(take(value)).toMatchObject({ fds: [], warning: undefined });
-});
+test.each(["", ",", ",,"])(
+  "the list %j names nothing, which is no reason for a warning",
+  (value) => {
+    expect(take(value)).toMatchObject({ fds: [], warning: undefined });
+  },
+);
 
-test("what can be used is used beside what cannot", () => {
+test("the usable sockets of a list are used, and the others are reported", () => {
   const { fds, warning } = take("0,101,,103,100");
   expect(fds).toEqual([101, 100]);
   expect(warning).toMatch(/ignored: 0,103$/);
@@ -80,13 +83,13 @@ test("a number that is named twice is taken once where the kernel does not compa
   expect(take("100,100,101", false).fds).toEqual([100, 101]);
 });
 
-test("a warning does not repeat more than a line of what makes no sense", () => {
+test("a warning does not repeat more than a line of an invalid list", () => {
   const { warning = "" } = take("\x1b[2J\n".repeat(1000));
   expect(warning.length).toBeLessThan(160);
   expect(warning).toMatch(/^[ -~]*$/);
 });
 
-test("without the variable nothing changes", () => {
+test("a server without the variable has no further listeners", () => {
   const environment = Environment.of(["A=b"]);
   const posix = {} as Posix;
   expect(takeExtraListeners(environment, STDIN, () => true, posix)).toEqual({

@@ -44,7 +44,7 @@ export class FakeKernel {
   /** `PID SIGNAL`, in order. */
   readonly kills: string[] = [];
   acceptCalls = 0;
-  /** What was written, by descriptor. */
+  /** The bytes that were written, by descriptor. */
   readonly written = new Map<number, string>();
   /** The descriptors with TCP_NODELAY. */
   readonly noDelay: number[] = [];
@@ -64,7 +64,7 @@ export class FakeKernel {
   listenerWatchFailure: string | undefined;
   shutdownFailure: string | undefined;
   readonly killFailures = new Map<number, string>();
-  /** Where sockets that were accepted are bound, or the errno name of the failure to tell. */
+  /** The address of accepted sockets, or the errno name of the failure to report. */
   sockname: SocketAddress | string | undefined;
   readonly #listeners = new Map<number, FakeListener>();
   readonly #watches = new Set<Watched>();
@@ -88,12 +88,12 @@ export class FakeKernel {
     return fd;
   }
 
-  /** How many clients wait to be accepted. */
+  /** The number of clients that wait to be accepted. */
   waiting(listener: Fd): number {
     return this.#listeners.get(listener)?.queue.length ?? 0;
   }
 
-  /** How many watches there are. */
+  /** The number of watches. */
   get watches(): number {
     return this.#watches.size;
   }

@@ -9,12 +9,12 @@ function endpoint(ip: string, port: number): Endpoint {
   return { address, port };
 }
 
-test("address and port are joined as in the C suite", () => {
+test("address and port are joined in the log as in the C suite", () => {
   expect(joinEndpoint(endpoint("127.0.0.1", 4000))).toBe("127.0.0.1_4000");
   expect(joinEndpoint(endpoint("::1", 51538))).toBe("::1_51538");
 });
 
-test("how a program ended is an exit code or a signal", () => {
+test("the end of a program is logged as an exit code or a signal", () => {
   expect(formatStatus({ kind: "exited", exitCode: 0 })).toBe("exitcode 0");
   expect(formatStatus({ kind: "killed", signal: 9, coreDumped: false })).toBe("signal 9");
   expect(formatStatus({ kind: "killed", signal: 11, coreDumped: true })).toBe("signal 11");

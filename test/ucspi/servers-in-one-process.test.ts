@@ -57,7 +57,7 @@ async function answers(client: Dialed, text: string): Promise<void> {
 }
 
 describe("two servers of chains in one process", () => {
-  test("serve, while one is drained and the other is not", async () => {
+  test("two servers of chains in one process serve, while one is drained and the other is not", async () => {
     const [one, other] = [await hosted(ECHO_PID), await hosted(ECHO_PID)];
     await using client = await dial(one.port);
     const pid = Number(await client.line());
@@ -73,7 +73,7 @@ describe("two servers of chains in one process", () => {
     await answers(newcomer, "and goes on");
   });
 
-  test("serve on when one of them is killed", async () => {
+  test("two servers of chains in one process are independent: one serves on when the other is killed", async () => {
     const [one, other] = [await hosted(ECHO_PID), await hosted(ECHO_PID)];
     await using client = await dial(one.port);
     await using witness = await dial(other.port);
@@ -85,7 +85,7 @@ describe("two servers of chains in one process", () => {
     await answers(witness, "alive");
   });
 
-  test("leave alone what runs when one of them leaves", async () => {
+  test("a server of chains that ends leaves running programs alone", async () => {
     const [one, other] = [await hosted(ECHO_PID), await hosted(ECHO_PID)];
     await using client = await dial(one.port);
     await client.line();
@@ -95,7 +95,7 @@ describe("two servers of chains in one process", () => {
     expect(await ask(other.port, "x")).toMatch(/^\d+\nx$/);
   });
 
-  test("report to one log, each in its own name", async () => {
+  test("two servers of chains in one process report to one log, each in its own name", async () => {
     const [one, other] = [await hosted(["s6-envdir"]), await hosted(["s6-setuidgid", "no-such"])];
     await Promise.all([ask(one.port), ask(other.port)]);
     expect(said.filter((line) => line.startsWith("s6-envdir: ")).length).toBeGreaterThan(0);
@@ -104,7 +104,7 @@ describe("two servers of chains in one process", () => {
 });
 
 describe("a server with a bug", () => {
-  test("loses the connection whose handler throws, and tells that", async () => {
+  test("a server loses the connection whose handler throws, and reports that", async () => {
     const errors: unknown[] = [];
     const thrower = await hosted(
       () => {
@@ -120,7 +120,7 @@ describe("a server with a bug", () => {
     expect(await ask(other.port, "x")).toMatch(/^\d+\nx$/);
   });
 
-  test("is killed when a callback of the event loop throws, and no other is", async () => {
+  test("a server is killed when its callback of the event loop throws, and no other is", async () => {
     const other = await hosted(ECHO_PID);
     await using witness = await dial(other.port);
     await witness.line();
@@ -144,7 +144,7 @@ describe("a server with a bug", () => {
     expect(await ask(other.port, "x")).toMatch(/^\d+\nx$/);
   });
 
-  test("that cannot start is told so, while the others serve", async () => {
+  test("a server that cannot start is reported, while the others serve", async () => {
     const other = await hosted(ECHO_PID);
     const listen = { host: "127.0.0.1", port: other.port };
     const { ended } = host.run(
@@ -156,7 +156,7 @@ describe("a server with a bug", () => {
 });
 
 describe("a TLS engine beside a server", () => {
-  test("is done when its server is gone, and takes no other with it", async () => {
+  test("a TLS engine beside a server is done when its server has ended, and ends no other with it", async () => {
     const { posix } = defaultSystem();
     const [ours, theirs] = posix.socketPair("seqpacket");
     for (const fd of [ours, theirs]) posix.setNonblocking(fd, true);
@@ -170,7 +170,7 @@ describe("a TLS engine beside a server", () => {
   });
 
   test.each(["drain", "terminate", "kill"] as const)(
-    "is done when it is told to %s",
+    "a TLS engine beside a server is done when it is asked to %s",
     async (how) => {
       const { posix } = defaultSystem();
       const [ours, theirs] = posix.socketPair("seqpacket");

@@ -53,7 +53,7 @@ const tellFacts: Handler = ({ stream, tls, environment }: TcpConnection) => {
 };
 
 describe("a function behind TLS", () => {
-  test("sees the results of the handshake", async () => {
+  test("a function behind TLS gets the results of the handshake", async () => {
     await using scene = await newScene();
     const pki = makeCertificates(scene.directory);
     const tls = {
@@ -70,7 +70,7 @@ describe("a function behind TLS", () => {
     expect(await ask(server.port, pki, client)).toBe("TLSv1.2 localhost  CN=client");
   });
 
-  test("is not called for a client without the certificate it must have", async () => {
+  test("a function behind TLS is not called for a client without the certificate it must have", async () => {
     await using scene = await newScene();
     const pki = makeCertificates(scene.directory);
     const refusals: string[] = [];
@@ -86,7 +86,7 @@ describe("a function behind TLS", () => {
     expect(refusals).toHaveLength(1);
   });
 
-  test("is not called for a client that no rule admits", async () => {
+  test("a function behind TLS is not called for a client that no rule admits", async () => {
     await using scene = await newScene();
     const pki = makeCertificates(scene.directory);
     const rules = scene.path("rules");
@@ -104,7 +104,7 @@ describe("a function behind TLS", () => {
     expect(await ask(server.port, pki)).not.toBe("welcome");
   });
 
-  test("is not called for a client whose names cannot be read, where there are rules", async () => {
+  test("a function behind TLS is not called for a client whose names cannot be read, where there are rules", async () => {
     await using scene = await newScene();
     const pki = makeCertificates(scene.directory);
     writeRule(scene, "rules/clientcert/@/allow");
@@ -128,7 +128,7 @@ describe("a function behind TLS", () => {
     expect(refusals).toEqual(["its alternative names cannot be read"]);
   });
 
-  test("sees the half-close of the client, and may still answer", async () => {
+  test("a function behind TLS gets the half-close of the client, and may still answer", async () => {
     await using scene = await newScene();
     const pki = makeCertificates(scene.directory);
     await using server = await serve({
@@ -144,7 +144,7 @@ describe("a function behind TLS", () => {
     expect(Buffer.concat(chunks).toString()).toBe("answer");
   });
 
-  test("loses its TLS before the socket below it when the server is closed", async () => {
+  test("a function behind TLS loses its TLS before the socket below it when the server is closed", async () => {
     await using scene = await newScene();
     const pki = makeCertificates(scene.directory);
     let handed: (stream: Duplex) => void = () => undefined;
@@ -158,7 +158,7 @@ describe("a function behind TLS", () => {
     expect(await asking).toBe("");
   });
 
-  test("is served with a new certificate from the next connection on", async () => {
+  test("a function behind TLS is served with a new certificate from the next connection on", async () => {
     await using scene = await newScene();
     const pki = makeCertificates(scene.path("old"));
     const other = makeCertificates(scene.path("new"));
@@ -204,7 +204,7 @@ test("a chain runs behind TLS, with the variables of the handshake", async () =>
   expect(await ask(server.port, pki)).toBe("TLSv1.3 localhost unset\n");
 });
 
-test("a server whose key cannot be used does not start", async () => {
+test("a server whose key is unusable does not start", async () => {
   await using scene = await newScene();
   const pki = makeCertificates(scene.directory);
   const tls = { certificate: pki.serverEnvironment.CERTFILE, key: pki.caFile };
@@ -212,7 +212,7 @@ test("a server whose key cannot be used does not start", async () => {
   await expect(server.start()).rejects.toThrow(/unable to use KEYFILE/);
 });
 
-describe("a process whose server has been closed ends", () => {
+describe("a process after its server", () => {
   const SERVER = `
     import { connect } from "node:tls";
     import { TcpServer } from ${JSON.stringify(join(ROOT, "dist/lib/index.js"))};
@@ -237,7 +237,7 @@ describe("a process whose server has been closed ends", () => {
     ["a chain", "echo"],
     ["a function, unused", ""],
     ["a chain, unused", ""],
-  ])("when it served by %s", async (mode, output) => {
+  ])("a process whose server has been closed ends when it served by %s", async (mode, output) => {
     await using scene = await newScene();
     const { certificate, key } = filesOf(makeCertificates(scene.directory));
     const words = ["--input-type=module", "-e", SERVER, mode, certificate, key];

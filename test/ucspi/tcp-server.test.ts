@@ -30,7 +30,7 @@ async function serve(options: Options): Promise<TcpServer & { readonly port: num
   return Object.assign(server, { port });
 }
 
-/** What is told over and over, to be waited for one by one. */
+/** Repeated reports, to be waited for one by one. */
 class Told<T> {
   readonly all: T[] = [];
   #wake: () => void = () => {};
@@ -47,7 +47,7 @@ class Told<T> {
   }
 }
 
-/** How many sockets this process has open. */
+/** The number of sockets that this process has open. */
 function openSockets(): number {
   const posix = loadPosix();
   const numbers = readdirSync("/proc/self/fd").map(Number);
@@ -55,7 +55,7 @@ function openSockets(): number {
 }
 
 describe("a function of a TcpServer", () => {
-  test("gets each connection as a stream, and where it comes from", async () => {
+  test("a function of a TcpServer gets each connection as a stream, and its addresses", async () => {
     const connections = new Told<TcpConnection>();
     const handler: Handler = (connection) => {
       connections.tell(connection);
@@ -80,7 +80,7 @@ describe("a function of a TcpServer", () => {
     });
   });
 
-  test("counts the connections of each address", async () => {
+  test("a function of a TcpServer gets the number of connections of each address", async () => {
     const numbers = new Told<string>();
     const handler: Handler = ({ number, remote }) =>
       numbers.tell(`${formatIp(remote.address)} ${number}`);
@@ -94,7 +94,7 @@ describe("a function of a TcpServer", () => {
     expect(server.connections).toBe(3);
   });
 
-  test("that throws or rejects loses its connection, and is told", async () => {
+  test("a function of a TcpServer that throws or rejects loses its connection, and is reported", async () => {
     const errors = new Told<string>();
     const ends = new Told<unknown>();
     let calls = 0;
@@ -118,7 +118,7 @@ describe("a function of a TcpServer", () => {
     expect(server.addresses).toHaveLength(1);
   });
 
-  test("loses its connection, and no other, to a client that resets", async () => {
+  test("a function of a TcpServer loses its connection, and no other, to a client that resets", async () => {
     const ends = new Told<unknown>();
     const begun = new Told<unknown>();
     await using server = await serve({
@@ -137,7 +137,7 @@ describe("a function of a TcpServer", () => {
     expect(await ask(server.port, "still there")).toBe("still there");
   });
 
-  test("may leave the input unread: the connection ends all the same", async () => {
+  test("a function of a TcpServer may leave the input unread: the connection ends all the same", async () => {
     const ends = new Told<unknown>();
     await using server = await serve({
       serve: ({ stream }) => void stream.end("hello\n"),
@@ -150,7 +150,7 @@ describe("a function of a TcpServer", () => {
     expect(server.connections).toBe(0);
   });
 
-  test("may read after it has ended the stream, until it returns", async () => {
+  test("a function of a TcpServer may read after it has ended the stream, until it returns", async () => {
     const read = new Told<string>();
     await using server = await serve({
       allowHalfOpen: true,
@@ -166,7 +166,7 @@ describe("a function of a TcpServer", () => {
     expect(await read.count(1)).toEqual(["late"]);
   });
 
-  test("may answer a client that has ended its side, with allowHalfOpen", async () => {
+  test("a function of a TcpServer may answer a client that has ended its side, with allowHalfOpen", async () => {
     const handler: Handler = async ({ stream }) => {
       let text = "";
       stream.on("data", (chunk) => (text += String(chunk)));
@@ -181,7 +181,7 @@ describe("a function of a TcpServer", () => {
 });
 
 describe("a chain of a TcpServer", () => {
-  test("runs as a process for each connection, with the UCSPI variables", async () => {
+  test("a chain of a TcpServer runs as a process for each connection, with the UCSPI variables", async () => {
     const ends = new Told<unknown>();
     await using server = await serve({
       serve: ["sh", "-c", "echo $PROTO $TCPREMOTEIP $TCPCONNNUM $MINE ${HOME-unset}; exit 3"],
@@ -192,14 +192,14 @@ describe("a chain of a TcpServer", () => {
     expect(await ends.count(1)).toEqual([{ kind: "exited", exitCode: 3 }]);
   });
 
-  test("may begin with links of ours", async () => {
+  test("a chain of a TcpServer may begin with links of ours", async () => {
     await using scene = await newScene({ files: { "env/NAME": "value\n" } });
     const words = ["s6-envdir", scene.path("env"), "printenv", "NAME"];
     await using server = await serve({ serve: words, environment: ENVIRONMENT });
     expect(await ask(server.port)).toBe("value\n");
   });
 
-  test("serves each client its own connection while descriptors come and go", async () => {
+  test("a server serves each client its own connection while descriptors are opened and closed", async () => {
     const posix = loadPosix();
     let isOver = false;
     const churn = (): void => {
@@ -217,14 +217,14 @@ describe("a chain of a TcpServer", () => {
     }
   });
 
-  test("of no words does not start", async () => {
+  test("a chain of a TcpServer of no words does not start", async () => {
     const before = openSockets();
     const server = new TcpServer({ listen: LOOPBACK, serve: [] });
     await expect(server.start()).rejects.toThrow("An empty chain");
     expect(openSockets()).toBe(before);
   });
 
-  test("of a program that is not there drops the client, and is told", async () => {
+  test("a chain of a program that does not exist drops the client, and is reported", async () => {
     const errors = new Told<string>();
     await using server = await serve({
       serve: ["nowhere-to-be-found"],
@@ -246,7 +246,7 @@ describe("the rules of a TcpServer", () => {
   ]);
 
   for (const kind of ["cdb", "directory"] as const) {
-    test(`in a ${kind} admit and refuse, and set variables`, async () => {
+    test(`the rules of a TcpServer in a ${kind} admit and refuse, and set variables`, async () => {
       await using scene = await newScene({
         files: {
           "rules.cdb": rules,
@@ -280,7 +280,7 @@ describe("the rules of a TcpServer", () => {
     });
   }
 
-  test("set the variables of programs too", async () => {
+  test("the rules of a TcpServer set the variables of programs too", async () => {
     await using scene = await newScene({ files: { "rules.cdb": rules } });
     await using server = await serve({
       rules: { cdb: scene.path("rules.cdb") },
@@ -290,7 +290,7 @@ describe("the rules of a TcpServer", () => {
     expect(await ask(server.port)).toBe("b\n");
   });
 
-  test("that are damaged or missing refuse", async () => {
+  test("the rules of a TcpServer that are damaged or missing refuse", async () => {
     await using scene = await newScene({ files: { "rules.cdb": rules, "bad.cdb": "no cdb" } });
     for (const [name, from] of [
       ["rules.cdb", "127.0.0.4"],
@@ -307,7 +307,7 @@ describe("the rules of a TcpServer", () => {
     }
   });
 
-  test("may be anything that answers as rules do", async () => {
+  test("the rules of a TcpServer may be anything that answers as rules do", async () => {
     const refuse = { kind: "deny", rule: "mine" } as const;
     const answers = { probe: () => refuse, checkIp: () => refuse };
     const refusals = new Told<string>();
@@ -321,7 +321,7 @@ describe("the rules of a TcpServer", () => {
 });
 
 describe("the limits of a TcpServer", () => {
-  test("on all connections leave those above in the queue", async () => {
+  test("the limits of a TcpServer on all connections leave those above in the queue", async () => {
     const begun = new Told<TcpConnection>();
     await using server = await serve({
       maxConnections: 1,
@@ -341,7 +341,7 @@ describe("the limits of a TcpServer", () => {
     expect(server.connections).toBe(1);
   });
 
-  test("on those of one address close those above", async () => {
+  test("the limits of a TcpServer on those of one address close those above", async () => {
     const refusals = new Told<string>();
     await using server = await serve({
       maxPerAddress: 1,
@@ -357,8 +357,8 @@ describe("the limits of a TcpServer", () => {
   });
 });
 
-describe("the end of a TcpServer:", () => {
-  test("close() ends the connections and frees the port", async () => {
+describe("the end of a TcpServer", () => {
+  test("the close() of a TcpServer ends the connections and frees the port", async () => {
     const before = openSockets();
     const ends = new Told<unknown>();
     const server = await serve({ onEnd: (remote) => ends.tell(remote) });
@@ -376,7 +376,7 @@ describe("the end of a TcpServer:", () => {
     expect(await server.drain()).toBe(true);
   });
 
-  test("close() ends programs", async () => {
+  test("the close() of a TcpServer ends programs", async () => {
     const ends = new Told<unknown>();
     const server = await serve({
       serve: ["sh", "-c", "echo in; exec cat"],
@@ -389,7 +389,7 @@ describe("the end of a TcpServer:", () => {
     expect(ends.all).toMatchObject([{ kind: "killed", signal: 15 }]);
   });
 
-  test("await using closes", async () => {
+  test("await using closes a TcpServer", async () => {
     let port = 0;
     {
       await using server = await serve({});
@@ -399,7 +399,7 @@ describe("the end of a TcpServer:", () => {
     await expect(dial(port)).rejects.toThrow("ECONNREFUSED");
   });
 
-  test("drain() waits for the connections, and takes no new one", async () => {
+  test("drain() of a TcpServer waits for the connections, and takes no new one", async () => {
     const server = await serve({});
     await using client = await dial(server.port);
     client.write("hello\n");
@@ -411,7 +411,7 @@ describe("the end of a TcpServer:", () => {
     expect(await drained).toBe(true);
   });
 
-  test("drain() with a timeout ends those that are left", async () => {
+  test("drain() of a TcpServer with a timeout ends the connections that are left", async () => {
     const server = await serve({});
     await using client = await dial(server.port);
     client.write("hello\n");
@@ -421,7 +421,7 @@ describe("the end of a TcpServer:", () => {
     await client.rest();
   });
 
-  test("an AbortSignal closes it, even while it drains", async () => {
+  test("an AbortSignal closes a TcpServer, even while it drains", async () => {
     for (const drains of [false, true]) {
       const abort = new AbortController();
       const ends = new Told<unknown>();
@@ -438,7 +438,7 @@ describe("the end of a TcpServer:", () => {
     }
   });
 
-  test("an AbortSignal, or close(), before it has started keeps it from starting", async () => {
+  test("an AbortSignal, or close(), before a TcpServer has started keeps it from starting", async () => {
     const before = openSockets();
     const start = { listen: LOOPBACK, serve: ["cat"], environment: ENVIRONMENT };
     const early = new TcpServer({ ...start, signal: AbortSignal.abort() });
@@ -456,14 +456,14 @@ describe("the end of a TcpServer:", () => {
 });
 
 describe("the listeners of a TcpServer", () => {
-  test("may be many", async () => {
+  test("a TcpServer may have many listeners", async () => {
     await using server = await serve({ listen: [LOOPBACK, { host: "::1", port: 0 }] });
     const [four, six] = server.addresses;
     expect(await ask(four?.port ?? 0, "four")).toBe("four");
     expect(await ask(six?.port ?? 0, "six", { host: "::1" })).toBe("six");
   });
 
-  test("are all closed when one of them cannot be opened", async () => {
+  test("the listeners of a TcpServer are all closed when one of them cannot be opened", async () => {
     const before = openSockets();
     await using taken = await serve({});
     const listen = [LOOPBACK, { host: "127.0.0.1", port: taken.port }];
@@ -475,7 +475,7 @@ describe("the listeners of a TcpServer", () => {
     await expect(server.start()).rejects.toThrow("only once");
   });
 
-  test("are all closed when one of them cannot be watched", async () => {
+  test("the listeners of a TcpServer are all closed when one of them cannot be watched", async () => {
     const posix = new FakePosix();
     const before = posix.openFds;
     let watches = 0;
@@ -496,14 +496,14 @@ describe("the listeners of a TcpServer", () => {
     expect(await server.done).toBe(0);
   });
 
-  test("need numeric addresses", async () => {
+  test("the listeners of a TcpServer require numeric addresses", async () => {
     for (const host of ["localhost", "127.0.0.1x", ""]) {
       const server = new TcpServer({ listen: { host, port: 0 }, serve: echo });
       await expect(server.start()).rejects.toThrow(`Not an IP address: ${host}`);
     }
   });
 
-  test("may be sockets of the caller, which stay open", async () => {
+  test("the listeners of a TcpServer may be sockets of the caller, which stay open", async () => {
     const posix = loadPosix();
     const fd = posix.socket("inet", "stream");
     try {
@@ -523,13 +523,13 @@ describe("the listeners of a TcpServer", () => {
     await expect(none.start()).rejects.toThrow("Not a listening socket: 9999");
   });
 
-  test("can be started once", async () => {
+  test("the listeners of a TcpServer can be started once", async () => {
     await using server = await serve({});
     await expect(server.start()).rejects.toThrow(TypeError);
     expect(await ask(server.port, "unharmed")).toBe("unharmed");
   });
 
-  test("tell each connection its own address with localAddress", async () => {
+  test("a TcpServer gives each connection its own address with localAddress", async () => {
     const locals = new Told<string>();
     const handler: Handler = ({ local, stream }) => {
       locals.tell(formatIp(local.address));
@@ -543,7 +543,7 @@ describe("the listeners of a TcpServer", () => {
     expect(locals.all).toEqual(["0.0.0.0", "127.0.0.1"]);
   });
 
-  test("fail with EADDRINUSE on a port that a server of Node has", async () => {
+  test("a TcpServer fails with EADDRINUSE on a port that a server of Node has", async () => {
     const other = createServer().listen(0, "127.0.0.1");
     await once(other, "listening");
     const address = other.address();

@@ -92,7 +92,7 @@ class UnixServer implements Disposable {
   }
 }
 
-/** What a client of the server reads in its first line. */
+/** The first line that a client of the server reads. */
 async function firstLine(client: Socket): Promise<string> {
   let text = "";
   for await (const chunk of client.iterator({ destroyOnReturn: false })) {
@@ -113,7 +113,7 @@ function paths(scene: Scene): { readonly path: string } {
   return { path: scene.path("socket") };
 }
 
-test("a program is told who has connected to a Unix-domain socket, and users are counted", async () => {
+test("a program gets the ids of the client of a Unix-domain socket, and users are counted", async () => {
   await using scene = await newScene();
   const { path } = paths(scene);
   using server = new UnixServer(path, 2);

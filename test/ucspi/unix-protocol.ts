@@ -10,7 +10,7 @@ export interface UnixPeer {
   readonly uid: Uid;
   readonly gid: Gid;
   readonly pid: Pid;
-  /** What its socket is bound to; "" for most. */
+  /** The path that its socket is bound to; "" for most. */
   readonly path: string;
 }
 

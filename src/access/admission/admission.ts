@@ -42,7 +42,7 @@ export interface Undecided {
 
 export type Admission = Admitted | Refused | Undecided;
 
-/** The decision about everybody where there are no rules. */
+/** The decision on every client where there are no rules. */
 export const ADMITTED_WITHOUT_RULES: Admitted = {
   kind: "admit",
   rule: undefined,

@@ -11,7 +11,7 @@ export type RulesSource = { readonly directory: string } | { readonly cdb: strin
 
 /**
  * Rules from a directory, a CDB file, or any other implementation, which is taken as it is. Nothing is
- * read before the first check, so this cannot fail. CDB rules remember the file, so whoever checks more
+ * read before the first check, so this cannot fail. CDB rules remember the file, so a caller that checks more
  * than one client opens them once and keeps them.
  */
 export function openRules(rules: RulesSource, posix: Posix): CertificateRules;

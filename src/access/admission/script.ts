@@ -2,7 +2,7 @@
 
 import { decodeBytes } from "../../posix/index.ts";
 
-/** How many scripts are remembered; each has at most 4096 bytes. */
+/** The number of scripts that are remembered; each has at most 4096 bytes. */
 const SCRIPTS_MAX = 256;
 
 const SCRIPTS = new Map<string, readonly string[]>();

@@ -15,7 +15,7 @@ export class CdbError extends Error {
 export interface CdbRecord {
   readonly key: Uint8Array;
   readonly value: Uint8Array;
-  /** Where in the file the record begins. */
+  /** The position in the file at which the record begins. */
   readonly position: number;
 }
 
@@ -38,7 +38,7 @@ export function cdbHash(bytes: Uint8Array, start = 0, end = bytes.length): numbe
 export class Cdb {
   readonly #bytes: Uint8Array;
   readonly #view: DataView;
-  /** Where the records end, which is where table 0 begins. */
+  /** The position at which the records end and table 0 begins. */
   readonly #recordsEnd: number;
   #lookupSteps = 0;
 
@@ -106,7 +106,7 @@ export class Cdb {
     return count;
   }
 
-  /** How much the look-ups have cost so far: one step each, and one for each slot looked at. */
+  /** The cost of the look-ups so far: one step each, and one for each slot examined. */
   get lookupSteps(): number {
     return this.#lookupSteps;
   }
@@ -159,7 +159,7 @@ export class Cdb {
     return -1;
   }
 
-  /** The record position in the slot that probe step `step` of this hash looks at. */
+  /** The record position in the slot that probe step `step` of this hash reads. */
   #slot(hash: number, step: number): number {
     const count = this.#word((hash & 255) * CDB_PAIR_BYTES + 4);
     return this.#word(this.#slotPosition(hash, count, step) + 4);
@@ -250,7 +250,7 @@ export class Cdb {
     return this.#bytes.subarray(end - this.#word(record + 4), end);
   }
 
-  /** Where the record at `record` ends; CdbError unless it lies within the records. */
+  /** The end of the record at `record`; CdbError unless it lies within the records. */
   #recordEnd(record: number): number {
     if (record >= CDB_HEADER_BYTES && record + CDB_PAIR_BYTES <= this.#recordsEnd) {
       const end = record + CDB_PAIR_BYTES + this.#word(record) + this.#word(record + 4);

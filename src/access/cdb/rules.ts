@@ -17,7 +17,7 @@ import type { ClientCertificate } from "../lookup/client-certificate.ts";
 import type { LocalPeer } from "../lookup/keys.ts";
 import type { CertificateRules, Failed, RuleResult, Verdict } from "../lookup/rules.ts";
 
-/** The rules that were read, and the look at the file before. */
+/** The rules that were read, and the version of the file before. */
 interface Snapshot {
   readonly rules: CdbRuleSet | Failed;
   readonly look: Look;

@@ -4,7 +4,7 @@
 const TABLE_BITS = 255;
 
 export class TableRecords {
-  /** Where the records of each table begin in the arrays, and how many there are. */
+  /** The start of the records of each table in the arrays, and their number. */
   readonly #firsts: Uint32Array;
   readonly #counts: Uint32Array;
   readonly #slots: ArrayLike<number>;
@@ -29,7 +29,7 @@ export class TableRecords {
     this.#taken = new Uint8Array(room);
   }
 
-  /** How many records were added and not taken. */
+  /** The number of records that were added and not taken. */
   get left(): number {
     return this.#left;
   }

@@ -25,7 +25,7 @@ export class CdbWriter {
   readonly #sink: CdbSink;
   readonly #buffer = new Uint8Array(BUFFER_BYTES);
   readonly #view = new DataView(this.#buffer.buffer);
-  /** How much of the buffer is in use, and the file position of its first byte. */
+  /** The number of bytes of the buffer in use, and the file position of its first byte. */
   #used = 0;
   #flushed = CDB_HEADER_BYTES;
   #records = 0;
@@ -40,7 +40,7 @@ export class CdbWriter {
     this.#sink = sink;
   }
 
-  /** How many records were added. */
+  /** The number of records that were added. */
   get records(): number {
     return this.#records;
   }

@@ -21,14 +21,14 @@ export const accessrulesLint = defineCommand({
       {
         short: "i",
         argument: "dir",
-        help: "look at the rules in this directory",
+        help: "examine the rules in this directory",
         ours: true,
         kind: "directory",
       },
       {
         short: "x",
         argument: "cdb",
-        help: "look at the rules in this CDB file",
+        help: "examine the rules in this CDB file",
         ours: true,
         kind: "cdb",
       },

@@ -44,7 +44,7 @@ export const tcprulescheck = defineCommand({
       {
         long: "format",
         argument: "s6|djb",
-        help: "read the file as rules for s6 or for ucspi-tcp; without it the file tells",
+        help: "read the file as rules for s6 or for ucspi-tcp; detected by default",
         ours: true,
       },
       oneOf("s6", "djb"),

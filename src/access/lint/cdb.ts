@@ -36,7 +36,7 @@ export function lintCdb(bytes: Uint8Array): Finding[] {
 function duplicate(key: string, isSame: boolean): Finding {
   const message = isSame
     ? "is there twice, saying the same"
-    : "is there twice, and an earlier record that says otherwise decides";
+    : "is a duplicate, and an earlier record that differs decides";
   return { severity: isSame ? "note" : "warning", key, code: "duplicate", message };
 }
 

@@ -86,7 +86,7 @@ function lintNames(
   for (const { key, result } of rules) {
     if (!isNameKey(key) || result.kind === "notFound") continue;
     if (everyIp4 && everyIp6) {
-      findings.push(shadowed(key, "networks decide every address, so no name is looked at"));
+      findings.push(shadowed(key, "networks decide every address, so no name is looked up"));
     } else if (everyIp4 || everyIp6) {
       const family = everyIp4 ? "IPv4" : "IPv6";
       findings.push({
@@ -137,5 +137,5 @@ function shadowed(key: string, why: string): Finding {
 }
 
 function redundant(key: string, wider: string): Finding {
-  return { severity: "note", key, code: "redundant", message: `says what ${wider} says` };
+  return { severity: "note", key, code: "redundant", message: `is the same as ${wider}` };
 }

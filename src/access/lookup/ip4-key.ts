@@ -12,7 +12,7 @@ const TAILS = ["", ".0.0.0_8", ".0.0_16", ".0_24", "_32"].map((tail) => Buffer.f
 /** A key in bytes that the next call overwrites. */
 export const IP4_KEY: Uint8Array = SCRATCH;
 
-/** How long the key in IP4_KEY is, and where in the source the address ended. */
+/** The length of the key in IP4_KEY, and the end of the address in the source. */
 export const ip4Key = { bytes: 0, end: 0 };
 
 /**

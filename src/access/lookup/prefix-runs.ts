@@ -13,7 +13,7 @@ const NETWORKS_FIRST = 16;
 export const NOBODY = 0xffff_ffff;
 
 /**
- * Networks of one family, each with the number of whoever decides the addresses in it (below
+ * Networks of one family, each with the number of the network that decides the addresses in it (below
  * 2^32 - 1), in flat arrays: there may be a million.
  */
 export class NetworkList {
@@ -71,9 +71,9 @@ export class PrefixRuns {
   readonly width: number;
   /** The first address of each run, ascending, `width` words each. */
   readonly starts: Uint32Array;
-  /** Who decides each run: the owner of a network, or NOBODY. */
+  /** The owner of the network that decides each run, or NOBODY. */
   readonly owners: Uint32Array;
-  /** How many runs there are. Addresses before the first are decided by nobody. */
+  /** The number of runs. No network decides the addresses before the first. */
   count = 0;
   /** For each network the number of the smallest one around it, -1 where there is none. */
   readonly parents: Int32Array;

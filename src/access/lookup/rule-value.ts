@@ -34,7 +34,8 @@ export function parseRuleValue(bytes: Uint8Array): RuleValue {
   const execBytes = lengthAt(bytes, execAt);
   if (environmentBytes > RULE_ENVIRONMENT_BYTES_MAX) return invalid("has too long an environment");
   if (execBytes > RULE_EXEC_BYTES_MAX) return invalid("has too long a script");
-  if (execAt + 2 + execBytes !== bytes.length) return invalid("is not as long as it says");
+  if (execAt + 2 + execBytes !== bytes.length)
+    return invalid("does not have the length that it gives");
   return {
     kind: "allow",
     environment: bytes.subarray(3, execAt),

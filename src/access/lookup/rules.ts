@@ -123,7 +123,7 @@ export abstract class ProbedRules implements CertificateRules {
 
   /**
    * The verdict of keys of equal rank: none of them is narrower than another, and their order is that of
-   * whoever had the certificate made. So one that refuses wins, then the first that allows.
+   * the owner of the certificate. So one that refuses wins, then the first that allows.
    */
   #strictest(keys: Iterable<string>): Verdict {
     let allowed: Verdict = NOT_FOUND;

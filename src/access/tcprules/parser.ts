@@ -1,6 +1,6 @@
 /**
  * Tcprules text as a stream: cuts chunks of any size into lines and lines into address and
- * instruction. Plain lines (`1.2.3.4:allow`) take a short way, on which the handler looks at each byte of
+ * instruction. Plain lines (`1.2.3.4:allow`) take a short way, on which the handler reads each byte of
  * an address just once; all others go through the grammar of tcprules-line.ts.
  */
 
@@ -63,7 +63,7 @@ export class RuleTextParser {
     this.#handler = handler;
   }
 
-  /** How many lines were read. */
+  /** The number of lines that were read. */
   get lines(): number {
     return this.#line;
   }

@@ -1,5 +1,5 @@
 /**
- * Where s6 rules cannot keep the order in which tcprules looks at its rules. Tcprules asks for: the
+ * The cases in which s6 rules cannot keep the order of tcprules. Tcprules looks up: the
  * address, `=host`, networks, `=.domain`, `=`, the empty address. s6 asks for the address, networks
  * (the empty address being the widest), and only then for names. So names lose to networks they would
  * have beaten. Where that admits a client that a name would have refused, compiling is refused; where it
@@ -55,14 +55,14 @@ function compare(
   if (admitting !== undefined && denied !== undefined) {
     throw new RuleLineError(
       denied.line,
-      `line ${denied.line} denies a host, but s6 looks at addresses first, and line ${admitting.line} admits it`,
+      `line ${denied.line} denies a host, but s6 looks up addresses first, and line ${admitting.line} admits it`,
     );
   }
   for (const winner of winners) {
     const loser = losers.find(({ value }) => !isSameBytes(winner.value, value));
     if (loser === undefined) continue;
     warn(
-      `line ${loser.line} names a host, but s6 looks at addresses first: line ${winner.line} decides where both match`,
+      `line ${loser.line} names a host, but s6 looks up addresses first: line ${winner.line} decides where both match`,
     );
     return;
   }

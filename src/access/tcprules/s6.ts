@@ -85,7 +85,7 @@ export class S6Rules implements RuleHandler {
   finish(): void {
     this.#precedence.check(this.#warn);
     const catchAll = this.#catchAll;
-    // Names are looked at last, and what nothing allows s6 denies anyway.
+    // Names are looked up last, and what nothing allows s6 denies anyway.
     if (catchAll !== undefined && (catchAll.allow || !this.#precedence.hasNames)) {
       for (const address of [IP4_ANY, IP6_ANY]) {
         this.#put(prefixKey({ address, bits: 0 }), catchAll.value);
@@ -132,7 +132,7 @@ export class S6Rules implements RuleHandler {
     if (earlier === undefined) {
       this.#names.set(name, { kind, value });
     } else if (earlier.kind !== kind && Buffer.compare(earlier.value, value) !== 0) {
-      return `s6 does not tell =${name} from =.${name}, and an earlier line says otherwise`;
+      return `s6 does not distinguish =${name} from =.${name}, and an earlier line decides otherwise`;
     }
     this.#put(`reversedns/${name}`, value);
     return undefined;

@@ -103,7 +103,7 @@ function openPresent(posix: Posix, file: string): Fd | "ENOENT" {
 }
 
 /**
- * Take the lock; false, and told, when it cannot be had. It belongs to the open file, so that the
+ * Take the lock; false, and reported, when it is not available. It belongs to the open file, so that the
  * program has it by whatever number it gets.
  */
 async function take(fd: Fd, { options, operands }: Words, context: LinkContext): Promise<boolean> {

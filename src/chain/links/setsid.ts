@@ -76,7 +76,7 @@ function takesTerminal({ options }: Words): boolean {
   return options.kind === "foreground" || options.kind === "grab";
 }
 
-/** The launch of a child that gets its session or process group from whoever creates it. */
+/** The launch of a child that gets its session or process group from the process that creates it. */
 function plan(launch: Launch, { options, program }: Words): Launch {
   const isSession = options.kind === "session";
   return { ...launch, argv: program, session: isSession ? "setsid" : "background" };

@@ -53,7 +53,7 @@ const OPTIONS = {
 
 export const taiclockd = defineCommand({
   name: NAME,
-  summary: "tell others the time by the TAICLOCK protocol",
+  summary: "serve the time by the TAICLOCK protocol",
   family: "short",
   options: OPTIONS,
   operands: "",

@@ -62,7 +62,10 @@ export function endOfLine(bytes: Buffer, at: number, to: number): number {
   return lineFeed < 0 || lineFeed >= to ? to : lineFeed + 1;
 }
 
-/** How many bytes of `bytes[0, end)` can be passed on; the first `kept` of them have no line feed. */
+/**
+ * The number of bytes of `bytes[0, end)` that can be passed on; the first `kept` of them have no line
+ * feed.
+ */
 function endOfReady(bytes: Buffer, kept: number, end: number): number {
   const ready = kept + bytes.subarray(kept, end).lastIndexOf(LINE_FEED) + 1;
   const whole = ready === kept ? 0 : ready;

@@ -1,5 +1,5 @@
 /**
- * How far our clock is off, from exchanges with a server. Each exchange tells two things for certain:
+ * The offset of our clock, from exchanges with a server. Each exchange proves two things:
  * the server received the request after we sent it, and we received its answer after it was sent. So
  * the offset is at most `received - sent` and at least `replied - returned`, and several exchanges
  * narrow the interval down from both sides. No exchange is trusted more than that.

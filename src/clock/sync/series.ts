@@ -45,7 +45,7 @@ export type Judgement<Reply> =
       readonly replied: Tai;
       readonly reply: Reply;
     }
-  /** It does not answer this request, whoever sent it. */
+  /** It does not answer this request, whichever host sent it. */
   | { readonly kind: "foreign"; readonly why: string }
   /** The server answers, but it cannot be used. */
   | { readonly kind: "unusable"; readonly why: string }

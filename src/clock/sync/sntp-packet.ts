@@ -94,7 +94,7 @@ function judgeTimes(
   const { leap, receive, transmit } = reply;
   if (leap === undefined) return { kind: "unusable", why: "the server is not synchronised" };
   if (receive === 0n || transmit === 0n) {
-    return { kind: "unusable", why: "the answer does not tell the time" };
+    return { kind: "unusable", why: "the answer does not contain the time" };
   }
   const [received, replied] = [taiOf(receive), taiOf(transmit)];
   return { kind: "answer", received, replied, reply: { ...reply, leap } };

@@ -10,7 +10,7 @@ import type { Judgement } from "./series.ts";
 /** The length of a request of ours, and of what we need of an answer. */
 export const TAICLOCK_BYTES = 28;
 
-/** The longest request that a server looks at; of a longer one the rest is cut off. */
+/** The longest request that a server reads; of a longer one the rest is cut off. */
 export const TAICLOCK_REQUEST_BYTES_MAX = 256;
 
 export const COOKIE_BYTES = 8;
@@ -41,7 +41,7 @@ export function judgeTaiclockReply(packet: Uint8Array, cookie: Uint8Array): Judg
     return { kind: "foreign", why: "the answer is not to our request" };
   }
   const time = unpackTai64n(bytes.subarray(TIME_AT, TIME_AT + TAI64N_BYTES));
-  if (time === undefined) return { kind: "unusable", why: "the answer does not tell the time" };
+  if (time === undefined) return { kind: "unusable", why: "the answer does not contain the time" };
   return { kind: "answer", received: time, replied: time, reply: time };
 }
 

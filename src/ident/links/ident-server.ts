@@ -27,7 +27,7 @@ type Words = LinkWords<typeof IDENT_SERVER_OPTIONS>;
 
 export const identServer = defineLink({
   name: NAME,
-  summary: "tell a remote host which user owns a connection (RFC 1413)",
+  summary: "answer a remote host with the user who owns a connection (RFC 1413)",
   family: "long",
   options: IDENT_SERVER_OPTIONS,
   operands: [],

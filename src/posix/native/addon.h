@@ -1,5 +1,5 @@
 /*
- * What the files of the addon share. Each function of theirs takes its arguments apart, makes one
+ * The common parts of the files of the addon. Each function of theirs takes its arguments apart, makes one
  * system call (again after EINTR) and throws when it fails. Only the TypeScript of their family calls
  * them, with arguments of the right types; anything else is a TypeError, never a wild pointer.
  */
@@ -26,7 +26,7 @@ struct bytes {
   size_t length;
 };
 
-/* What belongs to one environment (the main thread or a worker). There are no other variables. */
+/* The state of one environment (the main thread or a worker). There are no other variables. */
 struct instance {
   napi_env env;
   napi_ref make_error;
@@ -111,7 +111,7 @@ extern const int RESOURCES[];
 extern const int RESOURCES_LENGTH;
 uint64_t limit_of_double(double value);
 
-/* Where the functions of each family are registered; NULL ends a table. */
+/* The tables with the functions of each family; NULL ends a table. */
 struct method {
   const char *name;
   napi_callback function;

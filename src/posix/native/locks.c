@@ -7,7 +7,7 @@
 #include <sys/file.h>
 #include <unistd.h>
 
-/* What kinds of locks are called at the border. */
+/* The names of the kinds of locks at the border. */
 enum { SHARED, EXCLUSIVE, UNLOCK };
 
 /* False when somebody else holds the lock. */

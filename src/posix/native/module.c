@@ -21,7 +21,7 @@ static napi_value method_initialize(napi_env env, napi_callback_info info) {
 
 static const struct method module_methods[] = {{"initialize", method_initialize}, {NULL, NULL}};
 
-/* What the end of an environment takes with it, once the event loop has let go. */
+/* The resources that are released with an environment, once the event loop has let go. */
 struct ending {
   struct instance instance; /* first, so that a pointer to one is a pointer to the other */
   napi_async_cleanup_hook_handle hook;

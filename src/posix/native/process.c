@@ -67,7 +67,7 @@ static napi_value method_ended_status(napi_env env, napi_callback_info info) {
 
 enum { STAT_BYTES = 1024, FORKED_WITHOUT_EXEC = 0x40 };
 
-/* What /proc/PID/stat says of a process: its parent and its flags; false when it does not. */
+/* The fields of /proc/PID/stat of a process: its parent and its flags; false when it does not. */
 static bool read_stat(int pid, int *parent, unsigned *flags) {
   char text[STAT_BYTES];
   snprintf(text, sizeof text, "/proc/%d/stat", pid);

@@ -24,7 +24,7 @@ struct program {
 /* Refuses the call when a block lacks its terminator, or there is no file. */
 void check_blocks(struct call *call, const struct blocks *blocks);
 
-/* How many pointers the vectors of these blocks take. */
+/* The number of pointers in the vectors of these blocks. */
 size_t count_vectors(const struct blocks *blocks);
 
 /* Makes the vectors of checked blocks, at a place for as many pointers as count_vectors says. */

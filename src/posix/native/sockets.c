@@ -12,7 +12,7 @@
 
 /* --- addresses --------------------------------------------------------------------------------- */
 
-/* How address families are called at the border. */
+/* The names of address families at the border. */
 enum { FAMILY_NONE = 0, FAMILY_UNIX = 1, FAMILY_INET = 4, FAMILY_INET6 = 6 };
 
 static unsigned unix_address(struct call *call, struct bytes path, struct sockaddr_un *address) {

@@ -42,7 +42,7 @@ enum {
 
 enum { NO_OOM_SCORE = 32767 };
 
-/* What comes back besides the birth's number. */
+/* The results besides the birth's number. */
 enum { RESULT_PID, RESULT_PIDFD, RESULT_LENGTH };
 
 struct request {

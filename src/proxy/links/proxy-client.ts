@@ -101,6 +101,10 @@ function send(
 
 function description({ announced, isLocal, version, fd }: ProxyClientOptions): string {
   if (announced === "later") return "sets aside the variables of the connection";
-  const what = isLocal ? "nobody" : announced === "own" ? "this connection" : "the one set aside";
+  const what = isLocal
+    ? "no client"
+    : announced === "own"
+      ? "this connection"
+      : "the one set aside";
   return `sends a PROXY header of version ${version} to descriptor ${fd}, announcing ${what}`;
 }

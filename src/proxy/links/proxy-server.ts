@@ -31,7 +31,8 @@ type Words = LinkWords<typeof PROXY_SERVER_OPTIONS>;
 
 export const proxyServer = defineLink({
   name: NAME,
-  summary: "read the PROXY header in front of a connection, and tell who is behind the proxy",
+  summary:
+    "read the PROXY header in front of a connection, and set the address of the client behind the proxy",
   family: "long",
   options: PROXY_SERVER_OPTIONS,
   operands: [],
@@ -142,7 +143,7 @@ function say({ report, posix }: LinkContext, kind: MessageKind, text: string): v
 
 function description({ afterTls, trusted, untrusted }: ProxyServerOptions): string {
   if (afterTls) return "restores what an earlier proxy-server has set aside";
-  if (trusted === undefined) return "reads a PROXY header from everybody";
+  if (trusted === undefined) return "reads a PROXY header from every client";
   const others = untrusted === "pass" ? "serves others without one" : "refuses others";
   return `reads a PROXY header from trusted networks, and ${others}`;
 }

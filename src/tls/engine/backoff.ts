@@ -1,4 +1,4 @@
-/** How soon an engine that has ended is replaced: at once, but not over and over. */
+/** The backoff before an engine that has ended is replaced: at once at first, then with growing delays. */
 
 /** An engine that lives this long was a good one. */
 export const STABLE_MS = 10_000;
@@ -11,7 +11,7 @@ export class Backoff {
   #endsInARow = 0;
   #nextStartMs = -Infinity;
 
-  /** How many engines in a row have ended soon after their start. */
+  /** The number of engines in a row that have ended soon after their start. */
   get endsInARow(): number {
     return this.#endsInARow;
   }
@@ -24,7 +24,7 @@ export class Backoff {
     this.#nextStartMs = nowMs + Math.min(delayMs, DELAY_MS_MAX);
   }
 
-  /** How long it takes until the next one may be started; 0 for now. */
+  /** The time until the next one may be started; 0 for now. */
   remainingMs(nowMs: number): number {
     return Math.max(0, this.#nextStartMs - nowMs);
   }

@@ -18,7 +18,7 @@ interface Outgoing {
   readonly fds: readonly Fd[];
 }
 
-/** How many messages are taken in one go, so that everything else gets its turn. */
+/** The number of messages that are read at a time, so that everything else gets its turn. */
 const BATCH = 16;
 
 const INPUT = Buffer.allocUnsafeSlow(MESSAGE_BYTES_MAX);

@@ -36,7 +36,7 @@ export class Configurations {
     this.#options = options;
   }
 
-  /** What counts for a process of this environment now. Throws TlsMaterialError. */
+  /** The configuration for a process of this environment now. Throws TlsMaterialError. */
   current(environment: Environment): EngineConfiguration {
     const key = this.#keyOf(environment);
     const known = this.#sources.get(key);

@@ -35,7 +35,7 @@ export class EngineClient {
 
   /**
    * Open a tunnel. All descriptors are its own from now on, and close-on-exec. Throws SystemError when
-   * there is no engine and none can be had. While engines end as soon as they are started, a tunnel
+   * there is no engine and none can be started. While engines end as soon as they are started, a tunnel
    * fails at once (exit code 97) until it is time for the next.
    */
   open(configuration: EngineConfiguration, network: Ends, control?: Control): RemoteTunnel {

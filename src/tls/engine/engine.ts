@@ -39,7 +39,7 @@ interface Configured {
 
 export class Engine implements Resident {
   readonly name = "ucspi-tls-engine";
-  /** Resolves, with 0, when the server is gone and nobody is left to work for. */
+  /** Resolves, with 0, when the server has ended and no tunnel is left. */
   readonly done: Promise<number>;
   readonly #options: EngineOptions;
   #channel: Channel | undefined;
@@ -170,7 +170,7 @@ export class Engine implements Resident {
     connection?.abort(this.#cannotReceive());
   }
 
-  /** Where we have as many descriptors as we may, the kernel delivers a message without its own. */
+  /** At the limit on open descriptors the kernel delivers a message without its descriptors. */
   #cannotReceive(): TunnelEnd {
     const why = this.#options.posix.strerror("EMFILE");
     return { exitCode: TUNNEL_EXIT.system, message: `unable to receive descriptors: ${why}` };
@@ -205,7 +205,7 @@ export class Engine implements Resident {
   }
 }
 
-/** What the descriptors of a new tunnel are for; undefined when some were lost on their way. */
+/** The uses of the descriptors of a new tunnel; undefined when some were lost on their way. */
 function endsOf(
   { network, waitsForCommand }: OpenRequest,
   fds: readonly Fd[],

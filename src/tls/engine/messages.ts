@@ -1,5 +1,5 @@
 /**
- * What a server and its TLS engine say to each other, over a Unix socket of whole messages: one byte
+ * The messages between a server and its TLS engine, over a Unix socket of whole messages: one byte
  * that says what it is, four bytes that say about which configuration or tunnel (little-endian), and
  * a body, which is JSON. Descriptors travel beside it.
  */
@@ -14,7 +14,7 @@ export const MESSAGE_BYTES_MAX = 65_536;
 
 const HEADER_BYTES = 5;
 
-/** How the engine is to run the tunnels of one configuration. */
+/** The settings with which the engine runs the tunnels of one configuration. */
 export interface EngineConfiguration {
   readonly side: SideMaterial;
   readonly settings: TunnelSettings;
@@ -22,7 +22,7 @@ export interface EngineConfiguration {
   readonly speaker: string;
 }
 
-/** What descriptors come with a new tunnel, in this order; the network is one or two. */
+/** The descriptors that are passed with a new tunnel, in this order; the network is one or two. */
 export interface OpenRequest {
   readonly configuration: number;
   readonly network: 1 | 2;
@@ -76,7 +76,7 @@ export function configurationParts(id: number, configuration: EngineConfiguratio
   return parts;
 }
 
-/** What the server says is taken as it is: it made the engine, and everything the engine knows. */
+/** The messages of the server are trusted: it made the engine, and everything the engine knows. */
 export function parseRequest(bytes: Uint8Array): Request {
   const { code, id, body } = parseHeader(bytes);
   const kind = REQUESTS[code];
@@ -96,8 +96,8 @@ export function parseRequest(bytes: Uint8Array): Request {
 }
 
 /**
- * What the engine says is not to be trusted: it parses what the network sends, with less rights than
- * the server, and somebody may have taken it over. Throws RangeError for anything but a reply.
+ * The messages of the engine are not trusted: it parses bytes from the network, with less rights than
+ * the server, and an attacker may have taken it over. Throws RangeError for anything but a reply.
  */
 export function parseReply(bytes: Uint8Array): Reply {
   const { code, id, body } = parseHeader(bytes);

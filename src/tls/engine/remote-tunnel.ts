@@ -4,13 +4,13 @@ import type { TlsFacts } from "../handshake/facts.ts";
 import type { Ends } from "../tunnel/wire.ts";
 import type { Reply } from "./messages.ts";
 
-/** What became of the handshake of a tunnel. */
+/** The outcome of the handshake of a tunnel. */
 export type Securing =
   | { readonly kind: "secured"; readonly facts: TlsFacts }
   | { readonly kind: "failed"; readonly exitCode: number };
 
 export interface RemoteTunnel {
-  /** Has the program asked for TLS? Undefined where it was not asked, or nobody will ever know. */
+  /** Has the program asked for TLS? Undefined where it was not asked, or that is unknown. */
   readonly decided: Promise<boolean | undefined>;
   readonly secured: Promise<Securing>;
   /** Never rejects. */
@@ -20,7 +20,7 @@ export interface RemoteTunnel {
   abort(): void;
 }
 
-/** What a tunnel asks of its engine. */
+/** The requests of a tunnel to its engine. */
 export type TunnelRequests = Pick<RemoteTunnel, "relay" | "abort">;
 
 /** Replies about a tunnel. */

@@ -1,6 +1,6 @@
 /**
- * One engine process as its server sees it, from its start to its end. It is trusted with nothing: a
- * message that makes no sense, another version, or silence is the end of it, and of its tunnels.
+ * One engine process as its server sees it, from its start to its end. It is trusted with nothing:
+ * an invalid message, another version, or silence is the end of it, and of its tunnels.
  */
 
 import type { Clock, Timer } from "../../clock/index.ts";
@@ -16,10 +16,10 @@ import type { EngineConfiguration, Reply, Request } from "./messages.ts";
 import { PendingTunnel } from "./remote-tunnel.ts";
 import type { RemoteTunnel } from "./remote-tunnel.ts";
 
-/** How many configurations an engine keeps: rules may give each client its own. */
+/** The number of configurations that an engine keeps: rules may give each client its own. */
 const CONFIGURATIONS_MAX = 64;
 
-/** How much longer than the limit of a handshake its server waits for the engine to tell of it. */
+/** The time beyond the limit of a handshake for which its server waits for a reply of the engine. */
 export const HANDSHAKE_GRACE_MS = 2_000;
 
 /** An engine that has tunnels is asked for a sign of life this often. */

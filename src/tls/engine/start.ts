@@ -62,7 +62,7 @@ function startEngine(
       ]),
       environment: joinBlock(environmentOf(launch)),
       descriptors: [0, theirs, 1, 2, 2, 2],
-      closesOthers: true, // what programs inherit from us is none of its business
+      closesOthers: true, // it needs nothing that programs inherit from us
     });
     return { socket: ours, child };
   } catch (error) {

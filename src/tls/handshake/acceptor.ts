@@ -37,13 +37,13 @@ export interface Secured {
   readonly edits: readonly EnvironmentEdit[];
 }
 
-/** What came of a handshake. */
+/** The outcome of a handshake. */
 export type HandshakeOutcome =
   | Secured
   /** The connection has been closed. */
   | { readonly kind: "failed"; readonly why: string };
 
-/** What was read, and what is made of it, which holds nothing that would show in JSON. */
+/** The material as it was read, and the objects made of it, which are hidden from JSON. */
 interface Loaded {
   readonly material: ServerMaterial;
   readonly contexts: ServerContexts;

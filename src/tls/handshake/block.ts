@@ -1,6 +1,6 @@
 /**
- * What an engine tells about a connection once it is secured: NUL-terminated strings, then one more NUL
- * (networking.md, section 13.2). `NAME=VALUE` sets a variable, `NAME` alone removes it.
+ * The variables of a connection that an engine writes once it is secured: NUL-terminated strings, then
+ * one more NUL (networking.md, section 13.2). `NAME=VALUE` sets a variable, `NAME` alone removes it.
  */
 
 import type { EnvironmentEdit } from "../../net/index.ts";
@@ -9,7 +9,7 @@ import { decodeBytes, joinBlock } from "../../posix/index.ts";
 /** The C suite's s6-tlsc and s6-tlsd take no longer block than this. */
 export const TLS_BLOCK_BYTES_MAX = 4095;
 
-/** Throws RangeError for what no reader could make sense of: a bad name, a NUL, too many bytes. */
+/** Throws RangeError for edits that no reader could parse: a bad name, a NUL, too many bytes. */
 export function formatTlsBlock(edits: readonly EnvironmentEdit[]): Buffer {
   const bytes = joinBlock([...edits.map(wordOf), ""]);
   if (bytes.length > TLS_BLOCK_BYTES_MAX) {

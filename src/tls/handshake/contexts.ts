@@ -21,7 +21,7 @@ import { TlsMaterialError } from "../material/material-error.ts";
 import type { ClientMaterial, ServerMaterial, TlsPolicy } from "../material/material.ts";
 import { ServerNames } from "./server-names.ts";
 
-/** What is agreed to when no list is given: forward secrecy and authenticated encryption. */
+/** The ciphers when no list is given: forward secrecy and authenticated encryption. */
 const DEFAULT_CIPHERS = [
   "TLS_AES_128_GCM_SHA256",
   "TLS_AES_256_GCM_SHA384",
@@ -34,7 +34,7 @@ const DEFAULT_CIPHERS = [
   "ECDHE-RSA-CHACHA20-POLY1305",
 ].join(":");
 
-/** How long the keys of session tickets are used, in nanoseconds: 12 hours. */
+/** The lifetime of the keys of session tickets, in nanoseconds: 12 hours. */
 const TICKET_KEYS_LIFE_NS = 43_200_000_000_000n;
 const TICKET_KEYS_BYTES = 48;
 /** The longest SSL_CTX session id context. */
@@ -72,13 +72,13 @@ export class ServerContexts {
     });
   }
 
-  /** Why a client whose handshake is over must not be served; undefined: serve it. */
+  /** The reason why a client must not be served after its handshake; undefined: serve it. */
   verdict(socket: TLSSocket): string | undefined {
     if (this.#material.clientCertificate !== "required") return undefined;
     return problemOfClient(socket);
   }
 
-  /** What the handshake has settled. */
+  /** The results of the handshake. */
   facts(socket: TLSSocket): TlsFacts {
     const reportsPeer = this.#material.clientCertificate !== "none";
     return factsOf(socket, {
@@ -132,7 +132,7 @@ export class ClientContexts {
     });
   }
 
-  /** Why a server whose handshake is over must not be talked to; undefined: talk to it. */
+  /** The reason why a server must not be used after its handshake; undefined: use it. */
   verdict(socket: TLSSocket): string | undefined {
     const { verifiesCertificate, verifiesName, serverName } = this.#material;
     if (!verifiesCertificate) return undefined;
@@ -142,7 +142,7 @@ export class ClientContexts {
     return `the server's certificate is not for ${serverName}`;
   }
 
-  /** What the handshake has settled. */
+  /** The results of the handshake. */
   facts(socket: TLSSocket): TlsFacts {
     return factsOf(socket, {
       serverName: this.#sentName,
@@ -154,12 +154,15 @@ export class ClientContexts {
 
 /** The contexts of one set of ticket keys. */
 interface ContextTable {
-  /** What a handshake begins with; of no certificate when a name has to be asked for. */
+  /** The context that a handshake begins with; without a certificate when the client must send a name. */
   readonly initial: SecureContext;
   readonly names: ServerNames<SecureContext>;
 }
 
-/** What the contexts of a server share, so that a session of one is not taken for one of another. */
+/**
+ * The session id context that the contexts of a server share, so that a session of one is not taken for
+ * one of another.
+ */
 interface SessionOptions {
   readonly sessionIdContext?: string;
   readonly ticketKeys?: Buffer;
@@ -194,7 +197,7 @@ function contextOf(
 ): SecureContext {
   try {
     return createSecureContext({
-      ca: [...policy.anchors], // an empty list: nobody, rather than whom Node trusts
+      ca: [...policy.anchors], // an empty list: no authority, rather than those that Node trusts
       allowPartialTrustChain: true, // an anchor need not be a root
       ...(pair === undefined ? {} : { cert: pair.chain, key: pair.key }),
       minVersion: policy.minVersion,
@@ -225,7 +228,7 @@ function checkCiphers({ ciphers, minVersion, maxVersion }: TlsPolicy): void {
   }
 }
 
-/** Why the certificate of a client proves nothing; undefined when it does. */
+/** The reason why the certificate of a client is not trusted; undefined when it is. */
 function problemOfClient(socket: TLSSocket): string | undefined {
   // A resumed session without a certificate has nothing wrong with it either.
   if (peerCertificateOf(socket) === undefined) return "the client has shown no certificate";
@@ -234,19 +237,19 @@ function problemOfClient(socket: TLSSocket): string | undefined {
 }
 
 /**
- * What OpenSSL found when it verified the peer's chain; undefined: nothing. Of sockets that accept, Node
- * tells it to its own tls.Server alone, hence the `ssl` of old. Should that be gone, nobody is trusted.
+ * The error of OpenSSL when it verified the peer's chain; undefined: none. Of sockets that accept, Node
+ * tells it to its own tls.Server alone, hence the `ssl` of old. Without that no peer is trusted.
  */
 function verifyError(socket: TLSSocket): string | undefined {
   const { ssl } = socket as { ssl?: { verifyError?: () => unknown } | null };
-  if (typeof ssl?.verifyError !== "function") return "Node does not tell";
+  if (typeof ssl?.verifyError !== "function") return "Node does not report the reason";
   const error = ssl.verifyError();
   if (error === undefined || error === null) return undefined;
   const { code } = error as { code?: unknown };
   return typeof code === "string" ? code : "unknown reason";
 }
 
-/** Node throws at names that it cannot take apart; a certificate that has such is for nobody. */
+/** Node throws at names that it cannot take apart; a certificate with such names fits no name. */
 function isCertificateFor(serverName: string, socket: TLSSocket): boolean {
   try {
     return checkServerIdentity(serverName, socket.getPeerCertificate()) === undefined;

@@ -1,4 +1,4 @@
-/** What the errors of a handshake or a connection say to a user: a few words, never OpenSSL's own line. */
+/** The texts for errors of a handshake or a connection: a few words, never OpenSSL's own line. */
 
 /** The alerts of RFC 8446, section 6, RFC 5246, section 7.2, and their extensions. */
 const ALERTS: ReadonlyMap<number, string> = new Map([
@@ -35,7 +35,7 @@ const ALERTS: ReadonlyMap<number, string> = new Map([
   [120, "no_application_protocol"],
 ]);
 
-/** Why a chain of certificates is not trusted, by OpenSSL's X509_V_ERR_ names. */
+/** The reasons why a chain of certificates is not trusted, by OpenSSL's X509_V_ERR_ names. */
 const UNTRUSTED: ReadonlyMap<string, string> = new Map([
   ["CERT_HAS_EXPIRED", "it has expired"],
   ["CERT_NOT_YET_VALID", "it is not valid yet"],
@@ -71,7 +71,7 @@ export function describeTlsError(error: unknown): string {
   return oneLine(OPENSSL_LINE.exec(error.message)?.[1] ?? error.message);
 }
 
-/** Why a certificate is not trusted, from the name or text that OpenSSL gives the reason. */
+/** The reason why a certificate is not trusted, from OpenSSL's name or text for it. */
 export function describeUntrusted(code: string): string {
   return UNTRUSTED.get(code) ?? oneLine(code.toLowerCase().replaceAll("_", " "));
 }

@@ -1,4 +1,4 @@
-/** What a handshake has settled, and the variables that tell a program of it (networking.md, 13.2). */
+/** The results of a handshake, and the variables with them for a program (networking.md, 13.2). */
 
 import { createHash } from "node:crypto";
 import type { TLSSocket } from "node:tls";
@@ -6,7 +6,7 @@ import type { AlternativeName, EnvironmentEdit, Variables } from "../../net/inde
 import { readAlternativeNames } from "../material/certificate-fields.ts";
 import { formatSubject } from "../material/subject.ts";
 
-/** What is known of a connection once it is secured. */
+/** The facts about a connection once it is secured. */
 export interface TlsFacts {
   /** `TLSv1.2`, `TLSv1.3`, or `unknown`. */
   readonly protocol: string;
@@ -37,10 +37,10 @@ export interface NamedPeer extends PeerCertificate {
   readonly alternativeNames: readonly AlternativeName[];
 }
 
-/** Why rules cannot be asked about a certificate: they may be about a name that we do not know of. */
+/** The reason why rules cannot be applied to a certificate: they may apply to a name that is unknown. */
 export const UNREADABLE_NAMES = "its alternative names cannot be read";
 
-/** Is everything known that rules look at? */
+/** Is everything known that rules look up? */
 export function hasNames(peer: PeerCertificate): peer is NamedPeer {
   return peer.alternativeNames !== undefined;
 }
@@ -105,12 +105,12 @@ function isKind(word: string | undefined): word is AlternativeName["kind"] {
   return word === "dns" || word === "email" || word === "uri" || word === "ip";
 }
 
-/** What the two sides know of a connection besides what its socket tells. */
+/** The knowledge of the two sides about a connection, besides that of its socket. */
 export interface FactsOptions {
   /** The name as sent; not a name of a certificate. */
   readonly serverName: string | undefined;
   readonly reportsPeer: boolean;
-  /** Only then is the certificate of the peer looked at. */
+  /** Only then is the certificate of the peer read. */
   readonly isPeerVerified: boolean;
 }
 

@@ -17,7 +17,7 @@ export type PeerAdmission =
     }
   /** `reason` completes "denied: ". */
   | { readonly kind: "refuse"; readonly reason: string }
-  /** The rules cannot be asked, which admits nobody. */
+  /** The rules cannot be looked up, which admits no client. */
   | { readonly kind: "error"; readonly reason: string };
 
 /** Decide about a peer; undefined for one without a verified certificate. Does not throw. */
@@ -25,7 +25,7 @@ export type AdmitPeer = (peer: NamedPeer | undefined) => PeerAdmission;
 
 const EVERYBODY: PeerAdmission = { kind: "admit", edits: [], words: undefined };
 
-/** Decide with these rules; without any everybody is admitted. */
+/** Decide with these rules; without any every client is admitted. */
 export function admitPeer(
   peer: PeerCertificate | undefined,
   admit: AdmitPeer | undefined,

@@ -2,7 +2,7 @@
 
 import type { SniLevel } from "../options/declarations.ts";
 
-/** What a server may choose from. */
+/** The pairs that a server may choose from. */
 export interface ServerNamesOptions<T> {
   readonly level: SniLevel;
   /** For clients that name nothing, or something else. Not at level 2. */

@@ -11,7 +11,7 @@ import type { TlsFacts } from "./facts.ts";
 /** One of the two sides of TLS: starts a handshake, and decides whether the other side is accepted. */
 export interface TlsSide {
   start(wire: Duplex): TLSSocket;
-  /** Why the other side is not accepted, once the handshake is done. */
+  /** The reason why the other side is not accepted, once the handshake is done. */
   verdict(socket: TLSSocket): string | undefined;
   facts(socket: TLSSocket): TlsFacts;
   /** A failure of the engine in a few words. */

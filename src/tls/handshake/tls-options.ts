@@ -13,7 +13,7 @@ export interface KeyPairFiles {
 }
 
 /**
- * How a server speaks TLS. All files are read when the server starts, and again when they have changed;
+ * The TLS settings of a server. All files are read when the server starts, and again when they have changed;
  * those in use stay in use while the new ones cannot be used.
  */
 export interface TlsOptions extends KeyPairFiles {
@@ -21,7 +21,7 @@ export interface TlsOptions extends KeyPairFiles {
   readonly names?: Readonly<Record<string, KeyPairFiles>>;
   /** Ask clients for a certificate; refuse those without a trusted one where it is "required". */
   readonly clientCertificate?: "optional" | "required";
-  /** Who may sign the certificates of clients: a PEM file, or a directory. */
+  /** The authorities for the certificates of clients: a PEM file, or a directory. */
   readonly authorities?: { readonly file: string } | { readonly directory: string };
   /** "1.2" to "1.3" unless given. */
   readonly minVersion?: "1.2" | "1.3";

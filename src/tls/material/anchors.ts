@@ -11,7 +11,7 @@ import type { Side } from "./material-error.ts";
 import type { MaterialFiles } from "./material-files.ts";
 import { formatPem } from "./pem.ts";
 
-/** Where anchors are: CADIR where both are set. */
+/** The place of the anchors: CADIR where both are set. */
 export interface AnchorSource {
   readonly variable: "CADIR" | "CAFILE";
   readonly path: string;
@@ -19,7 +19,7 @@ export interface AnchorSource {
 
 /** `openssl rehash` names files so: hash of the subject, and a number. */
 const HASHED_NAME = /^[0-9a-f]{8}\.[0-9]+$/i;
-/** What is wrong with a file, rather than with our asking for it now. */
+/** The faults of a file, as opposed to those of reading it now. */
 const PASSED_OVER: ReadonlySet<string> = new Set(["EACCES", "ELOOP", "ENOENT", "ENXIO", "EPERM"]);
 const CERTIFICATE_NAME = /\.(?:pem|crt|cer)$/i;
 

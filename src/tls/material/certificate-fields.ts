@@ -1,7 +1,7 @@
 /**
- * What we read from a certificate ourselves: its subject, attribute by attribute, and its alternative
- * names (RFC 5280, sections 4.1 and 4.2.1.6). Both are read from the DER: a text that has been made of
- * several names can be forged by one name with a comma in it (CVE-2021-44532).
+ * The fields that we read from a certificate ourselves: its subject, attribute by attribute, and its
+ * alternative names (RFC 5280, sections 4.1 and 4.2.1.6). Both are read from the DER: a text that has
+ * been made of several names can be forged by one name with a comma in it (CVE-2021-44532).
  */
 
 import { formatIp, ipFromBytes } from "../../net/index.ts";
@@ -23,7 +23,7 @@ const SUBJECT_ALT_NAME = "551d11";
 /** The tags of the fields that may be missing: [0] version and [3] extensions. */
 const VERSION = 0xa0;
 const EXTENSIONS = 0xa3;
-/** How many fields there are between the version and the subject. */
+/** The number of fields between the version and the subject. */
 const FIELDS_BEFORE_SUBJECT = 4;
 
 /** The attributes of the subject in their order; undefined when this is no certificate. */
@@ -61,7 +61,7 @@ interface Extension {
   readonly value: DerElement;
 }
 
-/** None where the field is missing; undefined when one of them makes no sense. */
+/** None where the field is missing; undefined when one of them is invalid. */
 function readExtensions(certificate: Uint8Array): Extension[] | undefined {
   const fields = certificateFields(certificate);
   const wrapped = fields?.find(({ tag }) => tag === EXTENSIONS);
@@ -105,7 +105,7 @@ function addressText(content: Uint8Array): string | undefined {
   return formatIp(ipFromBytes(content));
 }
 
-/** What `read` makes of each; undefined when it makes nothing of one. */
+/** The results of `read`; undefined when it has none for one of them. */
 function allOf<T>(
   elements: readonly DerElement[] | undefined,
   read: (element: DerElement) => T | undefined,

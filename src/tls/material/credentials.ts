@@ -13,9 +13,9 @@ import type { MaterialFiles } from "./material-files.ts";
 import { formatPem, isPem, parsePem } from "./pem.ts";
 import type { PemBlock } from "./pem.ts";
 
-/** What one side shows the other; plain text, to be sent to another process. */
+/** The credentials that one side shows the other; plain text, to be sent to another process. */
 export interface KeyPair {
-  /** Where the certificate was read from, for messages. */
+  /** The file of the certificate, for messages. */
   readonly file: string;
   /** The certificate and those above it, in PEM. */
   readonly chain: string;
@@ -23,7 +23,7 @@ export interface KeyPair {
   readonly key: string;
 }
 
-/** Where a pair is read from: `KEYFILE` or `KEYFILE:name`, and the like. */
+/** The variables of a pair: `KEYFILE` or `KEYFILE:name`, and the like. */
 export interface KeyPairSource {
   readonly keyVariable: string;
   readonly keyPath: string;

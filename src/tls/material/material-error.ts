@@ -1,9 +1,9 @@
-/** Why keys, certificates or settings of TLS cannot be used. */
+/** The reason why keys, certificates or settings of TLS cannot be used. */
 
 import { errnoOf } from "../../posix/index.ts";
 import type { Posix } from "../../posix/index.ts";
 
-/** 96: material that cannot be used; 100: settings that make no sense; 111: a system call failed. */
+/** 96: material that cannot be used; 100: invalid settings; 111: a system call failed. */
 export type MaterialExitCode = 96 | 100 | 111;
 
 /** The message is what users see: one line that names the file and the variable. */
@@ -22,7 +22,7 @@ export class UnsetVariable extends TlsMaterialError {
   override readonly name = "UnsetVariable";
 }
 
-/** What is wrong with the contents of a file. The caller knows which file, and what it was for. */
+/** A fault in the content of a file. The caller knows which file it is, and its use. */
 export class MaterialProblem extends Error {
   override readonly name = "MaterialProblem";
 }

@@ -18,7 +18,7 @@ export type MaterialPosix = LookingPosix & ReadingPosix & ListingPosix & Pick<Po
 interface Seen {
   readonly path: string;
   readonly look: Look;
-  /** One of the many files of a directory, which are not looked at as often. */
+  /** One of the many files of a directory, which are not checked as often. */
   readonly isMember: boolean;
 }
 

@@ -1,7 +1,7 @@
 /**
  * Key material that follows its files: renewed certificates are served without a restart. What was
  * loaded last goes on being used while the files are missing, half-written or do not belong together,
- * for that is what they are while somebody replaces them one after the other.
+ * for that is what they are while they are replaced one after the other.
  *
  * A look costs one stat(2) for each key, certificate, bundle and directory, and once a second one for
  * each file of CADIR too. Files are read again when one has changed, and once more a few milliseconds
@@ -13,7 +13,7 @@ import { TlsMaterialError } from "./material-error.ts";
 import { MaterialFiles } from "./material-files.ts";
 import type { MaterialPosix } from "./material-files.ts";
 
-/** How often the many files of a directory are looked at, and broken files tried again. */
+/** The interval at which the files of a directory are checked, and damaged files tried again. */
 const RECHECK_MS = 1000;
 
 export interface MaterialSourceOptions<M> {

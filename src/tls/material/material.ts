@@ -13,7 +13,7 @@ import type { MaterialFiles } from "./material-files.ts";
 import type { ClientCertificateDemand, SniLevel } from "../options/declarations.ts";
 import type { TlscIoOptions, TlsdIoOptions } from "../options/tables.ts";
 
-/** Where the names of files come from; an `Environment` is one. */
+/** The source of the names of files; an `Environment` is one. */
 export interface TlsVariables {
   get(name: string): string | undefined;
   /** NAME=VALUE strings. */
@@ -23,7 +23,7 @@ export interface TlsVariables {
 /** As Node names versions. */
 export type TlsVersionName = "TLSv1.2" | "TLSv1.3";
 
-/** What either side agrees to. */
+/** The settings that either side agrees to. */
 export interface TlsPolicy {
   readonly minVersion: TlsVersionName;
   readonly maxVersion: TlsVersionName;
@@ -49,7 +49,7 @@ export interface NamedPair {
 }
 
 export interface ClientMaterial extends TlsPolicy {
-  /** What to show when the server asks. */
+  /** The pair to show when the server asks. */
   readonly pair: KeyPair | undefined;
   /** In PEM. */
   readonly anchors: readonly string[];
@@ -122,7 +122,7 @@ export function pairsOf({ defaultPair, namedPairs }: ServerMaterial): KeyPair[] 
 }
 
 /**
- * What is amiss with the certificates we are to show, though we can show them: those that have expired
+ * Warnings about the certificates that we show: those that have expired
  * or are not valid yet. One line each.
  */
 export function validityWarnings(pairs: readonly KeyPair[], realtimeNs: bigint): string[] {

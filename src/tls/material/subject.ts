@@ -8,7 +8,7 @@ import { readSubject } from "./certificate-fields.ts";
 import type { NameAttribute } from "./certificate-fields.ts";
 import type { DerElement } from "./der.ts";
 
-/** What stands for a subject that has an attribute too long or not to be read. */
+/** The text in place of a subject that has an attribute too long or unreadable. */
 export const INVALID_SUBJECT = "<invalid>";
 
 /** The attributes in the order of the text: 2.5.4.N, its name, and how many bytes of UTF-8 fit. */

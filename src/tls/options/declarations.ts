@@ -19,7 +19,7 @@ import {
 import type { ArgumentKind, OptionUse } from "../../options/index.ts";
 import { encodeBytes } from "../../posix/index.ts";
 
-/** How long a handshake may take when no option says it. The C suite waits for ever. */
+/** The default time limit of a handshake. The C suite waits for ever. */
 export const DEFAULT_HANDSHAKE_TIMEOUT_MS = 30_000;
 
 /** The longest name of a protocol (RFC 7301, section 3.1: ProtocolName). */
@@ -87,7 +87,7 @@ export const CHANNEL = fold<EngineChannel | undefined>(
   sayChannel,
 );
 
-/** What both sides, in all their commands, understand alike. */
+/** The options that all commands of both sides have in common. */
 export const CLOSING = {
   sendsCloseNotify: choice(false, [
     {
@@ -168,7 +168,7 @@ export const VERIFIES_CERTIFICATE = choice(true, [
   {
     long: "no-verify-cert",
     value: false,
-    help: "go on with any server, which may be anybody",
+    help: "accept any server, without verification",
   },
 ]);
 
@@ -236,7 +236,7 @@ const ALPN_NAMES = parsedBy(
   (names) => names.join(","),
 );
 
-/** What the C suite lacks, the same for both sides. */
+/** The options that the C suite lacks, the same for both sides. */
 export const TUNING = {
   idleTimeoutMs: value(
     {
@@ -274,7 +274,7 @@ export const TUNING = {
       help: "the ciphers to agree to, as OpenSSL writes such lists",
       ours: true,
     },
-    // What the list means is for OpenSSL to say.
+    // OpenSSL parses the list.
     nonEmptyText("a list of ciphers"),
   ),
   alpn: value(

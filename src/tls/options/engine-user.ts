@@ -9,7 +9,7 @@ export const ENGINE_USER = value(
   {
     long: "tls-user",
     argument: "account",
-    help: "set TLS_UID and TLS_GID, so that what comes from the network is decrypted as this account",
+    help: "set TLS_UID and TLS_GID, so that bytes from the network are decrypted as this account",
     ours: true,
   },
   text,

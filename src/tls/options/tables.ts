@@ -1,4 +1,4 @@
-/** What the TLS commands are told: one table per command (networking.md, sections 14 to 16). */
+/** The options of the TLS commands: one table per command (networking.md, sections 14 to 16). */
 
 import { descriptorAbove2, pick, unsigned, value } from "../../options/index.ts";
 import type { OptionsOf } from "../../options/index.ts";
@@ -34,7 +34,7 @@ export const UCSPITLSD_OPTIONS = {
 /** s6-tlsd. */
 export const TLSD_OPTIONS = { ...UCSPITLSD_OPTIONS, certificateRules: CERTIFICATE_RULES };
 
-/** What s6-tlsserver hands on to s6-tlsd, but for how much to say. */
+/** The options that s6-tlsserver passes to s6-tlsd, but for the verbosity. */
 export const TLSSERVER_TLS_OPTIONS = {
   ...CLOSING,
   ...pick(TLSD_OPTIONS, "clientCertificate", "handshakeTimeoutMs", "keepsVariables"),
@@ -42,7 +42,7 @@ export const TLSSERVER_TLS_OPTIONS = {
   ...TUNING,
 };
 
-/** What s6-tlsclient hands on to s6-tlsc. */
+/** The options that s6-tlsclient passes to s6-tlsc. */
 export const TLSCLIENT_TLS_OPTIONS = {
   ...CLOSING,
   sendsCertificate: SENDS_CERTIFICATE,

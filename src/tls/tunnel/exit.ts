@@ -1,4 +1,4 @@
-/** How a tunnel ends: the exit codes of networking.md, section 14.3, and the text that goes with them. */
+/** The ends of a tunnel: the exit codes of networking.md, section 14.3, and their messages. */
 
 /** The exit codes of the TLS commands. */
 export const TUNNEL_EXIT = {
@@ -10,7 +10,7 @@ export const TUNNEL_EXIT = {
   system: 111,
 } as const;
 
-/** How a tunnel ended: an exit code, and what to say about it unless all is well. */
+/** The end of a tunnel: an exit code, and a message unless it is 0. */
 export interface TunnelEnd {
   readonly exitCode: number;
   readonly message: string | undefined;

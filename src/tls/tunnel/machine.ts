@@ -13,7 +13,10 @@
 import { ENDED_WELL, tlsFailure } from "./exit.ts";
 import type { TunnelEnd } from "./exit.ts";
 
-/** How a peer ends: by close_notify, by closing the connection between records, or inside of one. */
+/**
+ * The ways in which a peer ends: by close_notify, by closing the connection between records, or inside
+ * of one.
+ */
 export type PeerEnd = "notified" | "ended" | "cut";
 
 export type State =
@@ -30,10 +33,10 @@ export type State =
   | "lingering"
   | "over";
 
-/** Why a tunnel fails: a failure of TLS, told as one during or after the handshake, or any other end. */
+/** The reason why a tunnel fails: a failure of TLS, during or after the handshake, or any other end. */
 export type TunnelFailure = { readonly detail: string } | TunnelEnd;
 
-/** What comes with the events that say more than their name. */
+/** The data of the events that have some. */
 interface Payloads {
   /** The peer is accepted. */
   readonly secured: object;
@@ -87,7 +90,7 @@ export interface Step {
   readonly effects: readonly Effect[];
 }
 
-/** What the user decides about closing. */
+/** The user's settings for closing. */
 export interface ClosingSettings {
   /** Send close_notify when the program has closed, and deliver nothing more. */
   readonly sendsCloseNotify: boolean;
@@ -171,7 +174,7 @@ const SENT: Readonly<Record<State, State>> = {
   over: "over",
 };
 
-/** What follows from an event. */
+/** The state and the effects after an event. */
 export function step<Kind extends EventKind>(
   state: State,
   event: EventOf<Kind>,

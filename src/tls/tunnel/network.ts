@@ -12,15 +12,15 @@ export interface EndNumbers {
 }
 
 /**
- * What the launch has under these numbers, or, where it names none, what its process would inherit from
- * this one. Undefined when one of them is not open.
+ * The descriptors of the launch under these numbers, or, if it names none, those that its process would
+ * inherit from this one. Undefined when one of them is not open.
  */
 export function networkOf(launch: Launch, ends: EndNumbers, posix: Posix): Ends | undefined {
   const [read, write] = [ends.read, ends.write].map((number) => openUnder(launch, number, posix));
   return read === undefined || write === undefined ? undefined : { read, write };
 }
 
-/** What the process of a launch has under one number; undefined when that is not open. */
+/** The descriptor of the process of a launch under one number; undefined when that is not open. */
 export function openUnder(launch: Launch, number: number, posix: Posix): Fd | undefined {
   const fd = descriptorAt(launch, number);
   return posix.isOpen(fd) ? fd : undefined;

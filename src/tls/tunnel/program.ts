@@ -4,7 +4,7 @@ import { afterBytes, SystemError, WRITEV_BUFFERS_MAX } from "../../posix/index.t
 import type { Posix, Readiness, Watch } from "../../posix/index.ts";
 import type { Ends } from "./wire.ts";
 
-/** What a pipe has room for (pipe(7)). */
+/** The capacity of a pipe (pipe(7)). */
 const PIPE_BYTES = 65_536;
 
 /** Buffers that are not in use, for all tunnels: only those that just move data hold one. */
@@ -22,7 +22,7 @@ export interface ProgramEvents {
   stoppedReading(): void;
   /** The program does not read as fast as it is given: it is to get no more until `hasRoom`. */
   isFull(): void;
-  /** What had to wait has been written: there is room for more. */
+  /** The queued bytes have been written: there is room for more. */
   hasRoom(): void;
   /** The program has got everything that it wanted, and has been shown the end. */
   delivered(): void;
@@ -37,9 +37,9 @@ export class Program {
   #isOutputOpen = true;
   #isInputOpen = true;
   #isEnding = false;
-  /** What the program wrote last is on its way. */
+  /** The last bytes of the program are on their way. */
   #isTaking = false;
-  /** What the program has not got yet: of this turn of the event loop, or because it does not read. */
+  /** Bytes queued for the program: of this turn of the event loop, or because it does not read. */
   #waiting: Uint8Array[] = [];
   #waitingBytes = 0;
   #waitsFor: "nothing" | "endOfTurn" | "room" = "nothing";
@@ -147,7 +147,7 @@ export class Program {
     else if (!isFull && wasFull) this.#events.hasRoom();
   }
 
-  /** Write what there is room for; false when nobody will read it. */
+  /** Write what there is room for; false when it has no reader any more. */
   #writeWaiting(): boolean {
     const count = this.#attempt(() => this.#posix.writev(this.#ends.write, this.#waiting));
     if (count === "failed") return false;

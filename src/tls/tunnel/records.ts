@@ -1,4 +1,4 @@
-/** Where one TLS record ends and the next begins (RFC 8446 section 5.1), without looking into any. */
+/** The boundaries of TLS records (RFC 8446 section 5.1), without their content. */
 
 /** Type, version and length. */
 const HEADER_BYTES = 5;

@@ -15,7 +15,7 @@ import type { TunnelOptions } from "./tunnel.ts";
 import { fdsOf } from "./wire.ts";
 import type { Ends } from "./wire.ts";
 
-/** Where a program of UCSPI-TLS decides, and what it will read and write then. */
+/** The control descriptor of a program of UCSPI-TLS, and the descriptors that it then reads and writes. */
 export interface Control {
   readonly socket: Fd;
   readonly local: Ends;

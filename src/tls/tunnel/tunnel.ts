@@ -3,7 +3,7 @@
  * ways, and how each side is told that the other has closed. What follows from what is decided in
  * `machine.ts`; here the effects are performed, and bytes are copied.
  *
- * What is read on one side is read only when all that was read before has been taken by the other, so
+ * One side is read only when the other has taken all earlier bytes, so
  * a slow reader costs a bounded amount of memory and slows the writer at the other end.
  */
 
@@ -23,10 +23,13 @@ import type { Ends } from "./wire.ts";
 /** A TLSSocket that belongs to no tls.Server tells errors of the engine by the second name only. */
 const ERRORS = ["error", "_tlsError"];
 
-/** How long a peer may go on sending to a program that is gone, so that it gets what was sent to it. */
+/**
+ * The time for which a peer may go on sending after the program has ended, so that it gets the last
+ * bytes.
+ */
 const LINGER_MS = 10_000;
 
-/** What the user decides about a tunnel. Times in milliseconds; undefined is without limit. */
+/** The user's settings for a tunnel. Times in milliseconds; undefined is without limit. */
 export interface TunnelSettings extends ClosingSettings {
   readonly handshakeTimeoutMs: number | undefined;
   readonly idleTimeoutMs: number | undefined;
@@ -62,7 +65,7 @@ export class Tunnel {
   #isStepping = false;
   #timer: Timer | undefined;
   #lastMoveMs = 0;
-  /** Where the effects about the program go, from `relay` on. */
+  /** The target of the effects for the program, from `relay` on. */
   #program: Program | undefined;
 
   /** Begins the handshake at once. */
@@ -85,12 +88,12 @@ export class Tunnel {
     });
   }
 
-  /** What came of the handshake. A tunnel whose handshake failed is over. */
+  /** The outcome of the handshake. A tunnel whose handshake failed is over. */
   handshake(): Promise<Handshake> {
     return this.#handshake;
   }
 
-  /** How it ended; never rejects. */
+  /** Its end; never rejects. */
   get ended(): Promise<TunnelEnd> {
     return this.#ended;
   }

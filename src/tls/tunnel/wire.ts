@@ -10,10 +10,13 @@ import { afterBytes, SystemError } from "../../posix/index.ts";
 import type { Fd, Posix, Readiness, Watch } from "../../posix/index.ts";
 import { RecordCounter } from "./records.ts";
 
-/** What is read at a time. With less, or with more than stays in a cache, throughput goes down. */
+/**
+ * The number of bytes that are read at a time. With less, or with more than stays in a cache,
+ * throughput goes down.
+ */
 const BUFFER_BYTES = 65_536;
 
-/** What is read lands here, for all connections: one that is silent has no buffer of its own. */
+/** The buffer for reading, for all connections: an idle one has no buffer of its own. */
 let input = Buffer.allocUnsafeSlow(BUFFER_BYTES);
 
 /** A way in and a way out, which may be the same descriptor. */
@@ -46,7 +49,7 @@ export class Wire extends Duplex {
   readonly #readWatch: Watch;
   readonly #writeWatch: Watch;
   #isReading = false;
-  /** What is being written. */
+  /** The bytes that are being written. */
   #pending: readonly Uint8Array[] = [];
   #written: Callback | undefined;
   #isWriteSideOpen = true;

@@ -94,7 +94,7 @@ export async function offerByChild(
   return goOn({ ...withEnvironment(offered, edits), argv: program });
 }
 
-/** What a child gets besides the network. */
+/** The descriptors of a child besides the network. */
 interface ChildEnds {
   /** Its ends of the pipes of the program. */
   readonly local: Ends;
@@ -214,7 +214,7 @@ function engineFile(
   return isFound && chains.finder.ownCommand(engine, path) === undefined ? engine : own;
 }
 
-/** What the engine tells after the handshake; undefined when it ends without a word. */
+/** The message of the engine after the handshake; undefined when it ends without one. */
 async function readBlock(posix: Posix, fd: Fd): Promise<EnvironmentEdit[] | undefined> {
   posix.setNonblocking(fd, true);
   const buffer = Buffer.alloc(TLS_BLOCK_BYTES_MAX + 1);
@@ -231,7 +231,7 @@ async function readBlock(posix: Posix, fd: Fd): Promise<EnvironmentEdit[] | unde
   });
 }
 
-/** What an engine that has not told anything ended with is what we end with. */
+/** We exit with the code of an engine that has ended without a message. */
 function exitCodeOf(status: WaitStatus): number {
   return status.kind === "killed" ? 128 + status.signal : Math.min(status.exitCode, 128);
 }

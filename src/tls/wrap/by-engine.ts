@@ -117,7 +117,7 @@ export function offerByEngine(
   return goOn(withCompanion({ ...offered, argv: program }, companion));
 }
 
-/** What a program gets that may ask for TLS, and the tunnel that is on the other ends. */
+/** The descriptors of a program that may ask for TLS, and the tunnel that has their other ends. */
 interface Offer {
   readonly tunnel: RemoteTunnel;
   readonly control: Fd;

@@ -78,7 +78,7 @@ async function openAndRelay(
 
 type TlsConnectionOptions = ConstructorParameters<typeof TlsConnection>[0];
 
-/** The handshake, a notification of whoever waits for it, and then the program. */
+/** The handshake, a notification if one is asked for, and then the program. */
 function relay(
   options: TlsConnectionOptions,
   local: Ends,

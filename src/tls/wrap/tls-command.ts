@@ -1,4 +1,4 @@
-/** What the commands of TLS have in common, and where they differ. */
+/** The common parts of the commands of TLS, and their differences. */
 
 import type { Environment, Launch, LinkContext } from "../../chain/index.ts";
 import { parseUnsigned } from "../../net/index.ts";
@@ -36,11 +36,11 @@ export type EngineName = "s6-tlsd-io" | "s6-tlsc-io";
 
 /** A command line that wraps a program in TLS. */
 export interface TlsCommand {
-  /** Who speaks of the wrapping. */
+  /** The name of the program in messages. */
   readonly name: string;
   /** In whose name failures of the tunnel are reported; runs it where there is no server to do that. */
   readonly engine: EngineName;
-  /** Where the network is, and the program's end of the tunnel will be. */
+  /** The descriptors of the network and of the program's end of the tunnel. */
   readonly ends: EndNumbers;
   readonly keepsVariables: boolean;
   readonly verbosity: number;
@@ -107,7 +107,7 @@ export function clientCommand(
   };
 }
 
-/** Where the command's network is in a launch; undefined, and told, when that is not open. */
+/** The descriptors of the command's network in a launch; undefined, and reported, when they are not open. */
 export function findNetwork(
   launch: Launch,
   { name, ends }: TlsCommand,
@@ -163,7 +163,7 @@ export function clientLoader(
   };
 }
 
-/** What this loads an engine can use: found out now, and not with the next connection. */
+/** The modules that an engine needs: loaded now, and not with the next connection. */
 function checked(loader: Loader, { clock }: LinkContext): Loader {
   return {
     ...loader,

@@ -1,4 +1,4 @@
-/** What the links that wrap a program in TLS do with their command: in a server, or in this very process. */
+/** The action of the links that wrap a program in TLS: in a server, or in this very process. */
 
 import { goOn, withEnvironment } from "../../chain/index.ts";
 import type { Link, LinkContext, LinkWords } from "../../chain/index.ts";

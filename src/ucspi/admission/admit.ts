@@ -190,7 +190,7 @@ function refuse(
   return end(exitCode);
 }
 
-/** Rules that cannot be used admit nobody. */
+/** Rules that are unusable admit no client. */
 function failOnRules(request: AdmissionRequest, reason: string): Outcome {
   request.context.report(request.client.reporter, "fatal", reason);
   return refuse(request, "error", reason, EXIT.system);

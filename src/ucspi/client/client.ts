@@ -176,7 +176,7 @@ async function findName(ip: IpAddress, run: Run): Promise<string | undefined> {
   return answer.kind === "found" ? answer.values[0] : undefined;
 }
 
-/** The user at the server's end, "" when it cannot be had. */
+/** The user at the server's end, "" when it is not available. */
 async function askUser(local: Endpoint, remote: Endpoint, run: Run): Promise<string> {
   const { posix, report } = run.context;
   const { askIdent } = await import("../../ident/index.ts");

@@ -38,7 +38,7 @@ interface Plan extends ConnectRequest {
   readonly sharesPort: boolean;
 }
 
-/** How long an attempt has the field to itself (RFC 8305 section 8, Connection Attempt Delay). */
+/** The time until the next attempt begins (RFC 8305 section 8, Connection Attempt Delay). */
 const ATTEMPT_DELAY_MS = 250;
 
 /** The result of one attempt: a socket, or an errno name. */

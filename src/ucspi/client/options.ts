@@ -13,7 +13,7 @@ import {
 } from "../../options/index.ts";
 import type { ArgumentKind, OptionsOf, OptionUse } from "../../options/index.ts";
 
-/** How long one attempt to connect to one address may take, in the first and the second pass. */
+/** The time limits of one attempt to connect to one address, in the first and the second pass. */
 export interface ConnectTimes {
   readonly firstMs: number;
   readonly secondMs: number;

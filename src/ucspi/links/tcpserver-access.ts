@@ -68,7 +68,11 @@ function rulesOf(words: Words, context: LinkContext): Rules | undefined {
 
 function warnOfNoDirectory(source: RulesSource, { posix, report }: LinkContext): void {
   if (!("directory" in source) || posix.fileVersion(source.directory) !== "ENOENT") return;
-  report(NAME, "warning", `there is no directory ${source.directory}: nobody will be admitted`);
+  report(
+    NAME,
+    "warning",
+    `the directory ${source.directory} does not exist: no client will be admitted`,
+  );
 }
 
 function preview(launch: Launch, options: AccessOptions, program: readonly string[]): Launch {

@@ -8,7 +8,7 @@ import type { OptionsOf } from "../../options/index.ts";
 import { ENGINE_USER, engineUserEdits, TLSCLIENT_TLS_OPTIONS } from "../../tls/index.ts";
 import { CLIENT_OPTIONS, literalAddresses, stage, undoneByDns, undoneByNoHosts } from "../index.ts";
 
-/** What goes to s6-tcpclient. */
+/** The options of s6-tcpclient. */
 const CLIENT = withLongNames(
   {
     verbosity: choice(1, [

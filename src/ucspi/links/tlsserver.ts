@@ -36,7 +36,7 @@ import {
 
 const NAME = "s6-tlsserver";
 
-/** What goes to s6-tcpserver. */
+/** The options of s6-tcpserver. */
 const SERVER = withLongNames(
   {
     ...pick(TCPSERVER_OPTIONS, "verbosity", "announces", "maxConnections", "maxPerAddress"),
@@ -53,7 +53,7 @@ const SERVER = withLongNames(
   },
 );
 
-/** What goes to s6-tcpserver-access; the rules may go to s6-tlsd too. */
+/** The options of s6-tcpserver-access; the rules may be passed to s6-tlsd too. */
 const GATE = {
   ...withLongNames(
     {
@@ -144,7 +144,7 @@ const OPTIONS = {
   isProxied: flag({
     short: "L",
     long: "proxy",
-    help: "connections come from a proxy that tells the client's address by the PROXY protocol",
+    help: "connections come from a proxy that announces the client's address by the PROXY protocol",
   }),
   ...TRUST,
   ...TLSSERVER_TLS_OPTIONS,
@@ -185,7 +185,7 @@ export const tlsserver = defineLink({
   },
 });
 
-/** Rules for what is not there would admit nobody, or everybody. Throws UsageError. */
+/** Rules for an absent certificate would admit no client, or every one. Throws UsageError. */
 function checkOptions(options: Options): void {
   const { checksCertificates, rules, clientCertificate, trusted, untrusted } = options;
   if (checksCertificates && rules === undefined) {

@@ -41,7 +41,7 @@ export interface ServerEvents<Peer, Local> {
   faulted(error: unknown): void;
 }
 
-/** How many are alive after the end of a connection. */
+/** The numbers that are alive after the end of a connection. */
 export interface EndCounts {
   readonly count: number;
   readonly total: number;
@@ -62,7 +62,7 @@ export interface ConnectionServerOptions<Peer, Local> {
   readonly events: ServerEvents<Peer, Local>;
 }
 
-/** How the kernel answers when a client has gone before it was asked who it is. */
+/** The errors of the kernel when a client has closed before its address was read. */
 const OF_RESET: ReadonlySet<string> = new Set(["ENOTCONN", "ECONNRESET", "EINVAL"]);
 
 export class ConnectionServer<Peer, Local> {
@@ -93,7 +93,7 @@ export class ConnectionServer<Peer, Local> {
     });
   }
 
-  /** How many connections are alive. */
+  /** The number of connections that are alive. */
   get connections(): number {
     return this.#counts.total;
   }
@@ -159,7 +159,7 @@ export class ConnectionServer<Peer, Local> {
     live.start(service);
   }
 
-  /** Who it is. Undefined when it was reset before it could be asked. */
+  /** The peer. Undefined when it was reset before its address could be read. */
   #introduce(accepted: Accepted, listenerAddress: Local): Connection<Peer, Local> | undefined {
     const { posix, protocol, asksLocalAddress, events } = this.options;
     const { fd } = accepted;

@@ -13,7 +13,7 @@ export interface Connection<Peer, Local> {
   readonly peer: Peer;
   /** The key that it is counted and limited by. */
   readonly key: string;
-  /** How many connections of that key were alive before this one. */
+  /** The number of connections of that key that were alive before this one. */
   readonly number: number;
   /** How many connections were alive in all when it was accepted, this one included. */
   readonly total: number;

@@ -1,4 +1,4 @@
-/** How many connections are alive, in total and of each key: an address, a user. */
+/** The numbers of connections that are alive, in total and of each key: an address, a user. */
 
 export class ConnectionCounts {
   readonly #byKey = new Map<string, number>();

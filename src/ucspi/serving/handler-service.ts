@@ -17,7 +17,7 @@ export interface TcpConnection {
   readonly stream: Socket;
   readonly remote: Endpoint;
   readonly local: Endpoint;
-  /** How many connections from the same address were alive before this one. */
+  /** The number of connections from the same address that were alive before this one. */
   readonly number: number;
   /** The rule that admitted the client, `ip4/10.0.0.0_8`; undefined where there are no rules. */
   readonly rule: string | undefined;

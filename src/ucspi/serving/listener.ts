@@ -12,11 +12,11 @@ import type { Accepted, Fd, Posix, Watch } from "../../posix/index.ts";
 /** The most connections taken in one turn of the event loop, so that nothing else waits long. */
 const BATCH_MAX = 8;
 
-/** How long to leave a socket alone after accept failed: it would only fail again. */
+/** The delay after accept failed: it would only fail again. */
 const RETRY_MS = 100;
 
 export interface ListenerEvents {
-  /** How many connections there is room for now. */
+  /** The number of connections for which there is room now. */
   room(): number;
   /** From here on the connection is the receiver's, who closes it. */
   accepted(connection: Accepted): void;

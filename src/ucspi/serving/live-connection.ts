@@ -16,7 +16,7 @@ import type { Effect, Event, State } from "./life.ts";
 const SIGKILL = 9;
 const SIGTERM = 15;
 
-/** How a connection ends that a signal has ended before it had a process. */
+/** The end of a connection that a signal has ended before it had a process. */
 const TERMINATED: WaitStatus = { kind: "killed", signal: SIGTERM, coreDumped: false };
 
 /** The part of the server that its connections need. */

@@ -12,11 +12,11 @@ import type { Accepted, Posix, SocketAddress } from "../../posix/index.ts";
 export interface Protocol<Peer, Local> {
   /** A local address in the terms of this family; undefined for one of another family. */
   local(address: SocketAddress): Local | undefined;
-  /** Who has connected; undefined for a peer of another family. Throws SystemError when it has gone. */
+  /** The peer; undefined for one of another family. Throws SystemError when it has closed. */
   peer(accepted: Accepted, posix: Posix): Peer | undefined;
   /** The key that the connections of this peer are counted and limited by. */
   key(peer: Peer): string;
-  /** Who it is, in the lines of a log. */
+  /** Its name in the lines of a log. */
   label(peer: Peer): string;
   /** The variables that all connections to one local address have in common. */
   localEdits(local: Local): EnvironmentEdit[];

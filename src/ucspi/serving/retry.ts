@@ -1,4 +1,4 @@
-/** When to ask again for a process that the system has refused. */
+/** The backoff after the system has refused a process. */
 
 import type { SystemError } from "../../posix/index.ts";
 
@@ -17,7 +17,7 @@ export function isPassing({ code }: SystemError): boolean {
   return PASSING.has(code);
 }
 
-/** How long to wait after so many retries; undefined: there have been enough. */
+/** The delay after so many retries; undefined: there have been enough. */
 export function retryDelayMs(retries: number): number | undefined {
   return retries < RETRIES_MAX ? Math.min(FIRST_MS * 2 ** retries, LONGEST_MS) : undefined;
 }

@@ -60,22 +60,22 @@ describe("the decision", () => {
       { kind: "error", why: "unable to read env", code: "EISDIR", rule: RULE },
       { kind: "error", reason: `unable to read env: strerror of EISDIR (rule ${RULE})` },
     ],
-  ])("%s", (_, verdict, admission) => {
+  ])("the decision on a client %s", (_, verdict, admission) => {
     expect(decide(verdict, posix)).toEqual(admission);
   });
 });
 
 describe("the words of a script", () => {
-  test("are the same array for the same bytes", () => {
+  test("script words are the same array for the same bytes", () => {
     expect(scriptWords(Buffer.from("echo x"))).toBe(scriptWords(Buffer.from("echo x")));
     expect(scriptWords(Buffer.from("echo x"))).not.toBe(scriptWords(Buffer.from("echo y")));
   });
 
-  test("keep the bytes of the script, UTF-8 or not", () => {
+  test("script words keep the bytes of the script, UTF-8 or not", () => {
     expect(scriptWords(Uint8Array.of(0x61, 0xff))[2]).toBe("a\udcff");
   });
 
-  test("are remembered for 256 scripts and no more", () => {
+  test("script words are remembered for 256 scripts and no more", () => {
     const first = scriptWords(Buffer.from("first"));
     for (let script = 0; script < 256; script += 1) scriptWords(Buffer.from(`script ${script}`));
     expect(scriptWords(Buffer.from("first"))).not.toBe(first);
@@ -86,7 +86,7 @@ describe("opening rules", () => {
   const client = mustParseIp("192.0.2.7");
   const files = new NodeFiles() as NodeFiles & Posix;
 
-  test("takes a directory, a CDB file or any other rules", () => {
+  test("opening rules takes a directory, a CDB file or any other rules", () => {
     using directory = new TemporaryDirectory();
     directory.write({ [`rules/${RULE}/allow`]: "", "rules.cdb": cdbBytes([[RULE, "D"]]) });
     const byDirectory = openRules({ directory: directory.file("rules") }, files);
@@ -96,7 +96,7 @@ describe("opening rules", () => {
     expect(openRules(byFile, files)).toBe(byFile);
   });
 
-  test("reads nothing, so that it cannot fail", () => {
+  test("opening rules reads nothing, so that it cannot fail", () => {
     const missing = openRules({ cdb: "/nonexistent/rules.cdb" }, files);
     expect(missing.checkIp(client)).toMatchObject({ kind: "error", code: "ENOENT" });
   });

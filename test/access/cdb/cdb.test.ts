@@ -30,7 +30,7 @@ describe("the hash", () => {
     ["uid/0", 0x0afc0c82],
     ["127.", 0x7c5406df],
     ["=", 0x0002b598],
-  ])("of %o", (key, hash) => {
+  ])("the CDB hash of %o is the one that the format defines", (key, hash) => {
     expect(cdbHash(Buffer.from(key))).toBe(hash);
   });
 });
@@ -55,13 +55,16 @@ describe("the writer", () => {
       2140,
       "be7c54c88f296da2de1956c509187150595861bbf5c051303d97777f1e7a189f",
     ],
-  ])("makes the file of the other implementations: %s", (_, records, bytes, digest) => {
-    const file = cdbBytes(records);
-    expect(file.length).toBe(bytes);
-    expect(sha256(file)).toBe(digest);
-  });
+  ])(
+    "the CDB writer makes the file of the other implementations: %s",
+    (_, records, bytes, digest) => {
+      const file = cdbBytes(records);
+      expect(file.length).toBe(bytes);
+      expect(sha256(file)).toBe(digest);
+    },
+  );
 
-  test("writes records that are larger than its buffer", () => {
+  test("the CDB writer writes records that are larger than its buffer", () => {
     const large = Buffer.alloc(700_001, "x");
     const file = new Cdb(
       cdbBytes([
@@ -79,29 +82,32 @@ describe("the writer", () => {
 describe("the reader", () => {
   const cdb = new Cdb(cdbBytes(ONE_TWO_ONE));
 
-  test("finds the earliest of several records", () => {
+  test("the CDB reader finds the earliest of several records", () => {
     expect(Buffer.from(cdb.find(Buffer.from("one")) ?? "").toString()).toBe("Hello");
   });
 
-  test("finds all of them in order", () => {
+  test("the CDB reader finds all of them in order", () => {
     const all = [...cdb.findAll(Buffer.from("one"))];
     expect(all.map((value) => Buffer.from(value).toString())).toEqual(["Hello", "Again"]);
   });
 
-  test("does not find what is not there", () => {
+  test("the CDB reader does not find what is not there", () => {
     expect(cdb.find(Buffer.from("three"))).toBeUndefined();
     expect([...cdb.findAll(Buffer.from(""))]).toEqual([]);
   });
 
-  test("lists the records in the order of the file", () => {
+  test("the CDB reader lists the records in the order of the file", () => {
     const keys = [...cdb.entries()].map(({ key }) => Buffer.from(key).toString());
     expect(keys).toEqual(["one", "two", "one"]);
   });
 
-  test.each([0, 1, 100, 2047, 2048, 2060, 2145])("refuses a file cut at %i bytes", (bytes) => {
-    const cut = cdbBytes(ONE_TWO_ONE).subarray(0, bytes);
-    expect(() => new Cdb(cut).verify()).toThrow(CdbError);
-  });
+  test.each([0, 1, 100, 2047, 2048, 2060, 2145])(
+    "the CDB reader refuses a file cut at %i bytes",
+    (bytes) => {
+      const cut = cdbBytes(ONE_TWO_ONE).subarray(0, bytes);
+      expect(() => new Cdb(cut).verify()).toThrow(CdbError);
+    },
+  );
 
   test.each<[string, (file: Buffer) => unknown]>([
     ["whose records end within the header", (file) => file.writeUInt32LE(2047, 0)],
@@ -124,13 +130,13 @@ describe("the reader", () => {
       "with a table that reaches past its end",
       (file) => file.writeUInt32LE(file.readUInt32LE(129 * 8) + 8, 129 * 8),
     ],
-  ])("refuses a file %s, when it is opened", (_, damage) => {
+  ])("the CDB reader refuses a file %s, when it is opened", (_, damage) => {
     const file = cdbBytes(ONE_TWO_ONE);
     damage(file);
     expect(() => new Cdb(file)).toThrow(CdbError);
   });
 
-  test("refuses tables that lie on each other", () => {
+  test("the CDB reader refuses tables that lie on each other", () => {
     const crafted = cdbBytes(ONE_TWO_ONE);
     const end = crafted.readUInt32LE(0);
     for (let table = 0; table < 256; table += 1) {
@@ -146,7 +152,7 @@ const records = fc.array(
   { maxLength: 60 },
 );
 
-test("what was written is what is read", () => {
+test("the records that the CDB writer wrote are those that the CDB reader reads", () => {
   fc.assert(
     fc.property(records, (written) => {
       const cdb = new Cdb(cdbBytes(written));
@@ -188,7 +194,7 @@ describe("a damaged file", () => {
     }
   }
 
-  test("with any byte changed admits nobody whom the whole file denies", () => {
+  test("a CDB file with any byte changed admits no client that the whole file denies", () => {
     // A value that is turned into neither A nor D is a rule that says nothing: the format cannot tell.
     const values = denyValuePositions(intact);
     for (let at = 0; at < intact.length; at += 1) {
@@ -201,13 +207,13 @@ describe("a damaged file", () => {
     }
   });
 
-  test("cut anywhere admits nobody whom the whole file denies", () => {
+  test("a CDB file cut anywhere admits no client that the whole file denies", () => {
     for (let bytes = 0; bytes < intact.length; bytes += 1) {
       expect(admitted(intact.subarray(0, bytes))).toEqual([]);
     }
   });
 
-  test("of any bytes gives an error or an answer, never anything else", () => {
+  test("a CDB file of any bytes gives an error or an answer, never anything else", () => {
     const words = fc.array(fc.tuple(fc.nat(intact.length - 1), fc.nat(255)), { maxLength: 20 });
     fc.assert(
       fc.property(words, fc.nat(4000), (changes, bytes) => {

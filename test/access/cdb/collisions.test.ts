@@ -112,7 +112,7 @@ function isAccepted(bytes: Buffer): boolean {
   }
 }
 
-describe("a file is sound", () => {
+describe("soundness", () => {
   const samples = [
     [["one", "1"]],
     [
@@ -129,7 +129,7 @@ describe("a file is sound", () => {
     ],
   ] as const;
 
-  test("exactly where each look-up gets to its record and no slot leads elsewhere", () => {
+  test("a CDB file is sound exactly where each look-up gets to its record and no slot leads elsewhere", () => {
     const changes = fc.array(
       fc.tuple(
         fc.nat(400),
@@ -157,7 +157,7 @@ describe("a file is sound", () => {
     expect(accepted).toBeGreaterThan(0);
   });
 
-  test("exactly then, however whole slots are moved about", () => {
+  test("a CDB file stays sound exactly then, however whole slots are moved about", () => {
     const swaps = fc.array(fc.tuple(fc.nat(100), fc.nat(100)), { minLength: 1, maxLength: 3 });
     fc.assert(
       fc.property(fc.constantFrom(...samples), swaps, (records, pairs) => {
@@ -176,7 +176,7 @@ describe("a file is sound", () => {
     );
   });
 
-  test("not where a record has no slot in its table", () => {
+  test("a CDB file is not sound where a record has no slot in its table", () => {
     const bytes = cdbBytes([
       ["one", "1"],
       ["two", "2"],
@@ -186,7 +186,7 @@ describe("a file is sound", () => {
     expect(isAccepted(bytes)).toBe(false);
   });
 
-  test("also where its tables have no empty slot, and a look-up goes all the way round", () => {
+  test("a CDB file is sound also where its tables have no empty slot, and a look-up goes all the way round", () => {
     // `one` twice in a table of two slots, in each of the two orders.
     const intact = cdbBytes([
       ["one", "1"],
@@ -235,7 +235,7 @@ test("the records that no look-up finds are those that an earlier one with their
 
 describe("very many records", () => {
   test(
-    "with one key are compiled from text, loaded and linted",
+    "very many records with one key are compiled from text, loaded and linted",
     () => {
       const file = growingFile();
       const compiler = new TcpRulesCompiler("s6", file, () => {});
@@ -252,7 +252,7 @@ describe("very many records", () => {
   );
 
   test(
-    "with different keys of one hash are written, loaded and linted",
+    "very many records with different keys of one hash are written, loaded and linted",
     () => {
       const collidingKeys = keysOfOneHash(15);
       const records: SampleRecord[] = collidingKeys.map((key) => [key, "D"]);

@@ -30,7 +30,7 @@ function served(content: Uint8Array, files = new NodeFiles()) {
 }
 
 describe("rules in a file", () => {
-  test("that is replaced are the new ones from the next check on", () => {
+  test("a file of rules that is replaced gives the new rules from the next check on", () => {
     using it = served(ALLOWING);
     expect(it.verdict()).toBe("allow");
     it.replace(DENYING);
@@ -39,7 +39,7 @@ describe("rules in a file", () => {
     expect(it.verdict()).toBe("allow");
   });
 
-  test("that is deleted refuse everybody until it is back", () => {
+  test("a file of rules that is deleted refuses every client until it is back", () => {
     using it = served(ALLOWING);
     expect(it.verdict()).toBe("allow");
     unlinkSync(it.path);
@@ -54,28 +54,31 @@ describe("rules in a file", () => {
     expect(it.verdict()).toBe("allow");
   });
 
-  test.each([0, 100, 2048, 2060])("that is cut to %i bytes refuse everybody", (bytes) => {
-    using it = served(ALLOWING);
-    expect(it.verdict()).toBe("allow");
-    it.replace(ALLOWING.subarray(0, bytes));
-    expect(it.verdict()).toBe("error");
-    it.replace(DENYING);
-    expect(it.verdict()).toBe("deny");
-  });
+  test.each([0, 100, 2048, 2060])(
+    "a file of rules that is cut to %i bytes refuses every client",
+    (bytes) => {
+      using it = served(ALLOWING);
+      expect(it.verdict()).toBe("allow");
+      it.replace(ALLOWING.subarray(0, bytes));
+      expect(it.verdict()).toBe("error");
+      it.replace(DENYING);
+      expect(it.verdict()).toBe("deny");
+    },
+  );
 
-  test("that are a directory refuse everybody", () => {
+  test("a directory in the place of a file of rules refuses every client", () => {
     using directory = new TemporaryDirectory();
     expect(new CdbRules(new NodeFiles(), directory.path).checkIp(CLIENT).kind).toBe("error");
   });
 
-  test("that is a fifo refuse everybody, at once", () => {
+  test("a fifo in the place of a file of rules refuses every client, at once", () => {
     using directory = new TemporaryDirectory();
     execFileSync("mkfifo", [directory.file("rules.cdb")]);
     const rules = new CdbRules(new NodeFiles(), directory.file("rules.cdb"));
     expect(rules.checkIp(CLIENT)).toMatchObject({ kind: "error", code: "EINVAL" });
   });
 
-  test("that could not be read are read again at the next check", () => {
+  test("a CDB file of which whole slots are moved about is sound exactly where each look-up gets to its record", () => {
     using it = served(ALLOWING);
     it.files.openFailure = "EMFILE";
     for (let check = 0; check < 2; check += 1) {
@@ -85,7 +88,7 @@ describe("rules in a file", () => {
     expect(it.verdict()).toBe("allow");
   });
 
-  test("that could not be read once are never those from before", () => {
+  test("a file of rules that could not be read once never gives the rules from before", () => {
     using it = served(ALLOWING);
     expect(it.verdict()).toBe("allow");
     it.replace(DENYING);
@@ -95,7 +98,7 @@ describe("rules in a file", () => {
     expect(it.verdict()).toBe("deny");
   });
 
-  test("that are damaged are not read again before the file changes", () => {
+  test("a file of rules that is damaged is not read again before it changes", () => {
     using it = served(Buffer.from("no database"));
     expect(it.verdict()).toBe("error");
     const { opened } = it.files;
@@ -105,7 +108,7 @@ describe("rules in a file", () => {
     expect(it.verdict()).toBe("allow");
   });
 
-  test("that are longer than a database can be are an error, and are not read", () => {
+  test("a file of rules that is longer than a database can be is an error, and is not read", () => {
     using it = served(ALLOWING);
     truncateSync(it.path, 2 ** 32);
     expect(it.rules.checkIp(CLIENT)).toMatchObject({
@@ -114,7 +117,7 @@ describe("rules in a file", () => {
     });
   });
 
-  test("are not read again while the file stays as it is", () => {
+  test("a file of rules is not read again while it stays as it is", () => {
     using it = served(ALLOWING);
     expect(it.verdict()).toBe("allow");
     it.files.openFailure = "EIO";
@@ -141,8 +144,8 @@ class FrozenVersions extends NodeFiles {
   }
 }
 
-describe("a file that changed right before it was read", () => {
-  test("is read again, as its time stamp could not show another change", () => {
+describe("recent changes", () => {
+  test("a file that changed right before it was read is read again, as its time stamp could not show another change", () => {
     const files = new FrozenVersions();
     using it = served(ALLOWING, files);
     files.fileVersion(it.path);
@@ -152,7 +155,7 @@ describe("a file that changed right before it was read", () => {
     expect(it.verdict()).toBe("deny");
   });
 
-  test("is trusted once that was long enough ago", () => {
+  test("a file that changed right before it was read is trusted once that was long enough ago", () => {
     const files = new FrozenVersions();
     using it = served(ALLOWING, files);
     files.fileVersion(it.path);

@@ -77,19 +77,19 @@ describe("compiling a directory", () => {
       2097,
       "33269e15769c679c8d31fdc93c61b6036d8010351bcc58dca35239742608c4ef",
     ],
-  ])("makes the file of the C compiler: %s", (_, files, bytes, digest) => {
+  ])("compiling a directory makes the file of the C compiler: %s", (_, files, bytes, digest) => {
     const result = compiled(files);
     expect(result.bytes.length).toBe(bytes);
     expect(sha256(result.bytes)).toBe(digest);
     expect(result.left).toEqual(["rules", "rules.cdb"]);
   });
 
-  test("leaves the file to its owner alone unless told otherwise", () => {
+  test("a compiled file can be read by its owner alone unless other permissions are given", () => {
     expect(compiled({ "rules/uid/0/allow": "" }).mode).toBe(0o600);
     expect(compiled({ "rules/uid/0/allow": "" }, { mode: 0o644 }).mode).toBe(0o644);
   });
 
-  test("leaves out hidden names and rules that say nothing", () => {
+  test("compiling a directory leaves out hidden names and rules without effect", () => {
     const result = compiled({
       "rules/.git/x/allow": "",
       "rules/uid/.swp": "",
@@ -101,7 +101,7 @@ describe("compiling a directory", () => {
     );
   });
 
-  test("sorts rules and variables when asked to", () => {
+  test("compiling a directory sorts rules and variables when asked to", () => {
     const files: [string, string][] = [3, 1, 2, 10].flatMap((uid) => [
       [`rules/uid/${uid}/allow`, ""],
       [`rules/uid/${uid}/env/B`, "b"],
@@ -117,7 +117,7 @@ describe("compiling a directory", () => {
   test.each([
     ["a stray file among the rules", { "rules/ip4/README": "x" }, /ip4\/README is not a directory/],
     ["a stray file at the top", { "rules/README": "x" }, /unable to read the directory .*README/],
-  ])("says where there is %s, and makes nothing", (_, files, message) => {
+  ])("compiling a directory reports %s, and makes no file", (_, files, message) => {
     using directory = new TemporaryDirectory();
     directory.write({ ...files, "rules.cdb": "old" });
     const problem = problemOf(() =>
@@ -132,7 +132,7 @@ describe("compiling a directory", () => {
     expect(readdirSync(directory.path).sort()).toEqual(["rules", "rules.cdb"]);
   });
 
-  test("refuses variables that no reader would take, from the first byte on", () => {
+  test("compiling a directory refuses variables that no reader would take, from the first byte on", () => {
     // NAME, =, value and NUL of two variables.
     const files = (bytes: number): Files => ({
       "rules/uid/0/allow": "",
@@ -147,7 +147,7 @@ describe("compiling a directory", () => {
     }
   });
 
-  test("warns of a script that may have been cut", () => {
+  test("compiling a directory warns of a script that may have been cut", () => {
     const files = { "rules/uid/0/allow": "", "rules/uid/0/exec": "x".repeat(4097) };
     expect(compiled(files).warnings).toEqual([expect.stringMatching(/^possibly truncated file /)]);
     expect(compiled({ ...files, "rules/uid/0/exec": "x".repeat(4095) }).warnings).toEqual([]);
@@ -172,7 +172,7 @@ function unpacked(records: readonly SampleRecord[]) {
 }
 
 describe("unpacking a database", () => {
-  test("gives the files it was compiled from", () => {
+  test("unpacking a database gives the files it was compiled from", () => {
     const value = "A\0\x0eFOO=bar\0GONE\0N\0".replace("N\0", "N=");
     const { files } = unpacked([
       ["gid/100", `${value}\0\0\x08echo hi\n`.replace("\x0e", "\x10")],
@@ -190,7 +190,7 @@ describe("unpacking a database", () => {
     });
   });
 
-  test("gives the rules for certificates back, the longest included", () => {
+  test("unpacking a database gives the rules for certificates back, the longest included", () => {
     using directory = new TemporaryDirectory();
     const names = ["@", "none", "uri:spiffe:%2F%2Fa.example%2Fdb", "subject:C=US, CN=é \\,"];
     const long = `uri:${"x".repeat(251)}`;
@@ -208,13 +208,13 @@ describe("unpacking a database", () => {
     }
   });
 
-  test("makes a bare directory of a rule that says nothing", () => {
+  test("unpacking a database makes a bare directory of a rule without effect", () => {
     const { files, paths } = unpacked([["uid/0", "X"]]);
     expect(files).toEqual({});
     expect(paths).toContain("uid/0");
   });
 
-  test("leaves out the second of two rules, which would turn the first around", () => {
+  test("unpacking a database leaves out the second of two rules, which would turn the first around", () => {
     const { files, warnings } = unpacked([
       ["uid/0", "D"],
       ["uid/0", "A\0\0\0\0"],
@@ -223,7 +223,7 @@ describe("unpacking a database", () => {
     expect(warnings).toEqual([expect.stringMatching(/second rule for uid\/0/)]);
   });
 
-  test("keeps newlines in values", () => {
+  test("unpacking a database keeps newlines in values", () => {
     expect(unpacked([["uid/0", "A\0\x06A=b\nc\0\0\0"]]).files["uid/0/env/A"]).toBe("b\0c\n");
   });
 
@@ -239,7 +239,7 @@ describe("unpacking a database", () => {
     ["an empty value", ["uid/0", ""]],
     ["a variable that is a path", ["uid/0", "A\0\x07../x=y\0\0\0"]],
     ["a variable without an end", ["uid/0", "A\0\x03A=b\0\0"]],
-  ])("refuses a record with %s and leaves nothing behind", (_, record) => {
+  ])("unpacking a database refuses a record with %s and leaves nothing behind", (_, record) => {
     using directory = new TemporaryDirectory();
     directory.write({ "rules.cdb": cdbBytes([["uid/1", "D"], record]) });
     const problem = problemOf(() =>
@@ -252,7 +252,7 @@ describe("unpacking a database", () => {
     expect(readdirSync(directory.path)).toEqual(["rules.cdb"]);
   });
 
-  test("refuses a directory that exists and leaves it alone", () => {
+  test("unpacking a database refuses a directory that exists and leaves it alone", () => {
     using directory = new TemporaryDirectory();
     directory.write({ "rules.cdb": cdbBytes([]), "out/kept": "x" });
     const problem = problemOf(() =>
@@ -265,7 +265,7 @@ describe("unpacking a database", () => {
     expect(existsSync(directory.file("out/kept"))).toBe(true);
   });
 
-  test("refuses a file that is cut short", () => {
+  test("unpacking a database refuses a file that is cut short", () => {
     using directory = new TemporaryDirectory();
     directory.write({ "rules.cdb": cdbBytes([["uid/0", "D"]]).subarray(0, 2060) });
     expect(() =>

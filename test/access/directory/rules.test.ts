@@ -25,14 +25,14 @@ describe("a host name from the network", () => {
   };
 
   test.each(["a\0", "b/c", "a/../../ip4/0.0.0.0_0", "a/", "/", "/a", "..", "...", "../", "../."])(
-    "cannot be a path to another rule: %j",
+    "a host name from the network cannot be a path to another rule: %j",
     (name) => {
       using it = opened(everywhere);
       expect(it.rules.checkReverseDns(name)).toEqual({ kind: "notFound" });
     },
   );
 
-  test("is a key like any other where it has no slash and is not of dots alone", () => {
+  test("a host name from the network is a key like any other where it has no slash and is not of dots alone", () => {
     using it = opened({ ...everywhere, "reversedns/..a/deny": "" });
     expect(it.rules.checkReverseDns("a")).toMatchObject({ kind: "allow", rule: "reversedns/a" });
     expect(it.rules.checkReverseDns("..a")).toMatchObject({ kind: "deny" });
@@ -40,12 +40,12 @@ describe("a host name from the network", () => {
 });
 
 describe("a rule in a directory", () => {
-  test("that has both files allows", () => {
+  test("a rule that has both an allow and a deny file allows", () => {
     using it = opened({ [`${KEY}/allow`]: "", [`${KEY}/deny`]: "" });
     expect(it.rules.checkIp(CLIENT).kind).toBe("allow");
   });
 
-  test("counts, and stops counting, as soon as it is changed", () => {
+  test("a rule in a directory applies, and stops applying, as soon as it is changed", () => {
     using it = opened({ [`${KEY}/allow`]: "" });
     expect(it.rules.checkIp(CLIENT).kind).toBe("allow");
     unlinkSync(it.directory.file(`${KEY}/allow`));
@@ -54,13 +54,13 @@ describe("a rule in a directory", () => {
     expect(it.rules.checkIp(CLIENT).kind).toBe("deny");
   });
 
-  test("whose allow we may not read is passed over", () => {
+  test("a rule whose allow file is unreadable is passed over", () => {
     using it = opened({ [`${KEY}/allow`]: "", "ip4/0.0.0.0_0/deny": "" });
     it.kernel.forbidden.add(it.directory.file(`${KEY}/allow`));
     expect(it.rules.checkIp(CLIENT)).toEqual({ kind: "deny", rule: "ip4/0.0.0.0_0" });
   });
 
-  test("whose deny we may not read denies, and says what is wrong", () => {
+  test("a rule whose deny file is unreadable denies, and reports the error", () => {
     using it = opened({ [`${KEY}/deny`]: "", "ip4/0.0.0.0_0/allow": "" });
     const path = it.directory.file(`${KEY}/deny`);
     it.kernel.forbidden.add(path);
@@ -68,7 +68,7 @@ describe("a rule in a directory", () => {
     expect(it.rules.checkIp(CLIENT)).toEqual({ kind: "deny", rule: KEY, fault });
   });
 
-  test("whose script we may not read denies, and says what is wrong", () => {
+  test("a rule whose script is unreadable denies, and reports the error", () => {
     using it = opened({ [`${KEY}/allow`]: "", [`${KEY}/exec`]: "exit 1" });
     const path = it.directory.file(`${KEY}/exec`);
     it.kernel.forbidden.add(path);
@@ -76,19 +76,19 @@ describe("a rule in a directory", () => {
     expect(it.rules.checkIp(CLIENT)).toEqual({ kind: "deny", rule: KEY, fault });
   });
 
-  test("whose script is removed while it is looked up has none", () => {
+  test("a rule whose script is removed while it is looked up has none", () => {
     using it = opened({ [`${KEY}/allow`]: "", [`${KEY}/exec`]: "exit 1" });
     it.kernel.openFailure = "ENOENT";
     expect(it.rules.checkIp(CLIENT)).toMatchObject({ kind: "allow", exec: undefined });
   });
 
-  test("with a variable that we may not read is an error", () => {
+  test("a rule with an unreadable variable is an error", () => {
     using it = opened({ [`${KEY}/allow`]: "", [`${KEY}/env/A`]: "b" });
     it.kernel.forbidden.add(it.directory.file(`${KEY}/env/A`));
     expect(it.rules.checkIp(CLIENT)).toMatchObject({ kind: "error", code: "EACCES", rule: KEY });
   });
 
-  test("has at most 10,000 variables", () => {
+  test("a rule in a directory has at most 10,000 variables", () => {
     const files = (count: number): Record<string, string> =>
       Object.fromEntries(Array.from({ length: count }, (_, at) => [`${KEY}/env/V${at}`, "x"]));
     using most = opened({ [`${KEY}/allow`]: "", ...files(10_000) });
@@ -97,12 +97,12 @@ describe("a rule in a directory", () => {
     expect(most.rules.checkIp(CLIENT)).toMatchObject({ kind: "error", code: "EFBIG", rule: KEY });
   });
 
-  test("that is a plain file is an error, so that the client is refused", () => {
+  test("a rule that is a plain file is an error, so that the client is refused", () => {
     using it = opened({ [KEY]: "", "ip4/0.0.0.0_0/allow": "" });
     expect(it.rules.checkIp(CLIENT)).toMatchObject({ kind: "error", code: "ENOTDIR", rule: KEY });
   });
 
-  test("has the variables of its env directory", () => {
+  test("a rule in a directory has the variables of its env directory", () => {
     using it = opened({
       [`${KEY}/allow`]: "",
       [`${KEY}/env/FOO`]: "bar  \t\nsecond line\n",
@@ -127,12 +127,12 @@ describe("a rule in a directory", () => {
     );
   });
 
-  test("with a directory in its env is an error", () => {
+  test("a rule with a directory in its env is an error", () => {
     using it = opened({ [`${KEY}/allow`]: "", [`${KEY}/env/X/`]: "" });
     expect(it.rules.checkIp(CLIENT)).toMatchObject({ kind: "error", code: "EISDIR" });
   });
 
-  test("has the first 4096 bytes of its script", () => {
+  test("a rule in a directory has the first 4096 bytes of its script", () => {
     using it = opened({ [`${KEY}/allow`]: "", [`${KEY}/exec`]: "x".repeat(5000) });
     const verdict = it.rules.checkIp(CLIENT);
     expect(verdict.kind === "allow" && verdict.exec?.length).toBe(4096);
@@ -144,7 +144,7 @@ describe("a rule in a directory", () => {
   });
 
   test.each([["exec"], ["env/X"]])(
-    "that has a fifo, a socket or a device for its %s refuses the client, at once",
+    "a rule that has a fifo, a socket or a device for its %s refuses the client, at once",
     (name) => {
       using it = opened({ [`${KEY}/allow`]: "", [`${KEY}/env/`]: "" });
       const path = it.directory.file(`${KEY}/${name}`);
@@ -162,13 +162,13 @@ describe("a rule in a directory", () => {
     },
   );
 
-  test("whose deny is a fifo denies, for nothing is read of it", () => {
+  test("a rule whose deny file is a fifo denies, as its content is not read", () => {
     using it = opened({ [`${KEY}/`]: "" });
     loadPosix().mkfifo(it.directory.file(`${KEY}/deny`), 0o600);
     expect(it.rules.checkIp(CLIENT).kind).toBe("deny");
   });
 
-  test("is not found below a directory that is not there", () => {
+  test("a rule is not found below a directory that does not exist", () => {
     const rules = new DirectoryRules(new NodeFiles(), "/nonexistent");
     expect(rules.checkIp(CLIENT)).toEqual({ kind: "notFound" });
   });

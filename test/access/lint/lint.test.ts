@@ -160,11 +160,11 @@ test.each<[string, SampleRecord[], string[]]>([
       "warning exec-cut uid/5",
     ],
   ],
-])("a database with %s", (_, records, expected) => {
+])("the lint reports a database with %s", (_, records, expected) => {
   expect(brief(lintCdb(cdbBytes(records)))).toEqual(expected);
 });
 
-test("a directory with what only a directory can be wrong in", () => {
+test("the lint reports the faults that only a directory can have", () => {
   using directory = new TemporaryDirectory();
   directory.write({
     "uid/1/allow": "",

@@ -15,7 +15,7 @@ import { cdbBytes, sampleValue } from "../samples.ts";
 import type { AlternativeName } from "../../../src/net/index.ts";
 import type { CertificateFact } from "../../../src/access/index.ts";
 
-/** What a certificate might try to be taken for something else with. */
+/** Texts with which a certificate might be taken for something else. */
 const part = fc.oneof(
   fc.constantFrom("/", "..", ".", "%", "%2F", "\0", "\n", "\u0085", "@", "none", ":", "dns:"),
   fc.constantFrom("clientcert/", "ip4/0.0.0.0_0", "é", "\udcc3", "\udca9", "\ud800", "\u212a"),
@@ -30,7 +30,7 @@ const name = fc.record({ kind: nameKind, value });
 const kind = fc.oneof(nameKind, fc.constantFrom<CertificateFact["kind"]>("sha256", "subject"));
 const fact: fc.Arbitrary<CertificateFact> = fc.record({ kind, value });
 
-test("a key is one file name behind its kind and its type, whatever a certificate says", () => {
+test("a key is one file name behind its kind and its type, whatever a certificate contains", () => {
   fc.assert(
     fc.property(fact, (one) => {
       const key = certificateKey(one);
@@ -67,7 +67,7 @@ test("the byte of no UTF-8 and the letter it would be part of do not share a key
   expect(certificateKey({ kind: "uri", value: "\udcff" })).toBe("clientcert/uri:\udcff");
 });
 
-test("a key says what it was made of, and nothing of it is amiss", () => {
+test("a key gives back the value it was made of, and no key is reported as invalid", () => {
   fc.assert(
     fc.property(fact, (one) => {
       const key = certificateKey(one);
@@ -80,7 +80,7 @@ test("a key says what it was made of, and nothing of it is amiss", () => {
   );
 });
 
-test("no text is anything but a fact of the type in front or refused", () => {
+test("any text is a fact of the type in front of it, or is refused", () => {
   const texts = fc.tuple(fc.oneof(kind, part), fc.constantFrom(":", ""), value);
   fc.assert(
     fc.property(texts, (parts) => {
@@ -91,7 +91,7 @@ test("no text is anything but a fact of the type in front or refused", () => {
   );
 });
 
-test("names do not take the turn of one another, whatever their order", () => {
+test("names are looked up in one order, whichever order they are given in", () => {
   const verdicts = fc.constantFrom("allow", "deny", "neither");
   const ruled = fc.array(fc.tuple(name, verdicts), { maxLength: 8 });
   const shuffled = ruled.chain((rules) =>

@@ -41,7 +41,7 @@ test.each<[CertificateFact["kind"], string, string | undefined]>([
   ["uri", "x".repeat(252), undefined],
   ["uri", "ü".repeat(126), undefined],
   ["uri", "/".repeat(84), undefined],
-])("the key of %s %j", (kind, value, name) => {
+])("the key of %s %j is as the page of the format has it", (kind, value, name) => {
   expect(certificateKey({ kind, value })).toBe(name && `clientcert/${name}`);
 });
 
@@ -55,7 +55,7 @@ test.each<[string, CertificateFact | undefined]>([
   ["toString:x", undefined],
   ["dns", undefined],
   ["", undefined],
-])("%j states", (text, fact) => {
+])("the facts of %j are those it states", (text, fact) => {
   expect(parseCertificateFact(text)).toEqual(fact);
 });
 
@@ -70,7 +70,7 @@ describe("a certificate", () => {
     ]),
   );
 
-  test("with 128 alternative names is looked up to the last", () => {
+  test("a certificate with 128 alternative names is looked up to the last", () => {
     const alternativeNames = dnsNames(129).slice(1);
     expect(rules.checkClientCertificate(certificate({ alternativeNames }))).toMatchObject({
       kind: "allow",
@@ -78,7 +78,7 @@ describe("a certificate", () => {
     });
   });
 
-  test("with more is an error, as a denied one might be among those not looked up", () => {
+  test("a certificate with more than 128 names is an error, as a denied one might be among those not looked up", () => {
     const alternativeNames = dnsNames(129);
     expect(rules.checkClientCertificate(certificate({ alternativeNames }))).toEqual({
       kind: "error",
@@ -90,14 +90,14 @@ describe("a certificate", () => {
     expect(rules.checkClientCertificate(known).kind).toBe("allow");
   });
 
-  test("without a fingerprint is an error", () => {
+  test("a certificate without a fingerprint is an error", () => {
     expect(rules.checkClientCertificate(certificate({ sha256: "" }))).toMatchObject({
       kind: "error",
       rule: undefined,
     });
   });
 
-  test("is refused by a name whose rule cannot be read, though another name allows", () => {
+  test("a certificate is refused by a name whose rule cannot be read, though another name allows", () => {
     const alternativeNames = [...dnsNames(128).slice(127), ...dnsNames(1)];
     expect(rules.checkClientCertificate(certificate({ alternativeNames }))).toMatchObject({
       kind: "error",
@@ -105,13 +105,13 @@ describe("a certificate", () => {
     });
   });
 
-  test("may have blanks in its subject", () => {
+  test("a certificate may have blanks in its subject", () => {
     expect(rules.checkClientCertificate(certificate({ subject: "O=A, CN=b c" }))).toMatchObject({
       rule: "clientcert/subject:O=A, CN=b c",
     });
   });
 
-  test("without a subject, or with one that has no key, is any certificate", () => {
+  test("a certificate without a subject, or with one that has no key, is any certificate", () => {
     for (const subject of [undefined, "", "<invalid>", "x".repeat(300)]) {
       expect(rules.checkClientCertificate(certificate({ subject }))).toMatchObject({
         rule: "clientcert/@",
@@ -131,7 +131,7 @@ test("names too long for a file are no error to a directory", () => {
   });
 });
 
-test("while the file of rules is missing every certificate is an error, and so is none", () => {
+test("every certificate is an error while the file of rules is missing, and so is none", () => {
   using directory = new TemporaryDirectory();
   const rules = new CdbRules(new NodeFiles(), directory.file("rules.cdb"));
   for (const client of [certificate(), undefined]) {

@@ -33,7 +33,7 @@ function networkKey(ip: IpAddress, length: number): string {
   return `ip${ip.family}/${formatPrefix({ address: maskIp(ip, bits), bits }, "_")}`;
 }
 
-/** What probing all 33 or 129 keys says. */
+/** The result of probing all 33 or 129 keys. */
 function probed(bytes: Buffer, ip: IpAddress): Verdict {
   const last = explainIp(new CdbRuleSet(bytes), ip).at(-1);
   if (last === undefined || last.result.kind === "notFound") return { kind: "notFound" };

@@ -11,7 +11,7 @@ function allowing(environmentBytes: number, execBytes: number): Uint8Array {
 }
 
 describe("the value of a rule", () => {
-  test("holds 4096 bytes of variables and 4096 of a script", () => {
+  test("the value of a rule holds 4096 bytes of variables and 4096 of a script", () => {
     const value = parseRuleValue(allowing(4096, 4096));
     expect(value.kind === "allow" && [value.environment.length, value.exec.length]).toEqual([
       4096, 4096,
@@ -28,20 +28,20 @@ describe("the value of a rule", () => {
     [
       "a byte too many",
       Buffer.concat([allowing(1, 1), Buffer.from("x")]),
-      "is not as long as it says",
+      "does not have the length that it gives",
     ],
-    ["a byte too few", allowing(1, 1).subarray(0, 6), "is not as long as it says"],
-    ["no lengths", Buffer.from("A"), "is not as long as it says"],
-  ])("is an error with %s", (_, bytes, why) => {
+    ["a byte too few", allowing(1, 1).subarray(0, 6), "does not have the length that it gives"],
+    ["no lengths", Buffer.from("A"), "does not have the length that it gives"],
+  ])("the value of a rule is an error with %s", (_, bytes, why) => {
     expect(parseRuleValue(bytes)).toEqual({ kind: "error", why: `the rule's value ${why}` });
   });
 
-  test("that begins with D denies, up to 8197 bytes of it", () => {
+  test("the value of a rule that begins with D denies, up to 8197 bytes of it", () => {
     expect(parseRuleValue(Buffer.alloc(8197, "D"))).toEqual({ kind: "deny" });
     expect(parseRuleValue(Buffer.from("D"))).toEqual({ kind: "deny" });
   });
 
-  test("cannot be made of more than a reader takes", () => {
+  test("the value of a rule cannot be made of more than a reader takes", () => {
     const [most, more] = [new Uint8Array(4096), new Uint8Array(4097)];
     expect(() => formatAllow(more, most)).toThrow(RangeError);
     expect(() => formatAllow(most, more)).toThrow(RangeError);

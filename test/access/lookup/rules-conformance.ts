@@ -17,7 +17,7 @@ export function rulesConformance(
 ): void {
   describe(`access rules in a ${backend}`, () => {
     for (const { title, rules, client, outcome } of ruleVectors()) {
-      test(title, () => {
+      test(`a client is looked up by its rules: ${title}`, () => {
         using opened = open(rules);
         expect(describeVerdict(check(opened.rules, client))).toBe(outcome);
       });

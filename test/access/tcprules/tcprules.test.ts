@@ -59,7 +59,7 @@ describe("tcprules text for ucspi-tcp", () => {
     ["10.0.0.0/8:deny", ["10.0.0.0/8 -> D$"]],
     ["#x:deny\n\t #y:deny\n \t\n\na:deny \t", ["\t #y -> D$", "a -> D$"]],
     ["a:allow\na:deny", ["a -> ", "a -> D$"]],
-  ])("%j", (text, expected) => {
+  ])("the text %j is compiled to the records that its format describes", (text, expected) => {
     expect(records("djb", text)).toEqual(expected);
     expect(records("djb", `${text}\n`)).toEqual(expected);
   });
@@ -78,7 +78,7 @@ describe("tcprules text for ucspi-tcp", () => {
     "2001:db8::1:deny",
     "a-3:allow",
     "1.2-x:deny",
-  ])("%j cannot be parsed", (line) => {
+  ])("the text %j for ucspi-tcp cannot be parsed", (line) => {
     const error = errorOf("djb", `x:allow\n${line}\ny:deny\n`);
     expect(error.message).toBe(`unable to parse this line: ${line}`);
     expect(error.line).toBe(2);
@@ -146,7 +146,7 @@ describe("tcprules text for s6", () => {
       ":allow\nclientcert/dns:a:deny",
       ["clientcert/dns:a -> D", `ip4/0.0.0.0_0 -> ${ALLOW}`, `ip6/::_0 -> ${ALLOW}`],
     ],
-    // What nothing allows is denied anyway, and the names still get their turn.
+    // An address without a rule that allows is denied anyway, and the names are still looked up.
     [":deny\n=a.example:allow", [`reversedns/a.example -> ${ALLOW}`]],
     ["=a.example:allow\n:deny", [`reversedns/a.example -> ${ALLOW}`]],
     [
@@ -156,7 +156,7 @@ describe("tcprules text for s6", () => {
     ["=a:deny\n=.a:deny", ["reversedns/a -> D", "reversedns/a -> D"]],
     ["1.2.3.4:allow\n=a.example:deny", [`ip4/1.2.3.4_32 -> ${ALLOW}`, "reversedns/a.example -> D"]],
     ["1.:allow\n=.a.example:deny", [`ip4/1.0.0.0_8 -> ${ALLOW}`, "reversedns/a.example -> D"]],
-  ])("%j", (text, expected) => {
+  ])("the text %j is compiled to the records that its format describes", (text, expected) => {
     expect(records("s6", text)).toEqual(expected);
     expect(records("s6", `${text}\n`)).toEqual(expected);
   });
@@ -197,7 +197,7 @@ describe("tcprules text for s6", () => {
     "1.2.3.4: deny",
     '1.:allow,="x"',
     `1.:allow,A="${"x".repeat(4096)}"`,
-  ])("%j is refused by its line", (line) => {
+  ])("the text %j for s6 is refused by its line", (line) => {
     const error = errorOf("s6", `10.:allow\n${line}\n`);
     expect(error.line).toBe(2);
     expect(error.message.startsWith(`unable to parse this line: ${line}`)).toBe(true);
@@ -207,7 +207,7 @@ describe("tcprules text for s6", () => {
     ["a network admits a host that is denied by name", "10.:allow\n=bad.example:deny"],
     ["everybody is admitted before names are asked for", "=.bad.example:deny\n:allow"],
     ["a host and its domain differ", "=a.example:allow\n=.a.example:deny"],
-  ])("is refused where %s", (_, text) => {
+  ])("text for s6 is refused where %s", (_, text) => {
     expect(errorOf("s6", text).line).toBe(2 - Number(text.startsWith("=.bad")));
   });
 
@@ -215,13 +215,13 @@ describe("tcprules text for s6", () => {
     ["a network refuses a host that is allowed by name", "10.:deny\n=a.example:allow"],
     ["a network admits without the variables of the host", '10.:allow\n=a:allow,RELAY="x"'],
     ["everybody is admitted without the variables of names", ':allow\n=a:allow,RELAY=""'],
-  ])("warns where %s", (_, text) => {
+  ])("text for s6 gives a warning where %s", (_, text) => {
     expect(compiled("s6", [text]).warnings).toEqual([
       expect.stringMatching(/^line 2 .*line 1 decides where both match$/),
     ]);
   });
 
-  test("warns where nothing is allowed", () => {
+  test("text for s6 gives a warning where nothing is allowed", () => {
     expect(compiled("s6", ["10.:deny\n"]).warnings).toEqual([expect.stringMatching(/refused/)]);
   });
 });
@@ -233,21 +233,29 @@ describe("any chunking gives the same database", () => {
     fc.constantFrom("2001:db8::1:deny", "::/0:deny", "[::1]:allow", "allow"),
   );
 
-  test.each<RulesFormat>(["djb", "s6"])("for %s", (format) => {
-    const pieces = fc.array(fc.nat(40), { maxLength: 40 });
-    fc.assert(
-      fc.property(fc.array(line, { maxLength: 30 }), fc.boolean(), pieces, (lines, ends, cuts) => {
-        const text = lines.join("\n") + (ends ? "\n" : "");
-        const chunks: string[] = [];
-        let at = 0;
-        for (const cut of cuts) chunks.push(text.slice(at, (at += cut)));
-        chunks.push(text.slice(at));
-        expect(outcome(format, chunks)).toEqual(outcome(format, [text]));
-      }),
-    );
-  });
+  test.each<RulesFormat>(["djb", "s6"])(
+    "any chunking of text in the format %s gives the same database",
+    (format) => {
+      const pieces = fc.array(fc.nat(40), { maxLength: 40 });
+      fc.assert(
+        fc.property(
+          fc.array(line, { maxLength: 30 }),
+          fc.boolean(),
+          pieces,
+          (lines, ends, cuts) => {
+            const text = lines.join("\n") + (ends ? "\n" : "");
+            const chunks: string[] = [];
+            let at = 0;
+            for (const cut of cuts) chunks.push(text.slice(at, (at += cut)));
+            chunks.push(text.slice(at));
+            expect(outcome(format, chunks)).toEqual(outcome(format, [text]));
+          },
+        ),
+      );
+    },
+  );
 
-  test("no input is anything but compiled or refused", () => {
+  test("any input is compiled or refused", () => {
     const bytes = fc.array(
       fc.constantFrom(
         ...'a:=-,.@#\n\0 1/[]"é'.split(""),
@@ -294,13 +302,13 @@ describe("looking up a client as tcpserver does", () => {
     ["any name", "9.9.9.9", "", undefined, "= deny"],
     ["a name with a dot at its end is another name", "9.9.9.9", "a.b.c.", undefined, "= deny"],
     ["nothing known", "9.9.9.9", undefined, undefined, " allow"],
-  ])("%s", (_, ip, host, info, expected) => {
+  ])("a client is looked up by %s as tcpserver does", (_, ip, host, info, expected) => {
     const { rule, allow, edits } = checkDjbRules(cdb, { ip, host, info });
     const variables = edits.map(({ name, value }) => `${name}=${value}`);
     expect([rule, allow ? "allow" : "deny", ...variables].join(" ")).toBe(expected);
   });
 
-  test("what no rule is about is allowed", () => {
+  test("a client without a matching rule is allowed", () => {
     const empty = new Cdb(compiled("djb", [""]).bytes);
     expect(checkDjbRules(empty, { ip: "1.2.3.4", host: undefined, info: undefined })).toEqual({
       allow: true,
@@ -309,7 +317,7 @@ describe("looking up a client as tcpserver does", () => {
     });
   });
 
-  test("the format shows in the first key", () => {
+  test("the format of a database shows in its first key", () => {
     expect(detectRulesFormat(cdb)).toBe("djb");
     expect(detectRulesFormat(new Cdb(compiled("s6", ["1.:deny"]).bytes))).toBe("s6");
     expect(detectRulesFormat(new Cdb(compiled("djb", [""]).bytes))).toBe("s6");

@@ -41,7 +41,7 @@ function shown(zone: Zone, unix: number): string {
 }
 
 describe("dates", () => {
-  test("are those of Date, over as many years as it knows", () => {
+  test("dates are those of Date, over as many years as it knows", () => {
     const most = 8_640_000_000_000;
     fc.assert(
       fc.property(fc.integer({ min: -most, max: most }), (seconds) => {
@@ -61,7 +61,7 @@ describe("dates", () => {
     );
   });
 
-  test("have as many digits of a year as it takes", () => {
+  test("dates have as many digits of a year as they need", () => {
     expect(shown(UTC_ZONE, 253_402_300_800)).toBe("10000-01-01 00:00:00");
     expect(shown(UTC_ZONE, -62_135_596_800)).toBe("0001-01-01 00:00:00");
   });
@@ -69,7 +69,7 @@ describe("dates", () => {
 
 describe.skipIf(zones.isMissing)(`a compiled zone${zones.why}`, () => {
   test.each(["Europe/Berlin", "America/New_York", "Asia/Kolkata", "Australia/Lord_Howe", "UTC"])(
-    "%s is that of the engine",
+    "the zone %s is that of the engine",
     (name) => {
       const zone = loadZone(posix, name);
       const offset = offsetByIntl(name);
@@ -88,14 +88,17 @@ describe.skipIf(zones.isMissing)(`a compiled zone${zones.why}`, () => {
     },
   );
 
-  test.skipIf(rightZones.isMissing)(`in right/ tells the same${rightZones.why}`, () => {
-    const [plain, right] = ["", "right/"].map((set) => loadZone(posix, `${set}Europe/Berlin`));
-    for (let unix = 86_400; unix < 1_750_000_000; unix += 3_600_000) {
-      expect(right?.spanAt(unix).offset).toBe(plain?.spanAt(unix).offset);
-    }
-  });
+  test.skipIf(rightZones.isMissing)(
+    `a zone in right/ gives the same times${rightZones.why}`,
+    () => {
+      const [plain, right] = ["", "right/"].map((set) => loadZone(posix, `${set}Europe/Berlin`));
+      for (let unix = 86_400; unix < 1_750_000_000; unix += 3_600_000) {
+        expect(right?.spanAt(unix).offset).toBe(plain?.spanAt(unix).offset);
+      }
+    },
+  );
 
-  test("is refused when it is cut short, and never misread", () => {
+  test("a compiled zone is refused when it is cut short, and never misread", () => {
     const file = zoneFile("Europe/Berlin");
     expect(parseTzif(file)).toBeDefined();
     for (let length = 0; length < file.length; length += 1) {
@@ -103,7 +106,7 @@ describe.skipIf(zones.isMissing)(`a compiled zone${zones.why}`, () => {
     }
   });
 
-  test("of any bytes is a zone or refused", () => {
+  test("a compiled zone of any bytes is a zone or refused", () => {
     const file = zoneFile("Europe/Berlin");
     const edits = fc.array(fc.tuple(fc.nat(file.length - 1), fc.nat(255)), { maxLength: 20 });
     fc.assert(
@@ -140,19 +143,19 @@ describe("a zone of version 1", () => {
     return Buffer.concat([header, transition, types, Buffer.from("ABC\0"), ...seconds]);
   }
 
-  test("has times of 32 bits, and no rule for what comes after them", () => {
+  test("a zone of version 1 has times of 32 bits, and no rule for what comes after them", () => {
     const zone = parseTzif(fileOf(1000, []));
     expect(zone?.spanAt(999)).toEqual({ offset: -3600, from: -Infinity, until: 1000 });
     expect(zone?.spanAt(1000)).toEqual({ offset: 7200, from: 1000, until: Infinity });
   });
 
-  test("that counts leap seconds is read as if it did not", () => {
+  test("a zone of version 1 that counts leap seconds is read as if it did not", () => {
     const zone = parseTzif(fileOf(1000, [[500, 1]]));
     expect(zone?.spanAt(998).offset).toBe(-3600);
     expect(zone?.spanAt(999).offset).toBe(7200);
   });
 
-  test("is refused when it is cut short, or names a type that it has not", () => {
+  test("a zone of version 1 is refused when it is cut short, or names a type that it has not", () => {
     const file = fileOf(1000, []);
     expect(parseTzif(file.subarray(0, -1))).toBeUndefined();
     file[48] = 2;
@@ -174,7 +177,7 @@ describe("a rule", () => {
     ["XXX3EDT4,0/0,J365/23", 1_700_000_000, "2023-11-14 18:13:20"],
     ["AAA0BBB,J60/0,J61/0", 1_709_251_200, "2024-03-01 01:00:00"],
     ["AAA0BBB,59/0,61/0", 1_709_164_800, "2024-02-29 01:00:00"],
-  ])("%s at %i is %s", (rule, unix, expected) => {
+  ])("the rule %s at %i is %s", (rule, unix, expected) => {
     const zone = parseZoneRule(rule);
     expect(zone && shown(zone, unix)).toBe(expected);
   });
@@ -187,7 +190,7 @@ describe("a rule", () => {
     "EST5EDT,M13.2.0,M11.1.0",
     "EST5EDT,M3.2.0,J366",
     "5",
-  ])("%j is none", (text) => expect(parseZoneRule(text)).toBeUndefined());
+  ])("the text %j is no rule", (text) => expect(parseZoneRule(text)).toBeUndefined());
 });
 
 describe.skipIf(zones.isMissing)(`TZ${zones.why}`, () => {
@@ -210,7 +213,7 @@ describe.skipIf(zones.isMissing)(`TZ${zones.why}`, () => {
     ["a rule", "XYZ3", -3 * 3600],
     ["a rule with the name of a file that is no zone", "JNK1", -3600],
     ["none of them: UTC", "Nowhere/Foo", 0],
-  ])("%s", (_, tz, offset) => {
+  ])("TZ is read as %s", (_, tz, offset) => {
     const before = fake.openFds;
     expect(loadZone(fake, tz).spanAt(noon).offset).toBe(offset);
     expect(fake.openFds).toEqual(before);

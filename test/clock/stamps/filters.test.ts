@@ -72,11 +72,11 @@ describe("labels to local time", () => {
     [`@ffffffffffffffff00000000 x\n`, `@ffffffffffffffff00000000 x\n`],
     ["\0\xff\n\n@\n", "\0\xff\n\n@\n"],
     ["", ""],
-  ])("%j becomes %j", (text, expected) => {
+  ])("a label %j becomes %j in local time", (text, expected) => {
     expect(localized(text)).toBe(expected);
   });
 
-  test("follows the seconds of a minute, back and forth", () => {
+  test("labels in local time follow the seconds of a minute, back and forth", () => {
     const seconds = [0xa2, 0xa3, 0xa4, 0xa5, 0xa6, 0x69, 0x68, 0xa4, 0xa3];
     const lines = seconds.map((low) => `@40000000586846${low.toString(16)}00000000\n`);
     expect(lines.map((line) => localized(line)).join("")).toBe(localized(lines.join("")));
@@ -86,7 +86,7 @@ describe("labels to local time", () => {
     ]);
   });
 
-  test("shows a change of the clock in the middle of a minute", () => {
+  test("labels in local time show a change of the clock in the middle of a minute", () => {
     const zone = parseZoneRule("AAA0BBB,J60/0:00:30,J90/0");
     expect(zone).toBeDefined();
     const lines =
@@ -95,7 +95,7 @@ describe("labels to local time", () => {
     expect(localized(lines, zone)).toBe(expected.join(""));
   });
 
-  test("is the same in whatever pieces the input comes", () => {
+  test("labels become the same local time in whatever pieces the input arrives", () => {
     const part = fc.constantFrom(LABEL, `${LABEL} a`, "\n", "@", "x", "@40", "\0", "b".repeat(300));
     const text = fc.array(part, { maxLength: 30 }).map((parts) => parts.join(""));
     fc.assert(
@@ -106,13 +106,13 @@ describe("labels to local time", () => {
     );
   });
 
-  test("writes a line when it is complete, and no earlier", () => {
+  test("a line with its label in local time is written when it is complete, and no earlier", () => {
     const pieces = ["a\nb", "c", "\n"].map((piece) => Buffer.from(piece));
     const { writtenBefore } = filtered(new LocalizingFilter(UTC_ZONE), pieces);
     expect(writtenBefore).toEqual(["", "a\n", "a\n", "a\nbc\n"]);
   });
 
-  test("passes a line of any length, in parts, and does not look for labels inside", () => {
+  test("a line of any length is passed on, in parts, and no label is looked for inside", () => {
     const long = Buffer.alloc(LINE_BYTES_KEPT * 9 + 5, `${LABEL} `);
     const pieces = inPieces(long, [1, LINE_BYTES_KEPT - 1, LINE_BYTES_KEPT, 300_000]);
     const { bytes } = filtered(new LocalizingFilter(UTC_ZONE), [
@@ -123,7 +123,7 @@ describe("labels to local time", () => {
     expect(bytes.equals(Buffer.from(expected))).toBe(true);
   });
 
-  test("reads the zone of a name as libc does", () => {
+  test("a filter to local time reads the zone of a name as libc does", () => {
     const posix = new FakePosix();
     expect(localized(`${LABEL} x\n`, loadZone(posix, "XYZ-3"))).toBe(
       "2026-11-20 21:09:13.165400694 x\n",
@@ -137,7 +137,7 @@ describe("labels in front of lines", () => {
     return new StampingFilter(() => now++);
   }
 
-  test("tells the time of each line", () => {
+  test("a label in front of a line gives the time of that line", () => {
     const { text } = filtered(stamping(), [Buffer.from("a\nb\n\0\xff\n", "latin1")]);
     expect(text).toBe(
       "@400000006553f1253b9ac9fe a\n@400000006553f1253b9ac9ff b\n@400000006553f12600000000 \0\xff\n",
@@ -148,11 +148,11 @@ describe("labels in front of lines", () => {
     ["", ""],
     ["a", "@400000006553f1253b9ac9fe a\n"],
     ["\n\n", "@400000006553f1253b9ac9fe \n@400000006553f1253b9ac9ff \n"],
-  ])("turns %j into %j", (input, expected) => {
+  ])("stamping lines turns %j into %j", (input, expected) => {
     expect(filtered(stamping(), [Buffer.from(input)]).text).toBe(expected);
   });
 
-  test("follows a clock that is set back, even to before 1970", () => {
+  test("labels in front of lines follow a clock that is set back, even to before 1970", () => {
     const times = [1_700_000_000_000_000_000n, 1_600_000_000_000_000_000n, -1n];
     const filter = new StampingFilter(() => times.shift() ?? 0n);
     const { text } = filtered(filter, [Buffer.from("a\nb\nc\n")]);
@@ -167,7 +167,7 @@ describe("labels in front of lines", () => {
     ]);
   });
 
-  test("keeps every byte, in whatever pieces it comes", () => {
+  test("stamping lines keeps every byte, in whatever pieces they arrive", () => {
     const input = fc
       .uint8Array({ maxLength: 2000 })
       .map((bytes) => Buffer.from(bytes.map((b) => (b < 40 ? 10 : b))));
@@ -181,7 +181,7 @@ describe("labels in front of lines", () => {
     );
   });
 
-  test("gives a long line one label", () => {
+  test("a long line gets one label", () => {
     const long = Buffer.alloc(LINE_BYTES_KEPT * 5, "x");
     const { text } = filtered(stamping(), [long]);
     expect(text.match(/@/g)).toHaveLength(1);

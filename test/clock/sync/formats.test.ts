@@ -19,17 +19,17 @@ describe("NTP timestamps", () => {
     [1_700_000_000n * NS + 500_000_000n, 0xe8fe6f8080000000n],
     [2_085_978_496n * NS, 0n],
     [0n, 0x83aa7e8000000000n],
-  ])("%d ns is %d", (unixNs, stamp) => {
+  ])("the NTP timestamp of %d ns is %d", (unixNs, stamp) => {
     expect(ntp64FromUnix(unixNs)).toBe(stamp);
     expect(unixFromNtp64(stamp)).toBe(unixNs);
   });
 
-  test("are those of the C suite for the instant of a label", () => {
+  test("NTP timestamps are those of the C suite for the instant of a label", () => {
     const tai = parseTai64n("@400000006b008cee09dbd076") ?? taiAt(0n);
     expect(ntp64FromUnix(utcFromTai(tai).unixNs)).toBe(0xeeab0b492a57b32bn);
   });
 
-  test("tell 1968 to 2104 and nothing else", () => {
+  test("NTP timestamps cover 1968 to 2104 and nothing else", () => {
     const first = Date.UTC(1968, 0, 20, 3, 14, 8);
     const [firstNs, endNs] = [
       BigInt(first) * 1_000_000n,
@@ -41,7 +41,7 @@ describe("NTP timestamps", () => {
     expect(unixFromNtp64(ntp64FromUnix(firstNs) ?? 0n)).toBe(firstNs);
   });
 
-  test("are exact to a quarter of a nanosecond both ways", () => {
+  test("NTP timestamps are exact to a quarter of a nanosecond both ways", () => {
     fc.assert(
       fc.property(fc.bigInt({ min: 0n, max: (1n << 64n) - 1n }), (stamp) => {
         const back = ntp64FromUnix(unixFromNtp64(stamp)) ?? 0n;
@@ -64,18 +64,18 @@ describe("offset records", () => {
     [-5_500_000_000n, "fffffffffffffffa1dcd6500"],
     [1n, "000000000000000000000001"],
     [-1n, "ffffffffffffffff3b9ac9ff"],
-  ])("%d ns is %s", (offsetNs, hex) => {
+  ])("an offset record of %d ns is %s", (offsetNs, hex) => {
     expect(Buffer.from(formatOffset(offsetNs)).toString("hex")).toBe(hex);
     expect(parseOffset(Buffer.from(hex, "hex"))).toBe(offsetNs);
   });
 
-  test("are refused when cut short or with a second of nanoseconds", () => {
+  test("offset records are refused when cut short or with a second of nanoseconds", () => {
     expect(parseOffset(new Uint8Array(11))).toBeUndefined();
     expect(parseOffset(Buffer.from("00000000000000003b9aca00", "hex"))).toBeUndefined();
     expect(() => formatOffset(NS << 63n)).toThrow(RangeError);
   });
 
-  test("are read in any pieces, and not beyond their end", () => {
+  test("offset records are read in any pieces, and not beyond their end", () => {
     const posix = new FakePosix();
     const [readEnd, writeEnd] = posix.pipe();
     const input = Buffer.concat([formatOffset(-1n), Buffer.from("more")]);
@@ -93,7 +93,7 @@ describe("offset records", () => {
     expect(Buffer.from(readOffsetRecord(posix, readEnd)).toString()).toBe("more");
   });
 
-  test("survive the way out and back", () => {
+  test("offset records are the same after writing and reading", () => {
     const most = (1n << 63n) * NS;
     fc.assert(
       fc.property(fc.bigInt({ min: -most, max: most - 1n }), (offsetNs) => {
@@ -106,7 +106,7 @@ describe("offset records", () => {
 describe("the interval of an offset", () => {
   const nanoseconds = (most: bigint) => fc.bigInt({ min: 0n, max: most });
 
-  test("has the true offset in it, however long the ways took", () => {
+  test("the interval of an offset contains the true offset, however long the ways took", () => {
     const trips = fc.array(fc.tuple(nanoseconds(NS), nanoseconds(NS), nanoseconds(NS)), {
       minLength: 1,
       maxLength: 20,
@@ -132,7 +132,7 @@ describe("the interval of an offset", () => {
     );
   });
 
-  test("leaves out what contradicts it", () => {
+  test("the interval of an offset leaves out values that contradict it", () => {
     const at = (ns: bigint) => taiAt(ns);
     const interval = new OffsetInterval(1000n);
     interval.narrow({ sent: at(0n), received: at(10n), replied: at(10n), returned: at(20n) });
@@ -143,14 +143,14 @@ describe("the interval of an offset", () => {
     expect([interval.offsetNs, interval.uncertaintyNs]).toEqual([1n, 6n]);
   });
 
-  test("is a point after an exchange that took no time", () => {
+  test("the interval of an offset is a point after an exchange that took no time", () => {
     const [here, there] = [taiAt(0n), taiAt(7n)];
     const interval = new OffsetInterval(1000n);
     interval.narrow({ sent: here, received: there, replied: there, returned: here });
     expect([interval.offsetNs, interval.uncertaintyNs]).toEqual([7n, 0n]);
   });
 
-  test("knows nothing at first", () => {
+  test("the interval of an offset is unbounded at first", () => {
     expect(new OffsetInterval(1000n).uncertaintyNs).toBe(2000n);
   });
 });

@@ -15,7 +15,7 @@ import type { SntpFields } from "./packets.ts";
 const SOME_TIME = taiFromUnix(1_700_000_000_500_000_000n);
 
 describe("an SNTP request", () => {
-  test("is of version 4, a client's, and tells nothing but a random number", () => {
+  test("an SNTP request is of version 4, a client's, and carries nothing but a random number", () => {
     const expected = Buffer.alloc(48);
     expected[0] = 0x23;
     expected.set(NONCE, 40);
@@ -24,7 +24,7 @@ describe("an SNTP request", () => {
 });
 
 describe("an SNTP answer", () => {
-  test("tells when the request arrived and when it left", () => {
+  test("an SNTP answer gives the times when the request arrived and when it left", () => {
     const answer = sntpAnswer({ receive: SOME_STAMP - (1n << 32n), leap: 1, referenceId: "GPS" });
     expect(judgeSntpReply(answer, NONCE)).toEqual({
       kind: "answer",
@@ -58,7 +58,7 @@ describe("an SNTP answer", () => {
     ["unusable", "no time of sending", { transmit: 0n }],
     ["unusable", "no time of arrival", { receive: 0n }],
     ["stop", "stratum 0", { stratum: 0, referenceId: "RATE" }],
-  ])("is %s: %s", (kind, _, fields) => {
+  ])("an SNTP answer is %s: %s", (kind, _, fields) => {
     expect(judgeSntpReply(sntpAnswer(fields), NONCE).kind).toBe(kind);
   });
 
@@ -68,12 +68,12 @@ describe("an SNTP answer", () => {
     ["", "unusable", "the server is of stratum 0, not synchronised"],
     ["\0\0\0\x01", "unusable", "the server is of stratum 0, not synchronised"],
     ["\x1b[2J", "unusable", "the server is of stratum 0, not synchronised"],
-  ])("of stratum 0 with %j is %s: %s", (referenceId, kind, why) => {
+  ])("an SNTP answer of stratum 0 with %j is %s: %s", (referenceId, kind, why) => {
     const verdict = judgeSntpReply(sntpAnswer({ stratum: 0, leap: 3, referenceId }), NONCE);
     expect(verdict).toEqual({ kind, why });
   });
 
-  test("of any bytes is judged", () => {
+  test("an SNTP answer of any bytes is judged", () => {
     fc.assert(
       fc.property(fc.uint8Array({ maxLength: 80 }), fc.boolean(), (bytes, isOurs) => {
         if (isOurs && bytes.length >= 32) bytes.set(NONCE, 24);
@@ -87,7 +87,7 @@ describe("an SNTP answer", () => {
 });
 
 describe("TAICLOCK packets", () => {
-  test("are asked and answered in place", () => {
+  test("TAICLOCK packets are asked and answered in place", () => {
     const packet = Buffer.from(formatTaiclockRequest(NONCE));
     expect(packet.toString("hex")).toBe(`63746169${"00".repeat(16)}0123456789abcdef`);
     expect(answerTaiclock(packet, SOME_TIME)).toBe(true);
@@ -105,13 +105,13 @@ describe("TAICLOCK packets", () => {
     ["an answer", Buffer.from(`stai${"\0".repeat(24)}`)],
     ["nothing", Buffer.alloc(0)],
     ["something else", Buffer.alloc(28, "ctaj")],
-  ])("are left alone and unanswered: %s", (_, packet) => {
+  ])("TAICLOCK packets are left alone and unanswered: %s", (_, packet) => {
     const before = Buffer.from(packet);
     expect(answerTaiclock(packet, SOME_TIME)).toBe(false);
     expect(packet).toEqual(before);
   });
 
-  test("keep everything behind the time", () => {
+  test("TAICLOCK packets keep everything behind the time", () => {
     const packet = Buffer.concat([Buffer.from(formatTaiclockRequest(NONCE)), Buffer.alloc(228, 7)]);
     const before = Buffer.from(packet);
     expect(answerTaiclock(packet, SOME_TIME)).toBe(true);
@@ -125,13 +125,13 @@ describe("TAICLOCK packets", () => {
     ["foreign", (packet: Buffer) => packet.fill(0, 20, 28)],
     ["unusable", (packet: Buffer) => packet.fill(0xff, 4, 16)],
     ["unusable", (packet: Buffer) => packet.fill(0xff, 12, 16)],
-  ])("that are no answer are %s (%#)", (kind, spoil) => {
+  ])("TAICLOCK packets that are no answer are %s (%#)", (kind, spoil) => {
     const packet = Buffer.from(formatTaiclockRequest(NONCE));
     answerTaiclock(packet, SOME_TIME);
     expect(judgeTaiclockReply(spoil(packet), NONCE).kind).toBe(kind);
   });
 
-  test("of any bytes are judged, and answered only as requests", () => {
+  test("TAICLOCK packets of any bytes are judged, and answered only as requests", () => {
     const starts = fc.constantFrom("ctai", "stai", "xxxx").map((text) => Buffer.from(text));
     fc.assert(
       fc.property(starts, fc.uint8Array({ maxLength: 260 }), (start, rest) => {

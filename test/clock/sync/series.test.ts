@@ -85,19 +85,22 @@ describe("a series of SNTP exchanges", () => {
     ["127.0.0.1", 3_600_000_000_000n],
     ["127.0.0.1", -3_600_000_000_000n],
     ["127.0.0.1", 50n * 365n * 86_400n * 1000n * MS],
-  ])("with %s measures a server that is ahead by %d ns", async (host, aheadNs) => {
-    const server = await serve((request, reply) => reply(timely(request, aheadNs)), host);
-    const outcome = await querySntp(world(), { server, exchanges: 5 });
-    if (outcome.kind !== "measured") return expect.unreachable(JSON.stringify(outcome));
-    expect(outcome.answers).toBe(5);
-    expect(outcome.reply).toMatchObject({ stratum: 2, leap: "none" });
-    const leapSecondsNs = 100n * 1000n * MS;
-    const missed = outcome.offsetNs - aheadNs;
-    expect(missed < 0n ? -missed : missed).toBeLessThan(leapSecondsNs);
-    expect(outcome.uncertaintyNs).toBeLessThan(1000n * MS);
-  });
+  ])(
+    "a series of SNTP exchanges with %s measures a server that is ahead by %d ns",
+    async (host, aheadNs) => {
+      const server = await serve((request, reply) => reply(timely(request, aheadNs)), host);
+      const outcome = await querySntp(world(), { server, exchanges: 5 });
+      if (outcome.kind !== "measured") return expect.unreachable(JSON.stringify(outcome));
+      expect(outcome.answers).toBe(5);
+      expect(outcome.reply).toMatchObject({ stratum: 2, leap: "none" });
+      const leapSecondsNs = 100n * 1000n * MS;
+      const missed = outcome.offsetNs - aheadNs;
+      expect(missed < 0n ? -missed : missed).toBeLessThan(leapSecondsNs);
+      expect(outcome.uncertaintyNs).toBeLessThan(1000n * MS);
+    },
+  );
 
-  test("sends a fresh random number each time, and nothing of its clock", async () => {
+  test("a series of SNTP exchanges sends a fresh random number each time, and nothing of its clock", async () => {
     const requests: string[] = [];
     const server = await serve((request, reply) => {
       requests.push(request.toString("hex"));
@@ -108,7 +111,7 @@ describe("a series of SNTP exchanges", () => {
     expect(requests).toEqual([1, 2].map((n) => `23${zeros}${`0${n}`.repeat(8)}`));
   });
 
-  test("passes over what does not answer it", async () => {
+  test("a series of SNTP exchanges ignores datagrams that do not answer it", async () => {
     const server = await serve((request, reply) => {
       reply(Buffer.from("x"));
       reply(sntpAnswer({ origin: Buffer.alloc(8, 9) }));
@@ -119,7 +122,7 @@ describe("a series of SNTP exchanges", () => {
     expect(outcome).toMatchObject({ kind: "measured", answers: 3 });
   });
 
-  test("ignores datagrams from other addresses than the server's", async () => {
+  test("a series of SNTP exchanges ignores datagrams from other addresses than the server's", async () => {
     const stranger = createSocket("udp4");
     servers.push(stranger);
     const server = await serve((request, reply, _, clientPort) => {
@@ -131,7 +134,7 @@ describe("a series of SNTP exchanges", () => {
     expect(outcome.offsetNs).toBeLessThan(100n * 1000n * MS);
   });
 
-  test("goes on after an exchange that failed", async () => {
+  test("a series of SNTP exchanges goes on after an exchange that failed", async () => {
     const server = await serve((request, reply, number) => {
       reply(number % 2 === 0 ? timely(request) : sntpAnswer({ origin: nonceOf(request), leap: 3 }));
     });
@@ -144,7 +147,7 @@ describe("a series of SNTP exchanges", () => {
     expect(heard).toEqual([`1 ${why}`, "2 answered", `3 ${why}`, "4 answered"]);
   });
 
-  test("stops asking when it is told to, and keeps what it has", async () => {
+  test("a series of SNTP exchanges stops asking when it is told to, and keeps what it has", async () => {
     let asked = 0;
     const server = await serve((request, reply, number) => {
       asked = number;
@@ -156,7 +159,7 @@ describe("a series of SNTP exchanges", () => {
     expect(asked).toBe(3);
   });
 
-  test("fails when every exchange does, for the reason of the last", async () => {
+  test("a series of SNTP exchanges fails when every exchange does, for the reason of the last", async () => {
     const server = await serve((request, reply) => {
       reply(sntpAnswer({ origin: nonceOf(request), stratum: 0, referenceId: "DENY" }));
     });
@@ -166,19 +169,19 @@ describe("a series of SNTP exchanges", () => {
     expect(none).toEqual({ kind: "failed", why: "no exchange was asked for" });
   });
 
-  test("fails at once where no server listens", async () => {
+  test("a series of SNTP exchanges fails at once where no server listens", async () => {
     const server = await serve(() => {});
     servers.pop()?.close();
     const outcome = await querySntp(world(), { server, exchanges: 3 });
     expect(outcome).toEqual({ kind: "failed", why: posix.strerror("ECONNREFUSED") });
   });
 
-  test("fails where there is no way to", async () => {
+  test("a series of SNTP exchanges fails without a route", async () => {
     const outcome = await querySntp(world(), { server: endpoint("fe80::1", 123) });
     expect(outcome).toEqual({ kind: "failed", why: posix.strerror("EINVAL") });
   });
 
-  test("gives up an exchange at its timeout, a series at its deadline", async () => {
+  test("a series of SNTP exchanges gives up an exchange at its timeout, a series at its deadline", async () => {
     const clock = new FakeClock(posix.realtimeNs());
     const server = await serve((_, __, number) => clock.advance(number < 3 ? 2000 : 10_000));
     const heard: string[] = [];
@@ -193,7 +196,7 @@ describe("a series of SNTP exchanges", () => {
     expect(clock.pendingTimers).toBe(0);
   });
 
-  test("tells of an exchange that timed out what came instead of an answer", async () => {
+  test("a series of SNTP exchanges reports, for an exchange that timed out, what arrived instead of an answer", async () => {
     const clock = new FakeClock(posix.realtimeNs());
     const server = await serve((_, reply) => reply(Buffer.from("x")));
     const heard: string[] = [];
@@ -209,7 +212,7 @@ describe("a series of SNTP exchanges", () => {
     expect(heard).toEqual(["the answer is too short"]);
   });
 
-  test("pauses between exchanges, and not after the last", async () => {
+  test("a series of SNTP exchanges pauses between exchanges, and not after the last", async () => {
     const clock = new FakeClock(posix.realtimeNs());
     const pauses: number[] = [];
     const stepping: Clock = {

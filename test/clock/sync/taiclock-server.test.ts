@@ -49,7 +49,7 @@ async function ask(host: string, port: number, packets: readonly Uint8Array[]): 
 }
 
 describe("the TAICLOCK server", () => {
-  test("tells the time over both families, in as many bytes as it was asked in", async () => {
+  test("the TAICLOCK server gives the time over both families, in as many bytes as it was asked in", async () => {
     const clock = systemClockWith(() => posix.realtimeNs());
     const server = new TaiclockServer(posix, clock);
     try {
@@ -69,7 +69,7 @@ describe("the TAICLOCK server", () => {
     }
   });
 
-  test("leaves no socket behind, be it stopped or never bound", () => {
+  test("the TAICLOCK server leaves no socket behind, be it stopped or never bound", () => {
     const fake = new FakePosix();
     const before = fake.openFds;
     const server = new TaiclockServer(fake, new FakeClock());
@@ -81,7 +81,7 @@ describe("the TAICLOCK server", () => {
     expect(fake.openFds).toEqual(before);
   });
 
-  test("says once what fails, and goes on", () => {
+  test("the TAICLOCK server reports a failure once, and goes on", () => {
     const fake = new FakePosix();
     const failures: string[] = [];
     const server = new TaiclockServer(fake, new FakeClock(), {
@@ -110,7 +110,7 @@ describe("the TAICLOCK server", () => {
     server.stop();
   });
 
-  test("answers a client as often as it may be asked", () => {
+  test("the TAICLOCK server answers a client as often as it may be asked", () => {
     const clock = new FakeClock();
     const fake = new FakePosix();
     const server = new TaiclockServer(fake, clock, { ratePerClient: 2 });
@@ -137,7 +137,7 @@ describe("the TAICLOCK server", () => {
 });
 
 describe("the limit of a rate", () => {
-  test("counts IPv4 clients by address, IPv6 clients by /64", () => {
+  test("the rate limit counts IPv4 clients by address, IPv6 clients by /64", () => {
     const limit = new RateLimit(new FakeClock(), 1);
     const admitted = ["192.0.2.1", "192.0.2.2", "2001:db8::1", "2001:db8::2", "2001:db8:0:1::1"];
     expect(admitted.map((client) => limit.admits(ip(client)))).toEqual([
@@ -149,7 +149,7 @@ describe("the limit of a rate", () => {
     ]);
   });
 
-  test("remembers a bounded number of them", () => {
+  test("the rate limit remembers a bounded number of clients", () => {
     const limit = new RateLimit(new FakeClock(), 1);
     for (let client = 0; client < 3 * CLIENTS_MAX; client += 1) limit.admits(ip4FromNumber(client));
     expect(limit.size).toBe(CLIENTS_MAX);
@@ -159,7 +159,7 @@ describe("the limit of a rate", () => {
 });
 
 describe("the system clock", () => {
-  test("is stepped by an offset, either way", () => {
+  test("the system clock is stepped by an offset, either way", () => {
     const fake = new FakePosix();
     fake.nowNs = 5_000_000_000n;
     stepClock(fake, -1_500_000_000n);
@@ -168,14 +168,14 @@ describe("the system clock", () => {
     expect(fake.nowNs).toBe(3_500_000_001n);
   });
 
-  test("is not stepped to a time that no clock can have", () => {
+  test("the system clock is not stepped to a time that no clock can have", () => {
     const fake = new FakePosix();
     for (const offset of [-1n, 1n << 63n])
       expect(() => stepClock(fake, offset)).toThrow(RangeError);
     expect(fake.nowNs).toBe(0n);
   });
 
-  test("is slewed by microseconds", () => {
+  test("the system clock is slewed by microseconds", () => {
     const slewed: bigint[] = [];
     const fake: Pick<Posix, "adjtime"> = { adjtime: (us) => (slewed.push(us), 0n) };
     slewClock(fake as Posix, 1_500_999n);
@@ -183,7 +183,7 @@ describe("the system clock", () => {
     expect(slewed).toEqual([1500n, -2000n]);
   });
 
-  test("is left alone without the right", () => {
+  test("the system clock is left alone without the right", () => {
     const fake = new FakePosix();
     fake.identity = { uid: 1000, gid: 1000, groups: [] };
     for (const adjust of [stepClock, slewClock]) {

@@ -6,7 +6,7 @@ import type { Pid, SpawnRequest, SystemError, WaitStatus } from "../../../src/po
 export class FakeChild {
   readonly pid: Pid;
   readonly request: SpawnRequest;
-  /** What execve would have been given, decoded. */
+  /** The arguments that execve would have been given, decoded. */
   readonly files: readonly string[];
   readonly argv: readonly string[];
   readonly environment: ReadonlyMap<string, string>;
@@ -14,7 +14,7 @@ export class FakeChild {
   readonly signals: number[] = [];
   /** Has it executed its program? Children do so at once, unless `holdsBirths`. */
   hasExecuted = true;
-  /** What `birthFailure` is to tell of it, once. */
+  /** The failure that `birthFailure` is to report of it, once. */
   failure: SystemError | undefined;
   readonly birth: number;
   readonly #fds: FdTable;

@@ -243,7 +243,7 @@ export class FakeDescriptors extends FakeKernel {
   }
 }
 
-/** Why a file cannot be opened like this. */
+/** The reason why a file cannot be opened like this. */
 function refusal(file: FakeFile, mode: OpenMode, options: OpenOptions): string | undefined {
   if (file.kind === "link") return "ELOOP";
   if (file.kind === "socket") return "ENXIO";

@@ -1,5 +1,5 @@
 /**
- * What the descriptors of FakePosix refer to: files in memory, channels of bytes between two ends,
+ * The objects of the descriptors of FakePosix: files in memory, channels of bytes between two ends,
  * and the open file descriptions that processes share. No errno is thrown here; see fake-posix.ts.
  */
 import type {
@@ -92,7 +92,7 @@ export interface Parcel {
 export class Channel {
   readonly parcels: Parcel[] = [];
   readonly room: number;
-  /** How many open files may still write to and read from it. */
+  /** The number of open files that may still write to and read from it. */
   writers = 0;
   readers = 0;
 
@@ -127,7 +127,7 @@ export class Channel {
   }
 }
 
-/** What makes an open file a socket. */
+/** The additional state of an open file that is a socket. */
 export interface FakeSocket {
   readonly family: SocketAddress["family"];
   readonly type: "stream" | "datagram" | "seqpacket";
@@ -184,7 +184,7 @@ export class OpenFile {
     if (how !== "read" && this.outgoing !== undefined) this.outgoing.writers = 0;
   }
 
-  /** What poll(2) would say. */
+  /** The result that poll(2) would have. */
   get readiness(): Readiness {
     if (this.hasEnded !== undefined) return only({ readable: this.hasEnded() });
     if (this.socket?.backlog !== undefined) {

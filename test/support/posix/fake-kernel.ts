@@ -1,6 +1,6 @@
 /**
- * What the families of the fake kernel share: its descriptors and files, who the process is, and the
- * failures that a test has ordered.
+ * The common state of the families of the fake kernel: its descriptors and files, the identity of the
+ * process, and the failures that a test has ordered.
  */
 import { constants } from "node:os";
 
@@ -63,7 +63,7 @@ export class FakeKernel {
     return this.tree.putDirectory(path, mode);
   }
 
-  /** What was written to a file. */
+  /** The bytes that were written to a file. */
   fileText(path: string): string {
     return Buffer.from(this.files.get(path)?.content ?? []).toString();
   }
@@ -102,7 +102,7 @@ export class FakeKernel {
     if (code !== undefined) throw systemError(code, call);
   }
 
-  /** What a path leads to, by its own path; the errno of one that leads nowhere is thrown. */
+  /** The file at the end of a path, by its own path; the errno of one that leads nowhere is thrown. */
   protected resolve(path: string, at: Fd | undefined, followsLast: boolean, call: string): string {
     const directory = at === undefined ? undefined : this.opened(at, call).file;
     if (at !== undefined && directory?.kind !== "directory") throw systemError("ENOTDIR", call);

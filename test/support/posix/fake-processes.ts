@@ -20,7 +20,7 @@ import { FakeSockets } from "./fake-sockets.ts";
 
 const SIGKILL = 9;
 
-/** What `execve` throws in place of becoming another program. */
+/** The exception that `execve` throws in place of becoming another program. */
 export class FakeExecution extends Error {
   override readonly name = "FakeExecution";
   readonly files: readonly string[];
@@ -48,7 +48,7 @@ export class FakeProcesses extends FakeSockets {
   directory = "/";
   /** The session or process group calls made, oldest first. */
   readonly sessionCalls: string[] = [];
-  /** What programs are to be born with. */
+  /** The signal settings with which programs are started. */
   adoptedSignals = { ignored: 0n, blocked: 0n };
   readonly #reaped = new Set<FakeChild>();
   #lastPid: number = OWN_PID;

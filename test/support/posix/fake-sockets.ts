@@ -225,7 +225,7 @@ function newSocket(family: SocketAddress["family"], type: FakeSocket["type"]): F
   return { family, type, options: new Map() };
 }
 
-/** What anybody may send to: it never comes to an end. */
+/** A channel that every process may send to: it never comes to an end. */
 function openChannel(): Channel {
   const channel = new Channel();
   channel.writers = 1;

@@ -58,7 +58,7 @@ export class FakeTree {
     return root;
   }
 
-  /** Where an open directory is by now. */
+  /** The present path of an open directory. */
   pathOf(directory: FakeFile): string {
     for (const [path, file] of this.files) if (file === directory) return path;
     throw new FakePathError("ENOENT");

@@ -47,7 +47,7 @@ function naming(scene: Scene, file: string, ...others: readonly string[]): Envir
 }
 
 describe("the configuration of an environment", () => {
-  test("is the same object for all that name the same files, read once", async () => {
+  test("the configuration of an environment is the same object for all that name the same files, read once", async () => {
     await using scene = await newScene({ files: { key: "one" } });
     const { configurations, loads } = newConfigurations();
     const first = configurations.current(naming(scene, "key", "TCPREMOTEIP=10.0.0.1"));
@@ -56,7 +56,7 @@ describe("the configuration of an environment", () => {
     expect(loads).toHaveLength(1);
   });
 
-  test("is another where other files are named", async () => {
+  test("the configuration of an environment is another where other files are named", async () => {
     await using scene = await newScene({ files: { one: "one", two: "two" } });
     const { configurations } = newConfigurations();
     expect(configurations.current(naming(scene, "one")).speaker).toBe("one");
@@ -66,15 +66,18 @@ describe("the configuration of an environment", () => {
   test.each([
     ["counts", true, 2],
     ["does not count", false, 1],
-  ])("where a file for a name %s", async (_, hasNames, count) => {
-    await using scene = await newScene({ files: { key: "one" } });
-    const { configurations, loads } = newConfigurations({ hasNames });
-    configurations.current(naming(scene, "key", "CERTFILE:a=x"));
-    configurations.current(naming(scene, "key", "CERTFILE:b=x"));
-    expect(loads).toHaveLength(count);
-  });
+  ])(
+    "another file for a name, which %s, makes another configuration or none",
+    async (_, hasNames, count) => {
+      await using scene = await newScene({ files: { key: "one" } });
+      const { configurations, loads } = newConfigurations({ hasNames });
+      configurations.current(naming(scene, "key", "CERTFILE:a=x"));
+      configurations.current(naming(scene, "key", "CERTFILE:b=x"));
+      expect(loads).toHaveLength(count);
+    },
+  );
 
-  test("is new when the file is, and the old one with a warning when that is broken", async () => {
+  test("the configuration of an environment is new when a file is, and the old one with a warning when the new file is damaged", async () => {
     await using scene = await newScene({ files: { key: "one" } });
     const { configurations, warnings, clock } = newConfigurations();
     const environment = naming(scene, "key");
@@ -88,7 +91,7 @@ describe("the configuration of an environment", () => {
     expect(warnings).toEqual(["it is broken; the files read before stay in use"]);
   });
 
-  test("is an error where the first reading fails, each time, until it works", async () => {
+  test("the configuration of an environment is an error where the first reading fails, each time, until it works", async () => {
     await using scene = await newScene({ files: { key: "broken" } });
     const { configurations } = newConfigurations();
     const environment = naming(scene, "key");
@@ -98,7 +101,7 @@ describe("the configuration of an environment", () => {
     expect(configurations.current(environment).speaker).toBe("mended");
   });
 
-  test("costs bounded memory, however many files clients have of their own", async () => {
+  test("the configurations of clients with files of their own use bounded memory", async () => {
     await using scene = await newScene({ files: { key: "one" } });
     const { configurations, loads } = newConfigurations();
     const environments = Array.from({ length: 65 }, (_, at) =>

@@ -113,7 +113,7 @@ function open(client: EngineClient, configuration = CONFIGURATION): RemoteTunnel
 }
 
 describe("a tunnel", () => {
-  test("has the outcome that the engine replies", async () => {
+  test("a tunnel has the outcome that the engine replies", async () => {
     using scene = newClient();
     const tunnel = open(scene.client);
     expect(scene.engine().hear()).toMatchObject({ kind: "lastPart" });
@@ -127,7 +127,7 @@ describe("a tunnel", () => {
     expect(scene.gaveUp).toEqual([]);
   });
 
-  test("has an engine that was told of its configuration once", () => {
+  test("a tunnel has an engine that was sent its configuration once", () => {
     using scene = newClient();
     open(scene.client);
     open(scene.client);
@@ -136,7 +136,7 @@ describe("a tunnel", () => {
     expect(scene.engines).toHaveLength(1);
   });
 
-  test("fails when the engine is gone, and the next one gets another", async () => {
+  test("a tunnel fails when the engine has ended, and the next one gets another", async () => {
     using scene = newClient();
     const tunnel = open(scene.client);
     posix.shutdown(scene.engine().socket, "both");
@@ -147,7 +147,7 @@ describe("a tunnel", () => {
     expect(scene.gaveUp).toEqual([]);
   });
 
-  test("gets another engine if the first has gone while it had nothing to do", () => {
+  test("a tunnel gets another engine if the first has ended while it was idle", () => {
     using scene = newClient();
     scene.client.start();
     posix.shutdown(scene.engine().socket, "both");
@@ -155,7 +155,7 @@ describe("a tunnel", () => {
     expect(scene.engines).toHaveLength(2);
   });
 
-  test("fails when the engine is gone with the first message to it", async () => {
+  test("a tunnel fails when the engine has ended with the first message to it", async () => {
     const unaware: Posix = Object.assign(Object.create(posix), { waitReady: () => undefined });
     using scene = newClient(PROTOCOL_VERSION, unaware);
     scene.client.start();
@@ -167,7 +167,7 @@ describe("a tunnel", () => {
     expect(scene.clock.pendingTimers).toBe(0);
   });
 
-  test("fails when the engine is gone before it was greeted", async () => {
+  test("a tunnel fails when the engine has ended before it was greeted", async () => {
     const gone: Posix = Object.assign(Object.create(posix), {
       sendMessage() {
         throw new SystemError("EPIPE", 32, "sendmsg", "Broken pipe");
@@ -182,7 +182,7 @@ describe("a tunnel", () => {
     expect(scene.clock.pendingTimers).toBe(0);
   });
 
-  test("is told to engines that know 64 configurations at most", () => {
+  test("an engine is sent 64 configurations at most", () => {
     using scene = newClient();
     const heard: Request[] = [];
     for (let number = 0; number <= 64; number += 1) {
@@ -197,7 +197,7 @@ describe("a tunnel", () => {
   });
 });
 
-describe("an engine whose replies make no sense", () => {
+describe("invalid replies", () => {
   /** Such replies of an engine that was asked for tunnels 1 and 2. */
   const invalid = fc.oneof(
     fc.uint8Array({ minLength: 1, maxLength: 60 }),
@@ -212,7 +212,7 @@ describe("an engine whose replies make no sense", () => {
       .map((json) => Buffer.concat([Uint8Array.of(7, 1, 0, 0, 0), Buffer.from(json)])),
   );
 
-  test("is given up with all its tunnels, and leaves nothing behind", async () => {
+  test("an engine whose replies are invalid is given up with all its tunnels, and leaves nothing behind", async () => {
     await fc.assert(
       fc.asyncProperty(invalid.filter(isInvalid), async (bytes) => {
         using scene = newClient();
@@ -228,7 +228,7 @@ describe("an engine whose replies make no sense", () => {
     );
   });
 
-  test("is replaced for the next tunnel", async () => {
+  test("an engine whose replies are invalid is replaced for the next tunnel", async () => {
     using scene = newClient();
     const tunnel = open(scene.client);
     scene.engine().say(Buffer.from("hello"));
@@ -239,7 +239,7 @@ describe("an engine whose replies make no sense", () => {
     expect(scene.engines).toHaveLength(2);
   });
 
-  test("cannot make the server keep descriptors", async () => {
+  test("an engine whose replies are invalid cannot make the server keep descriptors", async () => {
     using scene = newClient();
     const tunnel = open(scene.client);
     const [read, write] = posix.pipe();
@@ -250,7 +250,7 @@ describe("an engine whose replies make no sense", () => {
     posix.close(read);
   });
 
-  test("cannot speak of a tunnel that has ended, nor secure one that has failed", async () => {
+  test("an engine cannot reply for a tunnel that has ended, nor secure one that has failed", async () => {
     using scene = newClient();
     const tunnel = open(scene.client);
     const other = open(scene.client);
@@ -272,13 +272,13 @@ describe("an engine whose replies make no sense", () => {
 });
 
 describe("the greeting", () => {
-  test("is the first message to an engine, and tells the version", () => {
+  test("the greeting is the first message to an engine, and carries the version", () => {
     using scene = newClient();
     scene.client.start();
     expect(parseGreeting(scene.engine().receive())).toBe(PROTOCOL_VERSION);
   });
 
-  test("of another version ends the engine with exit code 97, and one line that tells what to do", async () => {
+  test("a greeting of another version ends the engine with exit code 97, and one line that asks for a restart", async () => {
     using scene = newClient(PROTOCOL_VERSION + 1);
     const tunnel = open(scene.client);
     expect(await tunnel.secured).toEqual({ kind: "failed", exitCode: 97 });
@@ -289,7 +289,7 @@ describe("the greeting", () => {
     expect(scene.engine().isLeft).toBe(true);
   });
 
-  test("is to come before anything else", async () => {
+  test("the greeting has to be the first message", async () => {
     using scene = newClient("none");
     const tunnel = open(scene.client);
     scene.engine().reply({ kind: "secured", id: 1, facts: FACTS });
@@ -297,7 +297,7 @@ describe("the greeting", () => {
     expect(scene.gaveUp).toEqual([[1, "it sent an invalid message: not a greeting"]]);
   });
 
-  test("of an engine comes back as it was, and nothing else is one", () => {
+  test("the greeting of an engine parses back, and no other text is one", () => {
     fc.assert(
       fc.property(fc.integer({ min: 1, max: 999_999_999 }), fc.uint8Array(), (version, bytes) => {
         expect(parseGreeting(formatGreeting(version))).toBe(version);
@@ -311,7 +311,7 @@ describe("an engine that does not answer", () => {
   const limited = { ...CONFIGURATION, settings: { ...CONFIGURATION.settings, tellsTimeout: true } };
   const configuration = { ...limited, settings: { ...limited.settings, handshakeTimeoutMs: 1000 } };
 
-  test("fails a handshake that takes longer than its limit and a grace of the server", async () => {
+  test("an engine that does not answer fails a handshake that takes longer than its limit and a grace of the server", async () => {
     using scene = newClient();
     const tunnel = open(scene.client, configuration);
     scene.clock.advance(1000 + HANDSHAKE_GRACE_MS - 1);
@@ -326,7 +326,7 @@ describe("an engine that does not answer", () => {
     expect(scene.gaveUp).toEqual([]);
   });
 
-  test("is no reason to fail a handshake that is done", async () => {
+  test("an engine that does not answer does not fail a handshake that is done", async () => {
     using scene = newClient();
     const tunnel = open(scene.client, configuration);
     scene.engine().reply({ kind: "secured", id: 1, facts: FACTS });
@@ -335,7 +335,7 @@ describe("an engine that does not answer", () => {
     expect(scene.failures).toEqual([]);
   });
 
-  test("is given up after two pings, with its tunnels, secured or not", async () => {
+  test("an engine that does not answer is given up after two pings, with its tunnels, secured or not", async () => {
     using scene = newClient();
     const tunnels = [open(scene.client), open(scene.client)];
     scene.engine().reply({ kind: "secured", id: 1, facts: FACTS });
@@ -348,7 +348,7 @@ describe("an engine that does not answer", () => {
     expect(scene.clock.pendingTimers).toBe(0);
   });
 
-  test("is left alone while it answers, and while it has no tunnels", async () => {
+  test("an engine is left alone while it answers, and while it has no tunnels", async () => {
     using scene = newClient();
     const tunnel = open(scene.client);
     expect([scene.engine().hear().kind, scene.engine().hear().kind]).toEqual(["lastPart", "open"]);
@@ -365,7 +365,7 @@ describe("an engine that does not answer", () => {
   });
 });
 
-describe("engines that end as soon as they are started", () => {
+describe("engines that end at once", () => {
   /** The next tunnel's engine ends at once; the exit code of the tunnel. */
   async function endNext(scene: ReturnType<typeof newClient>): Promise<number> {
     const before = scene.engines.length;
@@ -376,7 +376,7 @@ describe("engines that end as soon as they are started", () => {
     return securing.kind === "failed" ? securing.exitCode : 0;
   }
 
-  test("are replaced at once the first time, and after a growing delay from then on", async () => {
+  test("engines that end as soon as they are started are replaced at once the first time, and after a growing delay from then on", async () => {
     using scene = newClient();
     expect([await endNext(scene), await endNext(scene)]).toEqual([111, 111]);
     expect(await endNext(scene)).toBe(97);
@@ -393,7 +393,7 @@ describe("engines that end as soon as they are started", () => {
     }
   });
 
-  test("are forgotten when one has lived for a while", async () => {
+  test("the delay is reset when an engine has run for a while", async () => {
     using scene = newClient();
     expect([await endNext(scene), await endNext(scene)]).toEqual([111, 111]);
     scene.clock.advance(DELAY_MS_MAX);
@@ -403,7 +403,7 @@ describe("engines that end as soon as they are started", () => {
     expect([await endNext(scene), await endNext(scene)]).toEqual([111, 111]);
   });
 
-  test("leave no descriptor of a tunnel behind that gets none", async () => {
+  test("engines that end as soon as they are started leave no descriptor of a tunnel behind that gets none", async () => {
     using scene = newClient();
     await endNext(scene);
     await endNext(scene);

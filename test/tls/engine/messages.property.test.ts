@@ -1,4 +1,4 @@
-/** What a server and its engine say to each other. */
+/** The messages between a server and its engine. */
 
 import fc from "fast-check";
 import { describe, expect, test } from "vitest";
@@ -62,7 +62,7 @@ const replies: fc.Arbitrary<Reply> = fc.oneof(
 );
 
 describe("a message", () => {
-  test("comes back as it was", () => {
+  test("a message comes back as it was", () => {
     fc.assert(
       fc.property(requests, replies, (request, reply) => {
         expect(parseRequest(formatMessage(request))).toEqual(request);
@@ -71,7 +71,7 @@ describe("a message", () => {
     );
   });
 
-  test("of one side is none of the other", () => {
+  test("a message of one side is invalid on the other", () => {
     fc.assert(
       fc.property(requests, replies, (request, reply) => {
         expect(() => parseReply(formatMessage(request))).toThrow("not a reply");
@@ -81,7 +81,7 @@ describe("a message", () => {
   });
 });
 
-describe("a reply, which is not to be trusted", () => {
+describe("replies of an engine", () => {
   const jsonReplies = fc
     .tuple(id, fc.json({ maxDepth: 3 }))
     .map(([number, json]) => withFacts(number, json));
@@ -91,7 +91,7 @@ describe("a reply, which is not to be trusted", () => {
     return bytes;
   });
 
-  test("is understood or refused, whatever the bytes; what is understood can be written", () => {
+  test("a reply is accepted or refused, whatever the bytes; an accepted one can be written", () => {
     fc.assert(
       fc.property(fc.oneof(fc.uint8Array(), jsonReplies, bent), (bytes) => {
         const reply = parsed(bytes);
@@ -110,7 +110,7 @@ describe("a reply, which is not to be trusted", () => {
     ["has a text without end", `{"protocol":"${"x".repeat(5000)}","cipher":"x"}`],
     ["has a hash that is none", '{"protocol":"","cipher":"","peer":{"sha256":"../allow"}}'],
     ["has too many names", `{"protocol":"","cipher":"","peer":${JSON.stringify(namesOf(5000))}}`],
-  ])("is refused when it %s", (_, json) => {
+  ])("a reply is refused when it %s", (_, json) => {
     expect(() => parseReply(withFacts(1, json))).toThrow(/./);
   });
 

@@ -1,4 +1,4 @@
-/** What an engine is told before it can run tunnels, as short as possible. */
+/** The configuration of an engine before it can run tunnels, as short as possible. */
 
 import type { EngineConfiguration } from "../../../src/tls/engine/messages.ts";
 

@@ -9,7 +9,7 @@ const edits = fc.array(fc.record({ name, value: fc.option(value, { nil: undefine
 });
 
 describe("the block of variables", () => {
-  test("is what the C suite writes", () => {
+  test("the block of variables is that of the C suite", () => {
     const block = formatTlsBlock([
       { name: "SSL_PROTOCOL", value: "TLSv1.2" },
       { name: "SSL_CIPHER", value: "ECDHE-ECDSA-CHACHA20-POLY1305" },
@@ -23,7 +23,7 @@ describe("the block of variables", () => {
     );
   });
 
-  test("comes back as it was", () => {
+  test("the block of variables comes back as it was", () => {
     fc.assert(
       fc.property(edits, (list) => {
         expect(parseTlsBlock(formatTlsBlock(list))).toEqual(list);
@@ -31,7 +31,7 @@ describe("the block of variables", () => {
     );
   });
 
-  test("is nothing when it is cut short or goes on", () => {
+  test("the block of variables is refused when it is cut short or has bytes behind its end", () => {
     fc.assert(
       fc.property(edits, fc.nat(), (list, at) => {
         const block = formatTlsBlock(list);
@@ -41,7 +41,7 @@ describe("the block of variables", () => {
     );
   });
 
-  test("is parsed or refused, whatever the bytes; what is parsed can be written", () => {
+  test("the block of variables is parsed or refused, whatever the bytes; a parsed one can be written", () => {
     fc.assert(
       fc.property(fc.uint8Array({ maxLength: 64 }), (bytes) => {
         const parsed = parseTlsBlock(bytes);
@@ -50,7 +50,7 @@ describe("the block of variables", () => {
     );
   });
 
-  test("has a ceiling both ways", () => {
+  test("the block of variables has a ceiling both ways", () => {
     const fits = [{ name: "A", value: "x".repeat(TLS_BLOCK_BYTES_MAX - 4) }];
     expect(parseTlsBlock(formatTlsBlock(fits))).toEqual(fits);
     expect(() => formatTlsBlock([...fits, { name: "B", value: undefined }])).toThrow(RangeError);
@@ -63,7 +63,7 @@ describe("the block of variables", () => {
     { name: "A=B", value: "x" },
     { name: "A", value: "x\0y" },
     { name: "A\0", value: undefined },
-  ])("holds no %j", (edit) => {
+  ])("the block of variables holds no %j", (edit) => {
     expect(() => formatTlsBlock([edit])).toThrow(RangeError);
   });
 });

@@ -73,7 +73,7 @@ function later(deliver: () => void): void {
 interface Outcome {
   readonly client: TLSSocket;
   readonly server: TLSSocket;
-  /** What each says: `secure`, or the error. */
+  /** The result of each: `secure`, or the error. */
   readonly clientSaid: string;
   readonly serverSaid: string;
 }
@@ -110,7 +110,7 @@ function clientOf(material: Partial<ClientMaterial> = {}): ClientContexts {
   return new ClientContexts({ ...CLIENT, ...material });
 }
 
-/** What a client thinks of a server. */
+/** The verdict of a client on a server. */
 async function clientVerdict(
   server: Partial<ServerMaterial>,
   client: Partial<ClientMaterial>,
@@ -122,7 +122,7 @@ async function clientVerdict(
 }
 
 describe("a handshake", () => {
-  test.each(["TLSv1.2", "TLSv1.3"] as const)("settles facts, %s", async (version) => {
+  test.each(["TLSv1.2", "TLSv1.3"] as const)("a handshake settles facts, %s", async (version) => {
     const [servers, clients] = [
       serverOf({ maxVersion: version, alpn: ["imap"] }),
       clientOf({ alpn: ["x", "imap"] }),
@@ -162,14 +162,14 @@ describe("a handshake", () => {
     ]);
   });
 
-  test.each(["rsa", "ed25519"] as const)("works with %s", async (key) => {
+  test.each(["rsa", "ed25519"] as const)("a handshake works with %s", async (key) => {
     const defaultPair = pairOf(
       root.issueAuthority({ key }).issue({ key, names: ["dns:localhost"] }),
     );
     expect(await clientVerdict({ defaultPair }, {})).toBeUndefined();
   });
 
-  test("fails without a version, a cipher or a protocol in common", async () => {
+  test("a handshake fails without a version, a cipher or a protocol in common", async () => {
     const old = await handshake(
       serverOf({ minVersion: "TLSv1.3" }),
       clientOf({ maxVersion: "TLSv1.2" }),
@@ -190,7 +190,7 @@ describe("a handshake", () => {
 describe("a client", () => {
   const untrusted = "the server's certificate is not trusted: ";
 
-  test("trusts an anchor, be it a root, an authority below one, or the server's own", async () => {
+  test("a client trusts an anchor, be it a root, an authority below one, or the server's own", async () => {
     const intermediate = root.issueAuthority();
     const below = intermediate.issue({ names: ["dns:localhost"] });
     const defaultPair = pairOf(below);
@@ -202,7 +202,7 @@ describe("a client", () => {
     expect(await clientVerdict({ defaultPair: pairOf(own) }, { anchors })).toBeUndefined();
   });
 
-  test("trusts nobody else", async () => {
+  test("a client trusts no other server", async () => {
     const anchors = [newAuthority({ subject: "Other" }).pem];
     expect(await clientVerdict({}, { anchors })).toBe(`${untrusted}its issuer is not known`);
     expect(await clientVerdict({}, { anchors: [] })).toBe(`${untrusted}its issuer is not known`);
@@ -218,7 +218,7 @@ describe("a client", () => {
     );
   });
 
-  test("trusts anybody who is told to, and reports nobody", async () => {
+  test("a client without verification trusts any server, and reports no certificate", async () => {
     const clients = clientOf({ anchors: [], verifiesCertificate: false });
     const { client } = await handshake(serverOf({ defaultPair: pairOf(newSelfSigned()) }), clients);
     expect(clients.verdict(client)).toBeUndefined();
@@ -226,14 +226,14 @@ describe("a client", () => {
   });
 
   test.each(["localhost", "LOCALHOST", "localhost.", "127.0.0.1", "::1", undefined])(
-    "finds %s in the certificate",
+    "a client finds %s in the certificate",
     async (serverName) => {
       expect(await clientVerdict({}, { serverName })).toBeUndefined();
     },
   );
 
   test.each(["other.example", "127.0.0.2", "::2", "host"])(
-    "does not find %s",
+    "a client does not find %s in the certificate",
     async (serverName) => {
       const verdict = `the server's certificate is not for ${serverName}`;
       expect(await clientVerdict({}, { serverName })).toBe(verdict);
@@ -241,7 +241,7 @@ describe("a client", () => {
     },
   );
 
-  test("sends a name, not an address, and no dot at its end", async () => {
+  test("a client sends a name, not an address, and no dot at its end", async () => {
     for (const [serverName, sent] of [
       ["localhost.", "localhost"],
       ["127.0.0.1", undefined],
@@ -282,21 +282,21 @@ describe("a server that asks for certificates", () => {
 
   describe.each(["TLSv1.2", "TLSv1.3"] as const)("in %s", (maxVersion) => {
     test.each(["optional", "required"] as const)(
-      "knows who is trusted: %s",
+      "a server that requests certificates determines which client is trusted: %s",
       async (clientCertificate) => {
         const met = await meet({ clientCertificate, maxVersion }, known);
         expect(met).toMatchObject({ said: "secure", verdict: undefined, hash: known.sha256 });
       },
     );
 
-    test("lets others in where one is optional, and exports nothing of theirs", async () => {
+    test("a server admits other clients where a certificate is optional, and exports nothing of theirs", async () => {
       for (const shown of [undefined, stranger]) {
         const met = await meet({ clientCertificate: "optional", maxVersion }, shown);
         expect(met).toMatchObject({ said: "secure", verdict: undefined, hash: undefined });
       }
     });
 
-    test("refuses others where one is required", async () => {
+    test("a server refuses other clients where a certificate is required", async () => {
       const none = await meet({ clientCertificate: "required", maxVersion }, undefined);
       expect(none.said).toBe("peer did not return a certificate");
       expect(none.clientSaid).toMatch(/the alert (?:certificate_required|handshake_failure)$/);
@@ -306,7 +306,7 @@ describe("a server that asks for certificates", () => {
     });
   });
 
-  test("says that there is none where it asked", async () => {
+  test("a server that requested a certificate reports that there is none", async () => {
     const servers = serverOf({ anchors: [root.pem], clientCertificate: "optional" });
     const { server } = await handshake(servers, clientOf());
     expect(tlsEdits(servers.facts(server)).slice(3)).toEqual([
@@ -341,13 +341,16 @@ describe("a server of several names", () => {
     [2, "bar.example.com", "CN=*.example.com"],
     [2, "a.b.example.com", failure],
     [2, undefined, failure],
-  ] as const)("at level %i, %s is served %s", async (level, name, subject) => {
-    expect(await served(level, name)).toBe(subject);
-  });
+  ] as const)(
+    "a server of several names at level %i serves for %s the certificate %s",
+    async (level, name, subject) => {
+      expect(await served(level, name)).toBe(subject);
+    },
+  );
 });
 
 describe("settings", () => {
-  test("of ciphers have to be some", () => {
+  test("a list of ciphers without a usable one is an error", () => {
     expect(() => serverOf({ ciphers: "NOSUCH" })).toThrow("no such ciphers: NOSUCH");
     expect(() => clientOf({ ciphers: "TLS_AES_128_GCM_SHA256", maxVersion: "TLSv1.2" })).toThrow(
       "no cipher for TLSv1.2 to TLSv1.2 in TLS_AES_128_GCM_SHA256",
@@ -358,7 +361,7 @@ describe("settings", () => {
     expect(() => serverOf({ ciphers: "ECDHE+AESGCM:!aNULL" })).not.toThrow();
   });
 
-  test("of keys are told when OpenSSL refuses them", () => {
+  test("a key that OpenSSL refuses is reported", () => {
     const pair = { file: "leaf.crt", chain: leaf.pem, key: newSelfSigned().keyPem };
     expect(() => serverOf({ defaultPair: pair })).toThrow(/^unable to use certificate leaf.crt: /);
   });
@@ -389,12 +392,12 @@ describe("sessions", () => {
     return again.isSessionReused();
   }
 
-  test("are resumed where they were made", async () => {
+  test("a session is resumed where it was made", async () => {
     expect(await isResumed(serverOf())).toBe(true);
     expect(await isResumed(serverOf(), serverOf())).toBe(false);
   });
 
-  test("are not resumed under other rules for clients", async () => {
+  test("a session is not resumed under other rules for clients", async () => {
     const trusting = serverOf({ clientCertificate: "optional", anchors: [root.pem] });
     const other = [newAuthority().pem];
     const changed = serverOf({ clientCertificate: "optional", anchors: other });
@@ -402,7 +405,7 @@ describe("sessions", () => {
     expect(await isResumed(trusting, changed)).toBe(false);
   });
 
-  test("are not resumed after 12 hours", async () => {
+  test("a session is not resumed after 12 hours", async () => {
     const clock = new FakeClock();
     const servers = serverOf({}, clock);
     const pass = (hours: number) => () => clock.advance(hours * 3_600_000);
@@ -410,7 +413,7 @@ describe("sessions", () => {
     expect(await isResumed(servers, servers, pass(2))).toBe(false);
   });
 
-  test("carry the certificate of the client, verified", async () => {
+  test("a session carries the certificate of the client, verified", async () => {
     const known = root.issue({ subject: "client" });
     const servers = serverOf({ clientCertificate: "required", anchors: [root.pem] });
     const clients = clientOf({ maxVersion: "TLSv1.2", pair: pairOf(known) });
@@ -450,7 +453,7 @@ describe("the words for an error", () => {
     [Object.assign(new Error("x"), { code: "ECONNRESET" }), "the peer closed the connection"],
     [new Error("two\nlines\u001b[0m"), "two lines [0m"],
     ["no error", "unknown error"],
-  ])("%#", (error, words) => {
+  ])("an error of OpenSSL has a text (%#)", (error, words) => {
     expect(describeTlsError(error)).toBe(words);
   });
 });

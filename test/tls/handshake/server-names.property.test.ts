@@ -23,11 +23,11 @@ describe("the choice by server name", () => {
     ["X", "x"],
     ["", "default"],
     [undefined, "default"],
-  ])("at level 1, %s is served by %s", (name, entry) => {
+  ])("the choice by server name at level 1 serves %s by %s", (name, entry) => {
     expect(table(1).lookup(name)).toBe(entry);
   });
 
-  test("at level 0 is always the default", () => {
+  test("the choice by server name at level 0 is always the default", () => {
     fc.assert(
       fc.property(fc.option(fc.domain(), { nil: undefined }), (name) => {
         expect(table(0).lookup(name)).toBe("default");
@@ -36,7 +36,7 @@ describe("the choice by server name", () => {
     expect(table(0).lookup("foo.example.com")).toBe("default");
   });
 
-  test("at level 2 has no default", () => {
+  test("the choice by server name at level 2 has no default", () => {
     expect(table(2).lookup("foo.example.com")).toBe("foo.example.com");
     expect(table(2).lookup("bar.example.com")).toBe("*.example.com");
     expect(table(2).lookup("other.example")).toBeUndefined();
@@ -44,7 +44,7 @@ describe("the choice by server name", () => {
     expect(table(2).lookup("")).toBeUndefined();
   });
 
-  test("does not depend on case, and a wildcard stands for one label", () => {
+  test("the choice by server name does not depend on case, and a wildcard stands for one label", () => {
     fc.assert(
       fc.property(fc.domain(), fc.stringMatching(/^[a-z0-9]{1,9}$/), (domain, label) => {
         const named = [[`*.${domain}`, "wildcard"]] as const;

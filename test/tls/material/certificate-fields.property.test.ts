@@ -6,7 +6,7 @@ import { ALTERNATIVE_NAMES_MAX, formatSubject } from "../../../src/tls/index.ts"
 import { der, newSelfSigned } from "../../support/certificates.ts";
 
 describe("DER", () => {
-  test("elements come back as they were", () => {
+  test("DER elements come back as they were", () => {
     const element = fc.record({ tag: fc.nat(0x1e), content: fc.uint8Array({ maxLength: 300 }) });
     fc.assert(
       fc.property(fc.array(element, { maxLength: 4 }), (elements) => {
@@ -27,7 +27,7 @@ describe("DER", () => {
     ["a length of five bytes", "30850000000001aa"],
     ["a length cut short", "308201"],
     ["a tag of two bytes", "1f0100"],
-  ])("is not %s", (_, hex) => {
+  ])("DER refuses %s", (_, hex) => {
     expect(readElements(Buffer.from(hex, "hex"))).toBeUndefined();
   });
 });
@@ -46,7 +46,7 @@ describe("the fields of a certificate", () => {
   const names = ["dns:a.example", "ip:192.0.2.1", "ip:2001:db8::1", "email:a@b", "uri:https://x/"];
   const { der: certificate } = newSelfSigned({ names });
 
-  test("are its alternative names", () => {
+  test("the fields of a certificate are its alternative names", () => {
     expect(readAlternativeNames(certificate)).toEqual([
       { kind: "dns", value: "a.example" },
       { kind: "ip", value: "192.0.2.1" },
@@ -56,7 +56,7 @@ describe("the fields of a certificate", () => {
     ]);
   });
 
-  test("are not made of one another: a comma in a name stays there", () => {
+  test("a comma in an alternative name does not separate it in two", () => {
     const forged = newSelfSigned({ names: ["uri:x,DNS:evil.example", 'dns:a"b'] });
     expect(readAlternativeNames(forged.der)).toEqual([
       { kind: "uri", value: "x,DNS:evil.example" },
@@ -65,32 +65,32 @@ describe("the fields of a certificate", () => {
   });
 
   test.each(["dns:a b", "dns:a\0b", "dns:é", "email:", "uri:http://x/ü"])(
-    "are not known when one of them is %j",
+    "the fields of a certificate are unknown when one of them is %j",
     (name) => {
       expect(readAlternativeNames(newSelfSigned({ names: ["dns:ok", name] }).der)).toBeUndefined();
     },
   );
 
-  test("are not known when there are more than there is room for", () => {
+  test("the fields of a certificate are unknown when there are more than the maximum", () => {
     const many = Array.from({ length: ALTERNATIVE_NAMES_MAX + 1 }, (_, n) => `dns:n${n}.example`);
     expect(readAlternativeNames(newSelfSigned({ names: many }).der)).toBeUndefined();
     const most = readAlternativeNames(newSelfSigned({ names: many.slice(1) }).der);
     expect(most?.length).toBe(ALTERNATIVE_NAMES_MAX);
   });
 
-  test("are none where there is no extension", () => {
+  test("the fields of a certificate are empty where there is no extension", () => {
     expect(readAlternativeNames(newSelfSigned({ names: [] }).der)).toEqual([]);
   });
 
   test.each([
     ["an address of three bytes", [der(0x87, Buffer.from([1, 2, 3]))]],
     ["something else than a list", []],
-  ])("are not known when the extension holds %s", (_, names) => {
+  ])("the fields of a certificate are unknown when the extension holds %s", (_, names) => {
     const value = names.length === 0 ? der(0x05) : der(0x30, ...names);
     expect(readAlternativeNames(withExtensions(nameExtension(value)))).toBeUndefined();
   });
 
-  test("are not known when there are two lists", () => {
+  test("the fields of a certificate are unknown when there are two lists", () => {
     const one = nameExtension(der(0x30, der(0x82, Buffer.from("a.example"))));
     expect(readAlternativeNames(withExtensions(one))).toEqual([
       { kind: "dns", value: "a.example" },
@@ -98,13 +98,13 @@ describe("the fields of a certificate", () => {
     expect(readAlternativeNames(withExtensions(one, one))).toBeUndefined();
   });
 
-  test("leave out kinds that rules know nothing of", () => {
+  test("the fields of a certificate leave out kinds that no rule can name", () => {
     const names = der(0x30, der(0x88, Buffer.from([42])), der(0x82, Buffer.from("a.example")));
     const expected = [{ kind: "dns", value: "a.example" }];
     expect(readAlternativeNames(withExtensions(nameExtension(names)))).toEqual(expected);
   });
 
-  test("are read or not, whatever the bytes", () => {
+  test("the fields of a certificate are read or not, whatever the bytes", () => {
     const subject = [
       { type: "C", value: "US" },
       { type: "O", value: "Example, Inc." },

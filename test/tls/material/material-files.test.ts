@@ -28,7 +28,7 @@ function holeOf(bytes: number): string {
   return path;
 }
 
-test("a file of material has a size that is allowed, and not one byte more", () => {
+test("a file of material has a size limit, and one byte more is refused", () => {
   const files = new MaterialFiles(posix);
   expect(files.read(holeOf(MATERIAL_FILE_BYTES_MAX)).length).toBe(MATERIAL_FILE_BYTES_MAX);
   expect(() => files.read(holeOf(MATERIAL_FILE_BYTES_MAX + 1))).toThrow(
@@ -36,13 +36,13 @@ test("a file of material has a size that is allowed, and not one byte more", () 
   );
 });
 
-test("a fifo in the place of a file of material is refused, and nobody waits", () => {
+test("a fifo in the place of a file of material is refused, without waiting", () => {
   const path = join(folder, "fifo");
   posix.mkfifo(path, 0o600);
   expect(() => new MaterialFiles(posix).read(path)).toThrow("it is not a regular file");
 });
 
-test("a directory of authorities may have so many entries, and not one more", () => {
+test("a directory of authorities has a limit of entries, and one more is refused", () => {
   const path = join(folder, "authorities");
   posix.mkdir(path, 0o700);
   const at = posix.open(path, "read", { directory: true });

@@ -63,7 +63,7 @@ function environment(variables: Readonly<Record<string, string>>) {
 }
 
 describe("a source of material", () => {
-  test("gives the same object while nothing changes, for two looks", async () => {
+  test("a source of material gives the same object while nothing changes, for two checks", async () => {
     await using scene = await newScene();
     root.issue().write(scene.path("leaf"));
     const { source, looks } = watchedServer(scene);
@@ -73,7 +73,7 @@ describe("a source of material", () => {
     expect(looks).toEqual([scene.path("leaf.key"), scene.path("leaf.crt")]);
   });
 
-  test("gives the same object for files that were only touched", async () => {
+  test("a source of material gives the same object for files that were only touched", async () => {
     await using scene = await newScene();
     root.issue().write(scene.path("leaf"));
     const { source } = watchedServer(scene);
@@ -82,7 +82,7 @@ describe("a source of material", () => {
     expect(source.current()).toBe(material);
   });
 
-  test("never gives a key with the certificate of another", async () => {
+  test("a source of material never gives a key with the certificate of another", async () => {
     await using scene = await newScene();
     root.issue().write(scene.path("leaf"));
     const { source, complaints } = watchedServer(scene);
@@ -102,7 +102,7 @@ describe("a source of material", () => {
     expect(complaints.length).toBe(1);
   });
 
-  test("goes on with what it has while files are missing or cut short", async () => {
+  test("a source of material keeps its last value while files are missing or cut short", async () => {
     await using scene = await newScene();
     const leaf = root.issue();
     leaf.write(scene.path("leaf"));
@@ -124,7 +124,7 @@ describe("a source of material", () => {
     expect(complaints.length).toBe(3);
   });
 
-  test("tries again once a second what failed though the files stay the same", async () => {
+  test("a source of material retries a failure once a second though the files stay the same", async () => {
     await using scene = await newScene();
     root.issue().write(scene.path("leaf"));
     let isRefused = false;
@@ -145,7 +145,7 @@ describe("a source of material", () => {
     expect(complaints).toEqual(["Too many open files"]);
   });
 
-  test("reads what changed a moment ago once more", async () => {
+  test("a source of material reads files that changed a moment ago once more", async () => {
     await using scene = await newScene();
     root.issue().write(scene.path("leaf"));
     const { source, posix, looks } = watchedServer(scene);
@@ -160,7 +160,7 @@ describe("a source of material", () => {
     expect(source.current()).toBe(material);
   });
 
-  test("looks at a directory every time, and into it once a second", async () => {
+  test("a source of material checks a directory every time, and its entries once a second", async () => {
     await using scene = await newScene();
     const other = newAuthority({ subject: "Other" });
     scene.write("ca/a.pem", root.pem);
@@ -180,7 +180,7 @@ describe("a source of material", () => {
     expect(source.current().anchors).toEqual([other.pem]);
   });
 
-  test("is not made of files that cannot be used", async () => {
+  test("a source of material cannot be made of files that are unusable", async () => {
     await using scene = await newScene();
     expect(() => watchedClient({ CAFILE: scene.path("none") })).toThrow(/^unable to read CAFILE/);
   });

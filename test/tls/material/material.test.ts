@@ -64,7 +64,7 @@ function client(
   return loadClientMaterial(environment(variables), { ...CLIENT, ...options }, files);
 }
 
-/** What loading fails with: `96 unable to ...`. */
+/** The error with which loading fails: `96 unable to ...`. */
 function failure(load: () => unknown): string {
   try {
     load();
@@ -78,35 +78,41 @@ function failure(load: () => unknown): string {
 describe("a key and its certificate", () => {
   const root = newAuthority();
 
-  test.each(["p256", "rsa", "ed25519"] as const)("are read from PEM and DER: %s", async (kind) => {
-    await using scene = await newScene();
-    const leaf = root.issue({ key: kind });
-    const files = leaf.write(scene.path("pem"));
-    scene.write("der.crt", leaf.der);
-    scene.write("der.key", leaf.key.export({ type: "pkcs8", format: "der" }));
-    const fromPem = server({ KEYFILE: files.keyFile, CERTFILE: files.certFile });
-    const der = { KEYFILE: scene.path("der.key"), CERTFILE: scene.path("der.crt") };
-    const pair = { chain: leaf.chainPem, key: leaf.keyPem };
-    expect(fromPem.defaultPair).toEqual({ file: files.certFile, ...pair });
-    expect(server(der).defaultPair).toEqual({ file: der.CERTFILE, ...pair });
-  });
+  test.each(["p256", "rsa", "ed25519"] as const)(
+    "a key and its certificate are read from PEM and DER: %s",
+    async (kind) => {
+      await using scene = await newScene();
+      const leaf = root.issue({ key: kind });
+      const files = leaf.write(scene.path("pem"));
+      scene.write("der.crt", leaf.der);
+      scene.write("der.key", leaf.key.export({ type: "pkcs8", format: "der" }));
+      const fromPem = server({ KEYFILE: files.keyFile, CERTFILE: files.certFile });
+      const der = { KEYFILE: scene.path("der.key"), CERTFILE: scene.path("der.crt") };
+      const pair = { chain: leaf.chainPem, key: leaf.keyPem };
+      expect(fromPem.defaultPair).toEqual({ file: files.certFile, ...pair });
+      expect(server(der).defaultPair).toEqual({ file: der.CERTFILE, ...pair });
+    },
+  );
 
   test.each([
     ["EC PRIVATE KEY", "p256", "sec1"],
     ["RSA PRIVATE KEY", "rsa", "pkcs1"],
-  ] as const)("are read from %s, PEM and DER", async (label, kind, type) => {
-    await using scene = await newScene();
-    const leaf = root.issue({ key: kind });
-    const der = leaf.key.export({ type, format: "der" });
-    scene.write("key.der", der);
-    scene.write("key.pem", pem(label, der));
-    const CERTFILE = leaf.write(scene.path("leaf")).certFile;
-    for (const name of ["key.der", "key.pem"]) {
-      expect(server({ KEYFILE: scene.path(name), CERTFILE }).defaultPair?.key).toBe(leaf.keyPem);
-    }
-  });
+  ] as const)(
+    "a key and its certificate are read from %s, PEM and DER",
+    async (label, kind, type) => {
+      await using scene = await newScene();
+      const leaf = root.issue({ key: kind });
+      const der = leaf.key.export({ type, format: "der" });
+      scene.write("key.der", der);
+      scene.write("key.pem", pem(label, der));
+      const CERTFILE = leaf.write(scene.path("leaf")).certFile;
+      for (const name of ["key.der", "key.pem"]) {
+        expect(server({ KEYFILE: scene.path(name), CERTFILE }).defaultPair?.key).toBe(leaf.keyPem);
+      }
+    },
+  );
 
-  test("may share a file with each other and with more", async () => {
+  test("a key and its certificate may share a file with each other and with more", async () => {
     await using scene = await newScene();
     const leaf = root.issueAuthority().issue();
     const dhParameters = pem("DH PARAMETERS", Buffer.from("anything"));
@@ -120,7 +126,7 @@ describe("a key and its certificate", () => {
     });
   });
 
-  test("that are encrypted are refused, in each of the three forms", async () => {
+  test("a key that is encrypted is refused, in each of the three forms", async () => {
     await using scene = await newScene();
     const leaf = root.issue({ key: "rsa" });
     const CERTFILE = leaf.write(scene.path("leaf")).certFile;
@@ -147,7 +153,7 @@ describe("a key and its certificate", () => {
       "x25519 keys are not supported",
     ],
     ["x".repeat(MATERIAL_FILE_BYTES_MAX + 1), "it is longer than 1048576 bytes"],
-  ])("is refused a key file of no use (%#)", async (content, why) => {
+  ])("a key file that is unusable is refused (%#)", async (content, why) => {
     await using scene = await newScene({ files: { key: content } });
     const CERTFILE = root.issue().write(scene.path("leaf")).certFile;
     const KEYFILE = scene.path("key");
@@ -165,7 +171,7 @@ describe("a key and its certificate", () => {
     [chained.pem.replace("MII", "MI!"), "certificate 1 of 1 is damaged"],
     [intermediate.pem, "its key is not that of KEYFILE"],
     [chained.pem.repeat(33), "there are more than 32 certificates in it"],
-  ])("is refused a certificate file of no use (%#)", async (content, why) => {
+  ])("a certificate file that is unusable is refused (%#)", async (content, why) => {
     await using scene = await newScene({ files: { crt: content } });
     const KEYFILE = chained.write(scene.path("leaf")).keyFile;
     const CERTFILE = scene.path("crt");
@@ -173,7 +179,7 @@ describe("a key and its certificate", () => {
     expect(said).toContain(`96 unable to use CERTFILE ${CERTFILE}: ${why}`);
   });
 
-  test("that are not there are 96 to a server and 111 to a client", async () => {
+  test("a missing key file is exit code 96 for a server and 111 for a client", async () => {
     await using scene = await newScene();
     const KEYFILE = scene.path("none");
     const message = `unable to read KEYFILE ${KEYFILE}: No such file or directory`;
@@ -186,13 +192,13 @@ describe("a key and its certificate", () => {
     );
   });
 
-  test("are demanded", () => {
+  test("a key and its certificate are required", () => {
     expect(failure(() => server({}))).toBe("100 KEYFILE not set");
     expect(failure(() => server({ KEYFILE: "/x" }))).toBe("100 CERTFILE not set");
     expect(failure(() => client({}, { sendsCertificate: true }))).toBe("100 KEYFILE not set");
   });
 
-  test("may be past their time, which is worth a warning", () => {
+  test("a certificate that has expired gives a warning", () => {
     const day = 86_400_000;
     const at = Date.UTC(2030, 0, 1);
     const leaf = newSelfSigned({ notBefore: new Date(at - day), notAfter: new Date(at + day) });
@@ -208,7 +214,7 @@ describe("a key and its certificate", () => {
 });
 
 describe("pairs by name", () => {
-  test("are read from level 1 on, by their variables", async () => {
+  test("pairs by name are read from level 1 on, by their variables", async () => {
     await using scene = await newScene();
     const root = newAuthority();
     const pair = root.issue().write(scene.path("default"));
@@ -235,7 +241,7 @@ describe("pairs by name", () => {
     expect(server({ ...variables, KEYFILE: "/none" }, { sniLevel: 2 })).toEqual(second);
   });
 
-  test("need both variables, and level 2 a pair", () => {
+  test("pairs by name require both variables, and level 2 a pair", () => {
     expect(failure(() => server({ "KEYFILE:x": "/x" }, { sniLevel: 1 }))).toBe(
       "96 KEYFILE:x is set, CERTFILE:x is not",
     );
@@ -248,7 +254,7 @@ describe("pairs by name", () => {
 describe("anchors", () => {
   const [first, second] = [newAuthority(), newAuthority({ subject: "Other" })];
 
-  test("come from a bundle, PEM or DER, each once", async () => {
+  test("anchors are read from a bundle, PEM or DER, each once", async () => {
     await using scene = await newScene();
     scene.write("bundle", `# two\n${first.pem}${second.pem}${first.pem}`);
     scene.write("der", second.der);
@@ -256,7 +262,7 @@ describe("anchors", () => {
     expect(client({ CAFILE: scene.path("der") }).anchors).toEqual([second.pem]);
   });
 
-  test("come from the files of a directory that are named by hashes, if any", async () => {
+  test("anchors are read from the files of a directory that are named by hashes, if any", async () => {
     await using scene = await newScene();
     scene.write("ca/00000000.0", first.pem);
     scene.write("ca/ffffffff.12", second.der);
@@ -266,7 +272,7 @@ describe("anchors", () => {
     expect(client({ CADIR: scene.path("ca") }).anchors).toEqual([first.pem, second.pem]);
   });
 
-  test("come from the certificates of a directory without such names", async () => {
+  test("anchors are read from the certificates of a directory without such names", async () => {
     await using scene = await newScene();
     scene.write("ca/a.PEM", first.pem);
     scene.write("ca/b.crt", second.der);
@@ -275,7 +281,7 @@ describe("anchors", () => {
     expect(client({ CADIR: scene.path("ca") }).anchors).toEqual([first.pem, second.pem]);
   });
 
-  test("come from CADIR before CAFILE, unless it is empty", async () => {
+  test("anchors are read from CADIR before CAFILE, unless it is empty", async () => {
     await using scene = await newScene();
     scene.write("ca/a.pem", first.pem);
     scene.write("bundle", second.pem);
@@ -284,7 +290,7 @@ describe("anchors", () => {
     expect(client({ CADIR: "", CAFILE }).anchors).toEqual([second.pem]);
   });
 
-  test("are demanded of those who verify", async () => {
+  test("anchors are required for verification", async () => {
     await using scene = await newScene();
     const pair = first.issue().write(scene.path("leaf"));
     const variables = { KEYFILE: pair.keyFile, CERTFILE: pair.certFile };
@@ -295,7 +301,7 @@ describe("anchors", () => {
     expect(failure(() => server(variables, { clientCertificate: "optional" }))).toBe(missing);
   });
 
-  test("that are not there, or none, are refused", async () => {
+  test("anchors that are missing, or no certificates, are refused", async () => {
     await using scene = await newScene({ files: { "empty/README": "", bundle: first.keyPem } });
     const CADIR = scene.path("empty");
     expect(failure(() => client({ CADIR }))).toBe(
@@ -317,7 +323,7 @@ describe("anchors", () => {
   });
 });
 
-test("material survives JSON, and carries what the options say", async () => {
+test("material is the same after JSON, and carries the options", async () => {
   await using scene = await newScene();
   const root = newAuthority();
   const variables = { CAFILE: root.write(scene.path("ca")).certFile };

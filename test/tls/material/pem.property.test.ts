@@ -6,7 +6,7 @@ const label = fc.constantFrom("CERTIFICATE", "PRIVATE KEY", "EC PRIVATE KEY");
 const block = fc.record({ label, der: fc.uint8Array({ minLength: 1, maxLength: 200 }) });
 
 describe("PEM", () => {
-  test("blocks come back as they were, whatever is between them", () => {
+  test("PEM blocks come back as they were, whatever is between them", () => {
     const between = fc.string().filter((text) => !text.includes("-"));
     fc.assert(
       fc.property(fc.array(fc.tuple(between, block), { maxLength: 5 }), (blocks) => {
@@ -23,7 +23,7 @@ describe("PEM", () => {
     );
   });
 
-  test("is damaged when it is cut short", () => {
+  test("PEM is damaged when it is cut short", () => {
     fc.assert(
       fc.property(block, fc.nat(), ({ label: name, der }, cut) => {
         const text = formatPem(name, der);
@@ -34,7 +34,7 @@ describe("PEM", () => {
     );
   });
 
-  test("has headers when it is encrypted", () => {
+  test("PEM has headers when it is encrypted", () => {
     const headers = "Proc-Type: 4,ENCRYPTED\nDEK-Info: AES-256-CBC,00112233\n\n";
     const text = formatPem("RSA PRIVATE KEY", Buffer.from("abc"));
     const [found] = parsePem(text.replace("-----\n", `-----\n${headers}`));
@@ -46,7 +46,7 @@ describe("PEM", () => {
     [`-----BEGIN A-----\n${"-".repeat(500_000)}`],
     [`-----BEGIN A-----\n${"A:\n ".repeat(200_000)}`],
     [`-----BEGIN A-----\n${"A-".repeat(400_000)}`],
-  ])("takes no longer for what is made to take long (%#)", { timeout: 2000 }, (text) => {
+  ])("PEM that is made to be slow takes no longer to parse (%#)", { timeout: 2000 }, (text) => {
     expect(parsePem(text).every(({ isDamaged }) => isDamaged)).toBe(true);
   });
 });

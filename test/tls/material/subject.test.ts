@@ -4,11 +4,14 @@ import { newSelfSigned } from "../../support/certificates.ts";
 import { SUBJECTS } from "./subjects.ts";
 
 describe("the text of a subject", () => {
-  test.each(SUBJECTS)("$title", ({ subject, text }) => {
-    expect(formatSubject(newSelfSigned({ subject }).der)).toBe(text);
-  });
+  test.each(SUBJECTS)(
+    "the text of a subject is written as in the C suite: $title",
+    ({ subject, text }) => {
+      expect(formatSubject(newSelfSigned({ subject }).der)).toBe(text);
+    },
+  );
 
-  test("is none for what is no certificate", () => {
+  test("the text of a subject is undefined for bytes that are no certificate", () => {
     expect(formatSubject(new Uint8Array(0))).toBeUndefined();
     expect(formatSubject(Buffer.from("certificate"))).toBeUndefined();
   });

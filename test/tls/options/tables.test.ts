@@ -52,7 +52,7 @@ describe("the words for an engine", () => {
       "--no-close-notify --no-enforce-close-notify --mandatory-client-cert --no-keep --keep",
       "-d 8 -y",
     ],
-  ])("of the server, told %s", (line, expected) => {
+  ])("the server's options %s become the words of its engine", (line, expected) => {
     expect(serverWords(line, NOTIFICATION)).toBe(expected);
   });
 
@@ -63,17 +63,17 @@ describe("the words for an engine", () => {
     ["-yY --no-verify-cert --verify-cert", "-d 8"],
     ["--client-cert --no-client-cert --servername=x --read-fd=8", "-d 8 -k x"],
     ["-k x --no-verify-name", "-d 8 -k x --no-verify-name"],
-  ])("of the client, told %s", (line, expected) => {
+  ])("the client's options %s become the words of its engine", (line, expected) => {
     expect(clientWords(line, NOTIFICATION)).toBe(expected);
   });
 
-  test("name the descriptor of UCSPI-TLS in the place of -d", () => {
+  test("the words for an engine name the descriptor of UCSPI-TLS in the place of -d", () => {
     expect(serverWords("-S", CONTROL)).toBe("--control-fd=7 -S");
     expect(clientWords("-v2 -k x", CONTROL)).toBe("-v 2 --control-fd=7 -k x");
     expect(clientWords("-v2 -k x")).toBe("-v 2 -k x");
   });
 
-  test("end with what the C suite lacks", () => {
+  test("the words for an engine end with the options that the C suite lacks", () => {
     const line =
       "--full-close --alpn=h2,http/1.1 --ciphers ECDHE+AESGCM --max-version=1.3 --min-version 1.2 --idle-timeout=60000";
     const told =
@@ -98,7 +98,7 @@ test("application protocols are names of 1 to 255 bytes with commas between", ()
 });
 
 describe("defaults", () => {
-  test("of the server", () => {
+  test("the options of the server have their defaults", () => {
     expect(parse(TLSD_OPTIONS, [])).toEqual({
       sendsCloseNotify: false,
       enforcesCloseNotify: false,
@@ -116,7 +116,7 @@ describe("defaults", () => {
     });
   });
 
-  test("of the client", () => {
+  test("the options of the client have their defaults", () => {
     expect(parse(TLSC_OPTIONS, [])).toMatchObject({
       sendsCertificate: false,
       verifiesCertificate: true,
@@ -128,7 +128,7 @@ describe("defaults", () => {
   });
 });
 
-test("the descriptor to notify on may be none, and the last one said counts", () => {
+test("the notification descriptor may be none, and the last one given applies", () => {
   const channelOf = (...words: string[]) => parse(TLSD_IO_OPTIONS, words).channel;
   expect(channelOf("-d", "8")).toEqual(NOTIFICATION);
   expect(channelOf("-d", "8", "-d", "0")).toBeUndefined();
@@ -136,7 +136,7 @@ test("the descriptor to notify on may be none, and the last one said counts", ()
   expect(channelOf("--control-fd=7", "--notification-fd=8")).toEqual(NOTIFICATION);
 });
 
-test("the last of the two kinds of rules counts", () => {
+test("the last of the two kinds of rules applies", () => {
   const rulesOf = (...words: string[]) => parse(TLSD_OPTIONS, words).certificateRules;
   expect(rulesOf("--rules-file=f", "--rules-directory=d")).toEqual({ directory: "d" });
   expect(rulesOf("--rules-directory=d", "--rules-file=f")).toEqual({ cdb: "f" });
@@ -153,7 +153,7 @@ function complaintOf(options: OptionTable, line: string): string {
   throw new Error(`${line} was understood`);
 }
 
-describe("what is refused", () => {
+describe("refused options", () => {
   test.each([
     ["-v x", "verbosity must be an unsigned integer: x"],
     ["-K -1", "handshake-timeout must be an unsigned integer of milliseconds: -1"],
@@ -170,7 +170,7 @@ describe("what is refused", () => {
     ["--notification-fd=8", "unrecognized option with argument: --notification-fd=8"],
     ["-6 8", "unrecognized short option: 6"],
     ["-K", "option -K needs an argument"],
-  ])("by s6-tlsd: %s", (line, text) => {
+  ])("s6-tlsd refuses %s", (line, text) => {
     expect(complaintOf(TLSD_OPTIONS, line)).toBe(text);
   });
 
@@ -180,11 +180,11 @@ describe("what is refused", () => {
     ["--servername=", "servername must be a name or an address: "],
     ["--sni", "unrecognized boolean option: --sni"],
     ["--mandatory-client-cert", "unrecognized boolean option: --mandatory-client-cert"],
-  ])("by s6-tlsc: %s", (line, text) => {
+  ])("s6-tlsc refuses %s", (line, text) => {
     expect(complaintOf(TLSC_OPTIONS, line)).toBe(text);
   });
 
-  test("by the engines and by s6-ucspitlsd what others have", () => {
+  test("the engines and s6-ucspitlsd refuse the options of other commands", () => {
     expect(() => parse(TLSD_IO_OPTIONS, ["--keep"])).toThrow(UsageError);
     expect(() => parse(TLSC_IO_OPTIONS, ["-Z"])).toThrow(UsageError);
     expect(() => parse(TLSD_IO_OPTIONS, ["--control-fd=2"])).toThrow(UsageError);

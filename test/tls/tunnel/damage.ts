@@ -20,12 +20,12 @@ import { newScene } from "../../support/scene.ts";
 import { openConnection, openNonblockingPipe } from "./connections.ts";
 import { childrenOf, descriptorsOf, engineOf, isBusy, startTls, until } from "../processes.ts";
 
-/** What becomes of the bytes that a peer sends. */
+/** The damage to the bytes that a peer sends. */
 export interface Damage {
   readonly kind: "cut" | "flip" | "drop" | "insert" | "repeat";
-  /** Where: 0 is before the first byte of a whole conversation, 1 behind the last. */
+  /** The place: 0 is before the first byte of a whole conversation, 1 behind the last. */
   readonly at: number;
-  /** What is inserted, flipped (in its bits), or (in its length) dropped. */
+  /** The bytes that are inserted, flipped (in their bits), or (in their length) dropped. */
   readonly bytes: Uint8Array;
 }
 
@@ -42,7 +42,7 @@ const AT_A_TIME = 25;
 /** In milliseconds: how long a peer may be silent, in its handshake and after it. */
 const PATIENCE_MS = 200;
 
-/** What a conversation is that nothing happens to; otherwise it is damaged. */
+/** The result of a conversation without damage; another one is damaged. */
 type Play = (damage?: Damage) => Promise<Outcome>;
 
 /**

@@ -69,7 +69,7 @@ function isFatal(kind: EventKind): boolean {
   return kind === "failed" || kind === "aborted";
 }
 
-/** What the effects so far have done to the world. */
+/** The state of the world after the effects so far. */
 interface World {
   told: "nothing" | "secured" | "failed";
   toProgram: "open" | "ending" | "closed";
@@ -252,7 +252,7 @@ class Model {
   }
 }
 
-test("a tunnel does what a model of its two directions does, whatever happens", () => {
+test("a tunnel acts as a model of its two directions, whatever happens", () => {
   fc.assert(
     fc.property(settings, anyHistory, (closing, events) => {
       const model = new Model(closing);
@@ -279,7 +279,7 @@ describe("every step of every state", () => {
   const isDoing = (effects: readonly Effect[], what: Effect["do"]): boolean =>
     effects.some((effect) => effect.do === what);
 
-  test("all states are reached from the first", () => {
+  test("all states of a tunnel are reached from the first", () => {
     const reached = new Set<State>(["handshake"]);
     for (const state of reached) {
       for (const next of EVENTS) {
@@ -289,7 +289,7 @@ describe("every step of every state", () => {
     expect([...reached].toSorted()).toEqual([...STATES].toSorted());
   });
 
-  test("a tunnel that is over has no effects, but to close a program that comes late", () => {
+  test("a tunnel that is over has no effects, but to close a program that arrives late", () => {
     const late = step("over", { kind: "attached" }, SETTINGS[0] as ClosingSettings);
     expect(late.effects).toEqual([{ do: "rejectProgram" }]);
     const others = EVENTS.filter(({ kind }) => kind !== "attached");
@@ -320,7 +320,7 @@ describe("every step of every state", () => {
     }
   });
 
-  test("what the handshake came to is told once, before anything else of its step", () => {
+  test("the outcome of the handshake is reported once, before anything else of its step", () => {
     for (const { from, state, effects } of cells) {
       const wasHandshake = from.startsWith("handshake");
       const told = effects.filter((effect) => effect.do.startsWith("tell"));

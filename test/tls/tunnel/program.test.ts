@@ -1,4 +1,4 @@
-/** What a program gets, and in how many pieces, with a kernel in memory. */
+/** The bytes that a program gets, and the number of pieces, with a kernel in memory. */
 
 import fc from "fast-check";
 import { expect, test } from "vitest";
@@ -12,7 +12,7 @@ const PIPE_BYTES = 65_536;
 interface Scene {
   readonly posix: FakePosix;
   readonly program: Program;
-  /** What the program reads from. */
+  /** The descriptor that the program reads from. */
   readonly input: Fd;
   /** The sizes of what was written, call by call. */
   readonly written: readonly number[];
@@ -72,7 +72,7 @@ function deliver({ program }: Scene, ...words: readonly string[]): void {
 
 const endOfTurn = (): Promise<void> => Promise.resolve();
 
-test("what comes in one turn is written at its end, at once and in order", async () => {
+test("the bytes of one turn are written at its end, at once and in order", async () => {
   const scene = open();
   deliver(scene, "one ", "two ", "three");
   expect(scene.written).toEqual([]);
@@ -84,7 +84,7 @@ test("what comes in one turn is written at its end, at once and in order", async
   expect(scene.written).toEqual([13, 4]);
 });
 
-test("what fills a pipe is not gathered any longer, nor are very many pieces", async () => {
+test("bytes are no longer gathered when they fill a pipe, nor when there are very many pieces", async () => {
   const scene = open();
   deliver(scene, "x".repeat(PIPE_BYTES));
   expect(scene.written).toEqual([PIPE_BYTES]);
@@ -108,7 +108,7 @@ test("a program that does not read is given no more until it does", async () => 
   expect(scene.told).toEqual(["isFull", "hasRoom"]);
 });
 
-test("the end comes behind what waits, for the end of the turn or for room", async () => {
+test("the end of file is written after the queued bytes, at the end of the turn or when there is room", async () => {
   const scene = open();
   deliver(scene, "the last line");
   scene.program.endDelivery();
@@ -126,7 +126,7 @@ test("the end comes behind what waits, for the end of the turn or for room", asy
   expect([scene.told, slow.told]).toEqual([["delivered"], ["isFull", "delivered"]]);
 });
 
-test("what has come before its input is closed still reaches the program", async () => {
+test("bytes that arrived before the program's input is closed still reach the program", async () => {
   const scene = open();
   deliver(scene, "the last line");
   scene.program.closeInput();
@@ -135,7 +135,7 @@ test("what has come before its input is closed still reaches the program", async
   expect(scene.told).toEqual([]);
 });
 
-test("a program that has closed its input is told of once", async () => {
+test("a program that has closed its input is reported once", async () => {
   const scene = open();
   scene.posix.close(scene.input);
   deliver(scene, "x");

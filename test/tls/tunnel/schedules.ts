@@ -7,7 +7,7 @@ import { FakeClock } from "../../support/fake-clock.ts";
 import { openTunnel, posix } from "./tunnels.ts";
 import type { TunnelScene } from "./tunnels.ts";
 
-/** What a side does next. */
+/** The next action of a side. */
 type Act =
   | { readonly by: "peer" | "program"; readonly kind: "write"; readonly bytes: number }
   | { readonly by: "peer" | "program"; readonly kind: "end" | "pause" | "resume" | "wait" }

@@ -29,7 +29,7 @@ test("bytes go both ways, and each side sees the other's end", async () => {
 });
 
 describe("the program closes first", () => {
-  test("the peer still gets through what it has to say", async () => {
+  test("the peer of a program that closes first can still send its last bytes", async () => {
     const scene = await open();
     scene.stdout.end("that is all");
     expect(await read(scene.peer)).toBe("that is all");
@@ -37,7 +37,7 @@ describe("the program closes first", () => {
     expect(await read(scene.stdin)).toBe("not quite");
   });
 
-  test("all that it wrote arrives, though it is gone at once", async () => {
+  test("all bytes of a program that closes first arrive, though it exits at once", async () => {
     const scene = await open();
     const text = "x".repeat(3_000_000);
     scene.stdout.end(text);
@@ -47,7 +47,7 @@ describe("the program closes first", () => {
     expect((await scene.end()).exitCode).toBe(0);
   });
 
-  test("a peer that goes on sending to a program that is gone is not reset", async () => {
+  test("a peer that goes on sending to a program that has exited is not reset", async () => {
     const scene = await open();
     scene.stdin.destroy();
     scene.peer.write("y".repeat(500_000));
@@ -59,7 +59,7 @@ describe("the program closes first", () => {
 });
 
 describe("the peer closes first", () => {
-  test("with close_notify: the program sees the end and may still answer", async () => {
+  test("a peer that closes first with close_notify gives the program an end of file and gets its answer", async () => {
     const scene = await open();
     scene.peer.end("question");
     expect(await read(scene.stdin)).toBe("question");
@@ -68,18 +68,21 @@ describe("the peer closes first", () => {
     expect((await scene.end()).exitCode).toBe(0);
   });
 
-  test.each(["TLSv1.2", "TLSv1.3"] as const)("before the program is there: %s", async (version) => {
-    const scene = await open({}, { maxVersion: version }, (socket, peer) => {
-      peer.end();
-      return once(socket, "end");
-    });
-    expect(await read(scene.stdin)).toBe("");
-    scene.stdout.end("nothing to do");
-    expect(await read(scene.peer)).toBe("nothing to do");
-    expect(await scene.end()).toEqual({ exitCode: 0, message: undefined });
-  });
+  test.each(["TLSv1.2", "TLSv1.3"] as const)(
+    "a peer may close first before the program is there: %s",
+    async (version) => {
+      const scene = await open({}, { maxVersion: version }, (socket, peer) => {
+        peer.end();
+        return once(socket, "end");
+      });
+      expect(await read(scene.stdin)).toBe("");
+      scene.stdout.end("nothing to do");
+      expect(await read(scene.peer)).toBe("nothing to do");
+      expect(await scene.end()).toEqual({ exitCode: 0, message: undefined });
+    },
+  );
 
-  test("without close_notify: the same", async () => {
+  test("a peer that closes first without close_notify is served like one with it", async () => {
     const scene = await open();
     scene.peer.write("question", () => scene.plain.end());
     expect(await read(scene.stdin)).toBe("question");
@@ -87,7 +90,7 @@ describe("the peer closes first", () => {
     expect((await scene.end()).exitCode).toBe(0);
   });
 
-  test("without close_notify where that is enforced: the tunnel fails", async () => {
+  test("a peer that closes first without close_notify where that is enforced fails the tunnel", async () => {
     const scene = await open({ enforcesCloseNotify: true });
     scene.peer.write("question", () => scene.plain.end());
     expect(await read(scene.stdin)).toBe("question");
@@ -97,7 +100,7 @@ describe("the peer closes first", () => {
     });
   });
 
-  test("with close_notify where that is enforced: all is well, coalesced or not", async () => {
+  test("a peer that closes first with close_notify where that is enforced is no error, coalesced or not", async () => {
     const scene = await open({ enforcesCloseNotify: true });
     scene.plain.cork();
     scene.peer.end("question");
@@ -107,14 +110,14 @@ describe("the peer closes first", () => {
     expect((await scene.end()).exitCode).toBe(0);
   });
 
-  test("inside a record: the tunnel fails", async () => {
+  test("a peer that closes first inside a record fails the tunnel", async () => {
     const scene = await open();
     scene.plain.end(Buffer.from([23, 3, 3, 0, 40, 1, 2, 3]));
     expect(await read(scene.stdin)).toBe("");
     expect((await scene.end()).message).toContain("inside a record");
   });
 
-  test("with close_notify where that ends both ways", async () => {
+  test("a peer's close_notify ends both directions with full-close", async () => {
     const scene = await open({ closesBothWays: true });
     scene.peer.end("question");
     expect(await read(scene.stdin)).toBe("question");
@@ -123,7 +126,7 @@ describe("the peer closes first", () => {
   });
 });
 
-test("close_notify is sent when it is to be, and the peer's answer awaited", async () => {
+test("close_notify is sent when asked for, and the peer's answer awaited", async () => {
   const scene = await open({ sendsCloseNotify: true });
   scene.stdout.end("that is all");
   expect(await read(scene.peer)).toBe("that is all");
@@ -131,13 +134,13 @@ test("close_notify is sent when it is to be, and the peer's answer awaited", asy
   expect((await scene.end()).exitCode).toBe(0);
 });
 
-test("a record that makes no sense ends the tunnel, and is told", async () => {
+test("an invalid record ends the tunnel, and is reported", async () => {
   const scene = await open();
   scene.plain.write(Buffer.from([23, 3, 3, 0, 40, ...Buffer.alloc(40, 0x55)]));
   expect(await scene.end()).toMatchObject({ exitCode: 98 });
 });
 
-test("what came in one piece with a record that makes no sense still arrives", async () => {
+test("bytes that arrived in one piece with an invalid record are still delivered", async () => {
   const scene = await open();
   scene.plain.cork();
   scene.peer.write("the last line");
@@ -147,7 +150,7 @@ test("what came in one piece with a record that makes no sense still arrives", a
   expect(await scene.end()).toMatchObject({ exitCode: 98 });
 });
 
-test("a handshake that does not come is given up", async () => {
+test("a handshake that does not begin is given up", async () => {
   const { fd, plain } = await openConnection(posix);
   const network = { read: fd, write: fd };
   const options = { ...SETTINGS, handshakeTimeoutMs: 20, posix, clock: systemClock, side: SIDE };
@@ -187,7 +190,7 @@ test("slow readers on both sides hold up the other, and nothing is lost", async 
   expect((await scene.end()).exitCode).toBe(0);
 });
 
-test("what waits in one tunnel is not touched by what moves through others", async () => {
+test("bytes that wait in one tunnel are not affected by other tunnels", async () => {
   const [slow, ...others] = await Promise.all([open(), open(), open()]);
   const text = (letter: string): string => letter.repeat(3_000_000);
   slow.peer.end(text("s"));

@@ -63,7 +63,7 @@ export interface TunnelScene {
   end(): Promise<TunnelEnd>;
 }
 
-/** What happens between the handshake and the start of the program: the tunnel's own socket, the peer's. */
+/** The events between the handshake and the start of the program: the tunnel's own socket, the peer's. */
 type Meanwhile = (socket: TLSSocket, peer: TLSSocket) => Promise<unknown>;
 
 /** A tunnel whose handshake is done, between a peer and a program. */

@@ -162,7 +162,7 @@ test("the program gets the variables of its connection in place of inherited one
   ]);
 });
 
-test("how the child ended is told, and nothing of it stays open", async () => {
+test("the end of a child is reported, and its descriptors are closed", async () => {
   const { kernel, connect } = await prepared(["cat"]);
   const openBefore = kernel.open.size;
   const { events } = connect();
@@ -173,7 +173,7 @@ test("how the child ended is told, and nothing of it stays open", async () => {
   expect(kernel.open.size).toBe(openBefore);
 });
 
-test("signals go to the child", async () => {
+test("signals are sent to the child", async () => {
   const { kernel, connect } = await prepared(["cat"]);
   const { live } = connect();
   live.signal(15);
@@ -187,7 +187,7 @@ test("links that need not wait run before the child is made", async () => {
   expect(splitBlock(kernel.spawned.at(-1)?.argv ?? new Uint8Array(0))).toEqual(["cat", "-u"]);
 });
 
-test("while a link waits there is no child, and signals go to the connection", async () => {
+test("a link that waits has no child yet, and signals go to the connection", async () => {
   const { link, open } = gate();
   const { kernel, connect } = await prepared(["gate", "cat"], [link]);
   const { events } = connect();
@@ -243,7 +243,7 @@ test("a link that fails in an unforeseen way drops the connection", async () => 
   expect(kernel.open.has(connection.fd)).toBe(false);
 });
 
-test("a shortage of processes is told once, and passes", async () => {
+test("a shortage of processes is reported once, and passes", async () => {
   const { kernel, clock, said, connect } = await prepared(["cat"]);
   kernel.spawnFailure = { code: "EAGAIN", syscall: "clone" };
   const made = [connect(), connect()];
@@ -301,7 +301,7 @@ test("variables of many local addresses are not kept forever, and stay right", a
 });
 
 describe("a program that is not executed", () => {
-  test("drops the connection in the name of the server that was to execute it", async () => {
+  test("a program that is not executed drops the connection in the name of the server that was to execute it", async () => {
     const { kernel, said, connect } = await prepared(["cat"]);
     const { events } = connect();
     kernel.failChild(kernel.children.at(-1) ?? 0, "ENOENT", "execve");
@@ -313,16 +313,19 @@ describe("a program that is not executed", () => {
   test.each([
     ["ENOENT", 127],
     ["EACCES", 126],
-  ])("behind a link, for %s, is told by the link, with exit code %i", async (code, exitCode) => {
-    const { kernel, said, connect } = await prepared(["passing", "cat"], [passing]);
-    const { events } = connect();
-    kernel.failChild(kernel.children.at(-1) ?? 0, code, "execve");
-    kernel.turn();
-    expect(events).toEqual(["accepted 2", "freed", `ended ${exitCode}`]);
-    expect(said).toEqual([`passing: fatal: unable to exec cat: strerror of ${code}`]);
-  });
+  ])(
+    "a program behind a link that is not executed, for %s, is reported by the link, with exit code %i",
+    async (code, exitCode) => {
+      const { kernel, said, connect } = await prepared(["passing", "cat"], [passing]);
+      const { events } = connect();
+      kernel.failChild(kernel.children.at(-1) ?? 0, code, "execve");
+      kernel.turn();
+      expect(events).toEqual(["accepted 2", "freed", `ended ${exitCode}`]);
+      expect(said).toEqual([`passing: fatal: unable to exec cat: strerror of ${code}`]);
+    },
+  );
 
-  test("takes 127 from a program that has run for what it is", async () => {
+  test("exit code 127 of a program that has run is reported as its exit code", async () => {
     const { kernel, connect } = await prepared(["cat"]);
     const { events } = connect();
     kernel.endChild(kernel.children.at(-1) ?? 0, { kind: "exited", exitCode: 127 });
@@ -332,7 +335,7 @@ describe("a program that is not executed", () => {
 });
 
 describe("a service that awaits the exec", () => {
-  test("tells that a connection was accepted when its program was executed, and not before", async () => {
+  test("a service that awaits the exec reports that a connection was accepted when its program was executed, and not before", async () => {
     const { kernel, clock, connect } = await prepared(["cat"], [], true);
     kernel.holdsBirths = true;
     const openBefore = kernel.open.size;
@@ -348,7 +351,7 @@ describe("a service that awaits the exec", () => {
     expect(kernel.open.size).toBe(openBefore);
   });
 
-  test("never tells so of a connection whose program could not be executed", async () => {
+  test("a service that awaits the exec never reports a connection as accepted whose program could not be executed", async () => {
     const { kernel, connect } = await prepared(["cat"], [], true);
     kernel.holdsBirths = true;
     const { events } = connect();
@@ -357,7 +360,7 @@ describe("a service that awaits the exec", () => {
     expect(events).toEqual(["dropped spawn cat: strerror of ENOENT", "freed"]);
   });
 
-  test("sends signals to a child that has not executed its program yet", async () => {
+  test("a service that awaits the exec sends signals to a child that has not executed its program yet", async () => {
     const { kernel, connect } = await prepared(["cat"], [], true);
     kernel.holdsBirths = true;
     const { live } = connect();
@@ -365,7 +368,7 @@ describe("a service that awaits the exec", () => {
     expect(kernel.kills).toEqual([`${SERVER_PID + 2} 15`]);
   });
 
-  test("kills a child that is stuck before its program, whose slot is then free", async () => {
+  test("a service that awaits the exec kills a child that is stuck before its program, whose slot is then free", async () => {
     const { kernel, clock, said, connect } = await prepared(["cat"], [], true);
     kernel.holdsBirths = true;
     const { events } = connect();

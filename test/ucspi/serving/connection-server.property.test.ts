@@ -94,7 +94,7 @@ class World {
     else found.life.failed("serve");
   }
 
-  /** How many connections are open here: one that has a process is so there. */
+  /** The number of connections that are open here: one that has a process is open there. */
   get open(): number {
     return this.present.filter(({ hasProcess }) => !hasProcess).length;
   }

@@ -56,7 +56,7 @@ function workAt(works: readonly ManualWork[], at: number): ManualWork {
   return found;
 }
 
-test("a connection tells the listener's address, the client's and how many were alive before", () => {
+test("a connection has the listener's address, the client's and how many were alive before", () => {
   const { works, connect } = serve();
   connect("192.0.2.1", "192.0.2.2", "192.0.2.1");
   expect(works.map(({ connection: { key, number } }) => [key, number])).toEqual([
@@ -68,7 +68,7 @@ test("a connection tells the listener's address, the client's and how many were 
   expect([local.port, peer.port]).toEqual([7000, 50_000]);
 });
 
-test("a connection is told as accepted with the counts of when it was, and as ended with those of now", () => {
+test("a connection is reported as accepted with the counts of that time, and as ended with those of now", () => {
   const { works, log, connect, server } = serve();
   connect("192.0.2.1", "192.0.2.1", "192.0.2.2");
   works.forEach((work, at) => work.serve(100 + at));
@@ -82,7 +82,7 @@ test("a connection is told as accepted with the counts of when it was, and as en
   expect(server.connections).toBe(2);
 });
 
-test("a connection that has no process is told with the pid of the server", () => {
+test("a connection that has no process is reported with the pid of the server", () => {
   const { works, log, connect } = serve();
   connect("192.0.2.1");
   workAt(works, 0).end();
@@ -92,7 +92,7 @@ test("a connection that has no process is told with the pid of the server", () =
   ]);
 });
 
-test("a connection ends once, whatever is told of it after that", () => {
+test("a connection ends once, whatever is reported of it after that", () => {
   const { works, log, connect, server } = serve();
   connect("192.0.2.1", "192.0.2.1");
   const first = workAt(works, 0);
@@ -103,7 +103,7 @@ test("a connection ends once, whatever is told of it after that", () => {
   expect(log).toEqual(["dropped 192.0.2.1 spawn"]);
 });
 
-test("how a process has ended is told when its tunnels are over, whatever is said meanwhile", () => {
+test("the end of a process is reported when its tunnels are over, whatever is reported meanwhile", () => {
   const statuses: WaitStatus[] = [];
   const { works, connect } = serve({
     service: (connection, life) => {
@@ -129,7 +129,7 @@ test("how a process has ended is told when its tunnels are over, whatever is sai
 });
 
 describe("the limit for one address", () => {
-  test("closes the connection at once and says how many there are", () => {
+  test("the limit for one address closes the connection at once and reports how many there are", () => {
     const { kernel, works, log, connect } = serve({ maxPerKey: 2 });
     const [, , third = -1, other = -1] = connect(
       "192.0.2.1",
@@ -143,7 +143,7 @@ describe("the limit for one address", () => {
     expect(kernel.open.has(other)).toBe(true);
   });
 
-  test("admits again once one is over", () => {
+  test("the limit for one address admits again once a connection is over", () => {
     const { works, log, connect } = serve({ maxPerKey: 1 });
     connect("192.0.2.1");
     workAt(works, 0).end();
@@ -152,7 +152,7 @@ describe("the limit for one address", () => {
     expect(log.filter((line) => line.startsWith("rejected"))).toEqual([]);
   });
 
-  test("tells IPv4 from the same address mapped to IPv6", () => {
+  test("the limit for one address distinguishes IPv4 from the same address mapped to IPv6", () => {
     const { works, connect } = serve({ maxPerKey: 1 });
     connect("192.0.2.1", "::ffff:192.0.2.1");
     expect(works).toHaveLength(2);
@@ -160,7 +160,7 @@ describe("the limit for one address", () => {
 });
 
 describe("the limit for all", () => {
-  test("leaves new connections in the queue, and takes them when there is room", () => {
+  test("the limit for all leaves new connections in the queue, and takes them when there is room", () => {
     const { kernel, fd, works, log, connect } = serve({ maxConnections: 2 });
     connect("192.0.2.1", "192.0.2.2", "192.0.2.3", "192.0.2.4");
     expect(works).toHaveLength(2);
@@ -172,7 +172,7 @@ describe("the limit for all", () => {
     expect(log).toEqual(["full", "dropped 192.0.2.1 serve", "room", "full"]);
   });
 
-  test("holds over all listeners together", () => {
+  test("the limit for all holds over all listeners together", () => {
     const { kernel, works } = (() => {
       const second = new FakeKernel();
       const listeners = [second.listener(), second.listener("::1", 7001)];
@@ -222,14 +222,14 @@ test("a connection that was reset before its address could be asked for is close
   expect(kernel.open.has(client)).toBe(false);
 });
 
-test("a failure to accept is told", () => {
+test("a failure to accept is reported", () => {
   const { kernel, log, connect } = serve();
   kernel.acceptFailure = "EMFILE";
   connect("192.0.2.1");
   expect(log).toEqual(["accept failed EMFILE"]);
 });
 
-test("signals go to whoever serves a connection, and end connections that have no process yet", () => {
+test("signals go to the process that serves a connection, and end connections that have no process yet", () => {
   const { kernel, works, log, connect, server } = serve();
   const [, waiting = -1] = connect("192.0.2.1", "192.0.2.2", "192.0.2.3");
   workAt(works, 0).serve(100);
@@ -252,7 +252,7 @@ test("signals go to whoever serves a connection, and end connections that have n
 });
 
 describe("draining", () => {
-  test("accepts no connection, and waits for the last one", async () => {
+  test("draining accepts no connection, and waits for the last one", async () => {
     const { kernel, clock, fd, works, connect, server } = serve();
     connect("192.0.2.1", "192.0.2.2");
     const drained = server.drain(5000);
@@ -263,7 +263,7 @@ describe("draining", () => {
     expect(clock.pendingTimers).toBe(0);
   });
 
-  test("gives up at its deadline", async () => {
+  test("draining gives up at its deadline", async () => {
     const { clock, works, connect, server } = serve();
     connect("192.0.2.1", "192.0.2.2");
     const drained = server.drain(5000);
@@ -275,7 +275,7 @@ describe("draining", () => {
     expect(server.connections).toBe(1);
   });
 
-  test("without a deadline waits for as long as it takes", async () => {
+  test("draining without a deadline waits for as long as it takes", async () => {
     const { clock, works, connect, server } = serve();
     connect("192.0.2.1");
     const drained = server.drain(undefined);
@@ -284,7 +284,7 @@ describe("draining", () => {
     expect(await drained).toBe(true);
   });
 
-  test("is over at once when no connection is alive", async () => {
+  test("draining is over at once when no connection is alive", async () => {
     const { clock, server } = serve();
     expect(await server.drain(5000)).toBe(true);
     expect(clock.pendingTimers).toBe(0);
@@ -302,7 +302,7 @@ describe("draining", () => {
   });
 });
 
-test("clients for whom a proxy speaks are counted by their own addresses as well", () => {
+test("clients that a proxy announces are counted by their own addresses as well", () => {
   const { works, connect, server } = serve({ maxPerKey: 5 });
   connect("192.0.2.1", "192.0.2.1", "192.0.2.1", "192.0.2.1");
   const countAs = (at: number, address: string): number => workAt(works, at).life.countAs(address);
@@ -318,8 +318,8 @@ test("clients for whom a proxy speaks are counted by their own addresses as well
   expect(works.slice(4).map(({ connection }) => connection.number)).toEqual([3, 0]);
 });
 
-describe("a fault in the handling of one connection", () => {
-  test("of a service that throws drops it, and the rest of the batch is served", () => {
+describe("faults", () => {
+  test("a service that throws drops its connection, and the rest of the batch is served", () => {
     const served: string[] = [];
     const { kernel, log, server, connect } = serve({
       service(connection, life) {
@@ -335,7 +335,7 @@ describe("a fault in the handling of one connection", () => {
     expect(server.connections).toBe(2);
   });
 
-  test("of a protocol that throws closes it, and the rest of the batch is served", () => {
+  test("a protocol that throws closes its connection, and the rest of the batch is served", () => {
     const { kernel, works, log, server, connect } = serve({
       protocol: {
         ...TCP,
@@ -353,7 +353,7 @@ describe("a fault in the handling of one connection", () => {
     expect(server.connections).toBe(2);
   });
 
-  test("of a function that is told of events is told, and changes nothing", () => {
+  test("a function for events that throws is reported, and changes nothing", () => {
     const faults: unknown[] = [];
     const bug = (): never => {
       throw new TypeError("a bug");
@@ -383,7 +383,7 @@ describe("a fault in the handling of one connection", () => {
     expect(faults).toEqual(Array.from({ length: 9 }, () => "TypeError: a bug"));
   });
 
-  test("of the very function that is told of faults is thrown from a timer of the server", () => {
+  test("a function for faults that throws has its error thrown from a timer of the server", () => {
     const { works, connect, clock } = serve({
       events: {
         accepted: () => {
@@ -400,9 +400,9 @@ describe("a fault in the handling of one connection", () => {
   });
 });
 
-describe("a connection whose own address cannot be asked for", () => {
+describe("an unknown local address", () => {
   test.each(["ENOTCONN", "ECONNRESET", "EINVAL"])(
-    "because it was reset (%s) is closed without a word",
+    "a connection whose own address is unknown as it was reset (%s) is closed without a message",
     (code) => {
       const { kernel, log, server, connect } = serve({ asksLocalAddress: true });
       kernel.sockname = code;
@@ -414,7 +414,7 @@ describe("a connection whose own address cannot be asked for", () => {
   );
 
   test.each(["ENOMEM", "ENOBUFS"])(
-    "for want of memory (%s) is closed, and that is told",
+    "a connection whose own address is unknown for want of memory (%s) is closed, and that is reported",
     (code) => {
       const { kernel, log, server, connect } = serve({ asksLocalAddress: true });
       kernel.sockname = code;
@@ -427,14 +427,14 @@ describe("a connection whose own address cannot be asked for", () => {
 });
 
 describe("the listeners of a server", () => {
-  test("are watched once, however often one is named", () => {
+  test("the listeners of a server are watched once, however often one is named", () => {
     const kernel = new FakeKernel();
     const fd = kernel.listener();
     serve({ posix: kernel.posix, listeners: [fd, fd] });
     expect(kernel.watches).toBe(1);
   });
 
-  test("are none of them watched when one cannot be", () => {
+  test("no listener of a server is watched when one cannot be", () => {
     const kernel = new FakeKernel();
     const listeners = [kernel.listener(), kernel.listener("::1", 7001)];
     const { posix } = kernel;

@@ -146,7 +146,7 @@ async function serve(chain: string, { awaitsExec = false, maxConnections = 40 } 
 }
 
 describe("a child that the event loop cannot watch", () => {
-  test("is served and reaped all the same, and so is the rest of its batch", async () => {
+  test("a child that the event loop cannot watch is served and reaped all the same, and so is the rest of its batch", async () => {
     const { kernel, clock, log, server, connect, endAll, sigchld, expectRest } = await serve("cat");
     kernel.childWatchFailure = "ENOSPC";
     connect(3);
@@ -161,23 +161,26 @@ describe("a child that the event loop cannot watch", () => {
   });
 });
 
-describe("a launch whose client left while a link waited", () => {
-  test.each([SIGTERM, SIGKILL])("is abandoned, after signal %i", async (signal) => {
-    const { kernel, gates, tunnels, log, server, connect, expectRest } =
-      await serve("tunnel gate cat");
-    connect();
-    server.signal(signal);
-    expect(log).toEqual(["accepted 0", "ended 0 signal 15"]);
-    expect(tunnels[0]?.calls).toEqual([]); // the link may still be at work with it
-    gates[0]?.();
-    await settled();
-    expect(tunnels[0]?.calls).toEqual(["release", "abort"]);
-    expect(kernel.spawned).toEqual([]);
-    expect(log).toHaveLength(2);
-    expectRest();
-  });
+describe("a launch without a client", () => {
+  test.each([SIGTERM, SIGKILL])(
+    "a launch whose client closed while a link waited is abandoned, after signal %i",
+    async (signal) => {
+      const { kernel, gates, tunnels, log, server, connect, expectRest } =
+        await serve("tunnel gate cat");
+      connect();
+      server.signal(signal);
+      expect(log).toEqual(["accepted 0", "ended 0 signal 15"]);
+      expect(tunnels[0]?.calls).toEqual([]); // the link may still be at work with it
+      gates[0]?.();
+      await settled();
+      expect(tunnels[0]?.calls).toEqual(["release", "abort"]);
+      expect(kernel.spawned).toEqual([]);
+      expect(log).toHaveLength(2);
+      expectRest();
+    },
+  );
 
-  test("is abandoned when the link refuses it after that", async () => {
+  test("a launch whose client closed is abandoned when the link refuses it after that", async () => {
     const { gates, tunnels, server, connect, expectRest } = await serve("tunnel gate cat");
     connect();
     server.signal(SIGTERM);
@@ -188,7 +191,7 @@ describe("a launch whose client left while a link waited", () => {
   });
 });
 
-test("a client that has gone before a signal ends its connection is no fault", async () => {
+test("a client that closes before a signal ends its connection is no fault", async () => {
   const { kernel, gates, log, server, connect, expectRest } = await serve("gate cat");
   connect();
   kernel.shutdownFailure = "ENOTCONN";
@@ -203,7 +206,7 @@ test.each([
   ["at once", "tunnel refusing cat"],
   ["after it has waited", "tunnel gate cat"],
 ])(
-  "a link that refuses %s abandons the tunnel before it, and tells its exit code",
+  "a link that refuses %s abandons the tunnel before it, and reports its exit code",
   async (_, chain) => {
     const { gates, tunnels, log, connect, expectRest } = await serve(chain);
     connect();
@@ -216,7 +219,7 @@ test.each([
 );
 
 describe("a signal for a connection", () => {
-  test("ends one that waits for a process, and what its links have set up, at once", async () => {
+  test("a signal ends a connection that waits for a process, and the processes of its links, at once", async () => {
     for (const signal of [SIGTERM, SIGKILL]) {
       const { kernel, tunnels, log, server, connect, expectRest } = await serve("tunnel cat");
       kernel.spawnFailure = { code: "EAGAIN", syscall: "clone" };
@@ -230,7 +233,7 @@ describe("a signal for a connection", () => {
     }
   });
 
-  test("goes to its process, whatever it is", async () => {
+  test("a signal for a connection goes to its process, whatever it is", async () => {
     const { kernel, server, connect } = await serve("cat");
     connect();
     for (const signal of [SIGCONT, SIGTERM, SIGKILL]) server.signal(signal);
@@ -238,7 +241,7 @@ describe("a signal for a connection", () => {
     expect(kernel.kills).toEqual([`${pid} 18`, `${pid} 15`, `${pid} 9`]);
   });
 
-  test("reaches the others when one has taken an identity that may not be signalled", async () => {
+  test("a signal reaches the other connections when one program has taken an identity that may not be signalled", async () => {
     const { kernel, log, server, connect } = await serve("cat");
     connect(3);
     kernel.killFailures.set(SERVER_PID + 2, "EPERM");
@@ -247,7 +250,7 @@ describe("a signal for a connection", () => {
     expect(log.filter((line) => line.startsWith("faulted"))).toEqual([]);
   });
 
-  test("cuts the tunnels of a program that has ended short, and no other signal does", async () => {
+  test("a signal that ends connections aborts the tunnels of a program that has ended, and SIGCONT does not", async () => {
     const { tunnels, log, server, connect, endAll, expectRest } = await serve("tunnel cat");
     connect();
     endAll();
@@ -264,7 +267,7 @@ describe("a signal for a connection", () => {
 });
 
 describe("a drain", () => {
-  test("waits for a connection whose link waits, and lets it be served", async () => {
+  test("a drain waits for a connection whose link waits, and lets it be served", async () => {
     const { gates, log, server, connect, endAll, expectRest } = await serve("gate cat");
     connect();
     const drained = server.drain(undefined);
@@ -276,7 +279,7 @@ describe("a drain", () => {
     expectRest();
   });
 
-  test("waits for a connection that waits for a process", async () => {
+  test("a drain waits for a connection that waits for a process", async () => {
     const { kernel, clock, server, connect, endAll, expectRest } = await serve("cat");
     kernel.spawnFailure = { code: "EMFILE", syscall: "clone" };
     connect();
@@ -290,7 +293,7 @@ describe("a drain", () => {
     expectRest();
   });
 
-  test("whose time is over leaves connections that a signal ends in every state", async () => {
+  test("a drain at its deadline leaves connections that a signal ends in every state", async () => {
     const { kernel, clock, gates, server, connect, endAll, expectRest } = await serve("gate cat");
     connect(3);
     kernel.spawnFailure = { code: "EAGAIN", syscall: "clone" };
@@ -313,7 +316,7 @@ describe("a drain", () => {
 
 describe("a shortage", () => {
   test.each(["EAGAIN", "ENOMEM", "EMFILE", "ENFILE"])(
-    "of processes (%s) is told once, and asked about ever less often",
+    "a shortage of processes (%s) is reported once, and retried with a backoff",
     async (code) => {
       const { kernel, clock, log, connect, expectRest } = await serve("cat");
       let asked = 0;
@@ -338,7 +341,7 @@ describe("a shortage", () => {
     },
   );
 
-  test("that has passed is told again when it comes back", async () => {
+  test("a shortage that has passed is reported again when it comes back", async () => {
     const { kernel, clock, log, connect, endAll, expectRest } = await serve("cat");
     for (const _ of [1, 2]) {
       kernel.spawnFailure = { code: "EAGAIN", syscall: "clone" };
@@ -351,7 +354,7 @@ describe("a shortage", () => {
     expectRest();
   });
 
-  test("of room in the event loop makes a listener that was paused try again", async () => {
+  test("a shortage of room in the event loop makes a listener that was paused try again", async () => {
     const { kernel, clock, log, connect, endAll } = await serve("cat", { maxConnections: 1 });
     connect(2);
     kernel.listenerWatchFailure = "ENOMEM";
@@ -445,7 +448,7 @@ const step: fc.Arbitrary<Step> = fc.oneof(
   { weight: 2, arbitrary: fc.record({ do: fc.constantFrom("hold", "execute", "fail") }) },
 );
 
-test("whatever happens, everything is given back when all is over", async () => {
+test("every resource is released when all connections are over, whatever happens", async () => {
   await fc.assert(
     fc.asyncProperty(fc.array(step, { maxLength: 40 }), fc.boolean(), async (steps, awaitsExec) => {
       const world = await serve("tunnel gate cat", { awaitsExec, maxConnections: 4 });

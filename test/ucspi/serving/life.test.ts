@@ -8,7 +8,7 @@ import type { Effect, Event, State } from "../../../src/ucspi/serving/life.ts";
 const STATES = Object.keys(LIFE) as State[];
 const EVENTS = Object.keys(LIFE.accepted) as Event[];
 
-/** What a connection holds and has been told of: each thing is got once and given back once. */
+/** The resources of a connection and the events it was given: each is acquired once and released once. */
 class Model {
   state: State = "accepted";
   isSocketOpen = true;
@@ -87,7 +87,7 @@ class Model {
     }
   }
 
-  /** What has changed before the machine hears of it. */
+  /** The changes before the machine gets the event. */
   #arrive(event: Event): void {
     if (!this.isTimely(event)) return;
     if (event === "prepared") this.hasLaunch = true;
@@ -231,7 +231,7 @@ function cellsOf(wants: (state: State, event: Event) => boolean): string[] {
 }
 
 describe("the life of a connection", () => {
-  test("reaches each of its states, and meets each event in each of them", () => {
+  test("the life of a connection reaches each of its states, and meets each event in each of them", () => {
     const { cells, unanswerable } = explore();
     expect(cellsOf(() => true).filter((cell) => !cells.has(cell))).toEqual([]);
     // The answer to a question that was not put, where another one was: beyond any table.
@@ -244,13 +244,13 @@ describe("the life of a connection", () => {
     ]);
   });
 
-  test("decides nothing that cannot connect about", () => {
+  test("the life of a connection decides nothing for an event that cannot happen", () => {
     const { timely } = explore();
     const decided = cellsOf((state, event) => actionFor(state, event) !== undefined);
     expect(decided.filter((cell) => !timely.has(cell))).toEqual([]);
   });
 
-  test("gives everything back once, whatever happens in whichever order", () => {
+  test("the life of a connection releases everything once, whatever happens in whichever order", () => {
     fc.assert(
       fc.property(choices(1, 0), (sequence) => {
         const model = new Model();
@@ -263,7 +263,7 @@ describe("the life of a connection", () => {
     );
   });
 
-  test("is not harmed by events that should not connect in its state", () => {
+  test("the life of a connection is not changed by events that should not happen in its state", () => {
     fc.assert(
       fc.property(choices(2, 1), (sequence) => {
         const model = new Model();
@@ -278,7 +278,7 @@ describe("the life of a connection", () => {
     );
   });
 
-  test("acts without a change of state for signals alone", () => {
+  test("the life of a connection has effects without a change of state for signals alone", () => {
     expect(cellsOf((state, event) => actionFor(state, event)?.next === state)).toEqual([
       "spawning terminate",
       "spawning signal",
@@ -288,7 +288,7 @@ describe("the life of a connection", () => {
     ]);
   });
 
-  test("does nothing once it is over", () => {
+  test("the life of a connection has no effects once it is over", () => {
     expect(
       cellsOf((state, event) => state === "over" && actionFor(state, event) !== undefined),
     ).toEqual([]);

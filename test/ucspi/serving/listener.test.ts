@@ -61,8 +61,8 @@ test("one turn of the event loop accepts a bounded number", () => {
   expect(state.accepted.length).toBe(100);
 });
 
-describe("when the system is out of descriptors", () => {
-  test("the failure is told once, and the socket is left alone until a retry is due", () => {
+describe("a shortage of descriptors", () => {
+  test("a shortage of descriptors is reported once, and the socket is left alone until a retry is due", () => {
     const { kernel, clock, fd, state } = listen();
     kernel.connect(fd, "192.0.2.1");
     kernel.acceptFailure = "EMFILE";
@@ -76,7 +76,7 @@ describe("when the system is out of descriptors", () => {
     expect(state.failures).toEqual(["EMFILE"]);
   });
 
-  test("accepting goes on when there are some again, and the next shortage is told again", () => {
+  test("accepting resumes when there are descriptors again, and the next shortage is reported again", () => {
     const { kernel, clock, fd, state } = listen();
     const client = kernel.connect(fd, "192.0.2.1");
     kernel.acceptFailure = "ENFILE";
@@ -91,7 +91,7 @@ describe("when the system is out of descriptors", () => {
     expect(state.failures).toEqual(["ENFILE", "ENOMEM"]);
   });
 
-  test("room that appears meanwhile does not cut the wait short", () => {
+  test("room that appears before the retry does not shorten the wait", () => {
     const { kernel, clock, fd, listener } = listen();
     kernel.connect(fd, "192.0.2.1");
     kernel.acceptFailure = "EMFILE";
@@ -136,7 +136,7 @@ test("a stopped listener has no timer and no watch left, and closes nothing", ()
   expect(kernel.open.has(fd)).toBe(true);
 });
 
-test("a fault in the handling of a connection is not swallowed, and the others are handed on", () => {
+test("a fault in the handling of a connection is rethrown, and the others are passed on", () => {
   const { kernel, fd, state } = listen();
   const clients = [1, 2, 3, 4].map(() => kernel.connect(fd, "192.0.2.1"));
   const push = state.accepted.push.bind(state.accepted);

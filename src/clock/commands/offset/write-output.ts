@@ -1,4 +1,4 @@
-/** Writing bytes to standard output; text is the business of `context.print`. */
+/** Writing bytes to standard output; text is written by `context.print`. */
 
 import { EXIT } from "../../../chain/index.ts";
 import { Fatal } from "../../../command/index.ts";
