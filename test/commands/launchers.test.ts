@@ -67,6 +67,14 @@ describe("ucspi-link", () => {
     (await scene.run("ucspi-link", ["linked"])).exits(0); // its own it may replace
   });
 
+  test("says so where no folder can be made, and where its name is empty", async () => {
+    await using scene = await newScene();
+    const refused = await scene.run("ucspi", ["link", "/proc/no/folder"]);
+    refused.exits(111).stderrMatches(/unable to fill .proc.no.folder: ENOENT/);
+    const empty = await scene.run("ucspi", ["link", ""]);
+    empty.exits(100).stderrMatches(/the name of the folder is empty/);
+  });
+
   test("says so when the folder cannot be made", async () => {
     await using scene = await newScene({ files: { file: "" } });
     const run = await scene.run("ucspi-link", ["file/linked"]);
