@@ -9,15 +9,9 @@ import { spawnSync } from "node:child_process";
 import { mkdtempSync, openSync, closeSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import {
-  CdbRules,
-  CdbRuleSet,
-  CdbWriter,
-  replaceFile,
-  TcpRulesCompiler,
-} from "../src/access/index.ts";
+import { CdbRules, CdbRuleSet, CdbWriter, TcpRulesCompiler } from "../src/access/index.ts";
 import { formatPrefix, maskIp } from "../src/net/index.ts";
-import { loadPosix } from "../src/posix/index.ts";
+import { loadPosix, replaceFile } from "../src/posix/index.ts";
 
 import type { IpAddress } from "../src/net/index.ts";
 import { hasCommand } from "./support/servers.ts";
@@ -183,7 +177,7 @@ function ruleLines(): string {
 }
 
 function writeNetworks(path: string): void {
-  replaceFile(path, { tag: "bench" }, (sink) => {
+  replaceFile(loadPosix(), path, { tag: "bench" }, (sink) => {
     const writer = new CdbWriter(sink);
     const [allow, deny] = [Buffer.from("A\0\0\0\0"), Buffer.from("D")];
     for (let network = 0; network < NETWORKS; network += 1) {

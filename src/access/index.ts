@@ -15,11 +15,7 @@ export {
 } from "./lookup/explain.ts";
 export type { Probe } from "./lookup/explain.ts";
 export { certificateKey, parseCertificateFact } from "./lookup/client-certificate.ts";
-export type {
-  AlternativeName,
-  CertificateFact,
-  ClientCertificate,
-} from "./lookup/client-certificate.ts";
+export type { CertificateFact, ClientCertificate } from "./lookup/client-certificate.ts";
 export type { LocalPeer } from "./lookup/keys.ts";
 export type {
   Allowed,

@@ -24,13 +24,5 @@ export type { Link, LinkContext, LinkWords, Outcome, Reach } from "./link.ts";
 export { isOwnDescriptor } from "./own-descriptors.ts";
 export { candidateFiles } from "./search.ts";
 export { Spawner } from "./spawn.ts";
-export type {
-  Ended,
-  Failed,
-  Fate,
-  Prepared,
-  Spawned,
-  SpawnerOptions,
-  SpawnResult,
-} from "./spawn.ts";
+export type { Ended, NotSpawned, Fate, Prepared, Spawned, SpawnResult } from "./spawn.ts";
 export { isUsageError, reportUsage } from "./usage.ts";

@@ -101,7 +101,7 @@ const UNKNOWN_TIME = "0";
 /** When a process began, in the kernel's ticks; UNKNOWN_TIME where /proc does not tell. */
 function startTime(pid: number): string {
   try {
-    const stat = readFileSync(`/proc/${pid}/stat`, "latin1");
+    const stat = readFileSync(`/proc/${pid}/stat`, "utf8"); // the encoding Node reads fastest
     const fields = stat.slice(stat.lastIndexOf(")") + 2).split(" "); // from the third on
     return fields[19] ?? UNKNOWN_TIME;
   } catch (error) {
@@ -113,7 +113,7 @@ function startTime(pid: number): string {
 /** The soft limit before Node raised it, as far as the parent's limits tell; otherwise it stays. */
 function parentSoftNofile(parent: number, hard: number): number {
   try {
-    const limits = readFileSync(`/proc/${parent}/limits`, "utf8"); // the encoding Node reads fastest
+    const limits = readFileSync(`/proc/${parent}/limits`, "utf8");
     const [, soft, parentHard] = /^Max open files\s+(\S+)\s+(\S+)/m.exec(limits) ?? [];
     if (soft === undefined || parentHard === undefined) return hard;
     return limitOf(parentHard) === hard ? limitOf(soft) : hard;

@@ -13,7 +13,10 @@ export type Source = Fd | "closed";
  * network. It lives until both its ends are done. Where the process never comes about it is aborted.
  */
 export interface Companion {
-  /** The process, if it came about, has its descriptors: close our copies of them. */
+  /**
+   * The process, if it came about, has its descriptors: close our copies of them. Throws SystemError when a
+   * close has failed, all the same with nothing left open.
+   */
   release(pid: Pid | undefined): void;
   /** End it here and now, whatever it still holds. */
   abort(): void;
@@ -100,10 +103,14 @@ export function withCompanion(launch: Launch, companion: Companion): Launch {
 }
 
 /** The process of this launch will not be: end what was set up beside it. */
-export function abandon({ companions = [] }: Launch): void {
-  for (const companion of companions) {
+export function abandon({ companions = [] }: Pick<Launch, "companions">): void {
+  const [companion, ...others] = companions;
+  if (companion === undefined) return;
+  try {
     companion.release(undefined);
+  } finally {
     companion.abort();
+    abandon({ companions: others });
   }
 }
 

@@ -6,7 +6,7 @@
 import { formatSynopsis, parseOptions, UsageError } from "../options/index.ts";
 import type { OptionFamily, OptionsOf, OptionTable, ParsedOptions } from "../options/index.ts";
 import type { Clock } from "../clock/index.ts";
-import type { Host, Report, Signals } from "../host/index.ts";
+import type { Children, Host, Report, Signals } from "../host/index.ts";
 import type { Posix } from "../posix/index.ts";
 import type { Chains } from "./chains.ts";
 import type { Launch } from "./launch.ts";
@@ -29,6 +29,8 @@ export interface LinkContext {
   /** That of the log of the host, unless nobody is to hear what would be said. */
   readonly report: Report;
   readonly signals: Signals;
+  /** The children of this process: those that are made here are waited for there. */
+  readonly children: Children;
   /** Compiles and runs chains of words: for the links that hold one of their own. */
   readonly chains: Chains;
   /** This process itself is what the chain is becoming; otherwise a child will be. */

@@ -4,7 +4,7 @@
  * as an event.
  */
 
-import type { ChildEnd, Children } from "../host/index.ts";
+import type { ChildEnd } from "../host/index.ts";
 import { joinBlock, SystemError } from "../posix/index.ts";
 import type { Child, Limit, Resource, SpawnRequest, WaitStatus } from "../posix/index.ts";
 import { askersOf, blameFor } from "./blame.ts";
@@ -34,21 +34,16 @@ export interface Ended {
 }
 
 /** The system could not make a process at all (EAGAIN, ENOMEM, EMFILE): nobody's fault. */
-export interface Failed {
+export interface NotSpawned {
   readonly kind: "failed";
   readonly error: SystemError;
 }
 
 /** A child, or the exit code that the chain has ended with. */
-export type SpawnResult = Spawned | Ended | Failed;
+export type SpawnResult = Spawned | Ended | NotSpawned;
 
 /** A launch whose links have run: what is left of it is to be executed. */
 export type Prepared = Extract<ChainResult, { readonly kind: "program" }>;
-
-export interface SpawnerOptions {
-  /** Who waits for the children. */
-  readonly children: Children;
-}
 
 /** What becomes of a child. */
 export interface Fate {
@@ -65,17 +60,15 @@ export interface Fate {
 export class Spawner {
   readonly #context: LinkContext;
   readonly #server: string;
-  readonly #children: Children;
   readonly #search: ProgramSearch;
   readonly #words = new WeakMap<readonly string[], Words>();
   /** The hard limit on open files that launches begin with. */
   readonly #hardNofile: number;
 
   /** `server` is the name of the command that speaks when a child cannot be made. */
-  constructor(server: string, context: LinkContext, { children }: SpawnerOptions) {
+  constructor(server: string, context: LinkContext) {
     this.#server = server;
     this.#context = context;
-    this.#children = children;
     this.#search = new ProgramSearch(context);
     this.#hardNofile = context.posix.getrlimit("nofile").hard;
   }
@@ -97,22 +90,23 @@ export class Spawner {
   }
 
   /** Create the process, or try again to. Without a child, what the links have set up stays. */
-  create({ launch, by, path }: Prepared): Spawned | Failed {
+  create({ launch, by, path }: Prepared): Spawned | NotSpawned {
     const { companions = [] } = launch;
+    let child: Child;
     try {
-      const child = this.#createChild(launch, path);
-      for (const companion of companions) companion.release(child.pid);
-      return { kind: "child", child, askers: askersOf(launch, by), companions };
+      child = this.#createChild(launch, path);
     } catch (error) {
       if (!(error instanceof SystemError)) throw error;
       return { kind: "failed", error };
     }
+    for (const companion of companions) this.#release(companion, child);
+    return { kind: "child", child, askers: askersOf(launch, by), companions };
   }
 
   /** Wait for the child, and reap it. */
   follow({ child, askers }: Spawned, fate: Fate): void {
     const { executed } = fate;
-    this.#children.watch(child, {
+    this.#context.children.watch(child, {
       ...(executed === undefined ? {} : { executed }),
       ended: (end) => fate.ended(this.#judge(end, child, askers)),
     });
@@ -123,6 +117,17 @@ export class Spawner {
     const result = this.create(prepared);
     if (result.kind === "failed") abandon(prepared.launch);
     return result;
+  }
+
+  /** The child is there, whatever the closing of our copies says. */
+  #release(companion: Companion, { pid }: Child): void {
+    try {
+      companion.release(pid);
+    } catch (error) {
+      if (!(error instanceof SystemError)) throw error;
+      const text = `unable to close what child ${pid} was given: ${error.message}`;
+      this.#context.report(this.#server, "warning", text);
+    }
   }
 
   #createChild(original: Launch, path: string | undefined): Child {

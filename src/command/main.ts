@@ -33,23 +33,24 @@ import type { Fd, Posix } from "../posix/index.ts";
 import { definitionSynopsis, isLink } from "./command.ts";
 import type { Command, CommandContext, Definition } from "./command.ts";
 import { Fatal } from "./fatal.ts";
+import type { Invocation } from "./loader.ts";
 import { packageVersion } from "./package.ts";
 import { isCommandName, loadDefinition } from "./registry.ts";
-import { openChains, openHost, processSignals } from "./system.ts";
+import { openChains, openCommandHost, processSignals } from "./system.ts";
 
-/** Run the command `name`, one of those in `directory`, with the words of this process, and end the process. */
-export async function main(name: string, directory: string): Promise<never> {
+/** Run a command with the words of this process, and end the process. */
+export async function main({ name, directory, wordsAt }: Invocation): Promise<never> {
   const posix = loadOrDie(name);
   keepDebuggerOut(posix);
-  const words = processWords().slice(2);
+  const words = processWords().slice(wordsAt);
   return runAndExit(posix, { name, directory, words });
 }
 
 /** The multi-call entry: `ucspi NAME WORD...`; `ucspi link` is short for `ucspi ucspi-link`. */
-export async function multicall(directory: string): Promise<never> {
+export async function multicall({ directory, wordsAt }: Invocation): Promise<never> {
   const posix = loadOrDie("ucspi");
   keepDebuggerOut(posix);
-  const [name, ...words] = processWords().slice(2);
+  const [name, ...words] = processWords().slice(wordsAt);
   if (name !== undefined && !name.startsWith("-")) {
     const command = isCommandName(name) ? name : `ucspi-${name}`;
     const isShort = isCommandName(command);
@@ -181,14 +182,14 @@ function takeOomScore(variables: readonly string[]): OomScore | undefined {
 }
 
 /** A command line that has been understood. */
-interface Prepared {
+interface PreparedCommand {
   readonly builtin: "help" | "version" | "explain" | undefined;
   run(): Promise<number>;
   explain?(): Promise<string>;
 }
 
 async function runPrepared(
-  { builtin, run, explain }: Prepared,
+  { builtin, run, explain }: PreparedCommand,
   definition: Definition,
   context: CommandContext,
 ): Promise<number> {
@@ -209,7 +210,7 @@ function prepareLink(
   words: readonly string[],
   origin: Origin & { readonly oomScore: OomScore | undefined },
   context: CommandContext,
-): Prepared {
+): PreparedCommand {
   const { builtin, words: parsed } = parseLink(link, words);
   function begin(): Launch {
     const argv = [link.name, ...words];
@@ -233,7 +234,7 @@ function prepareCommand(
   command: Command,
   words: readonly string[],
   context: CommandContext,
-): Prepared {
+): PreparedCommand {
   const { options, operands, builtin } = parseOptions({ ...command, explains: false }, words);
   const [least, most] = command.operandCount;
   if (builtin === undefined && (operands.length < least || operands.length > most)) {
@@ -260,13 +261,15 @@ interface Surroundings {
 }
 
 function commandContext({ posix, log, origin, directory }: Surroundings): CommandContext {
+  const host = openCommandHost(posix, log);
   const launchers = resolve(origin.notes?.folder || directory);
   return {
     posix,
-    host: openHost(posix, log),
+    host,
     report: log.report,
     clock: systemClock,
     signals: processSignals,
+    children: host.children,
     chains: openChains(launchers, process.env["UCSPI_CHAIN"] !== "exec"),
     isBecoming: true,
     node: { file: process.execPath, version: process.version, processor: process.arch },

@@ -5,9 +5,9 @@
 
 import type { Definition } from "./command.ts";
 
-type Loader = () => Promise<Definition>;
+type LoadDefinition = () => Promise<Definition>;
 
-const LOADERS: Readonly<Record<string, Loader>> = {
+const LOADERS: Readonly<Record<string, LoadDefinition>> = {
   "proxy-client": async () => (await import("../proxy/links/proxy-client.ts")).proxyClient,
   "proxy-server": async () => (await import("../proxy/links/proxy-server.ts")).proxyServer,
   "s6-accessrules-cdb-from-fs": async () =>

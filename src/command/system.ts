@@ -5,7 +5,7 @@ import { Chains } from "../chain/index.ts";
 import { systemClock } from "../clock/index.ts";
 import type { Clock } from "../clock/index.ts";
 import { ProcessHost, SharedSignals, StderrLog } from "../host/index.ts";
-import type { Host, Log, Report, Signals } from "../host/index.ts";
+import type { Children, Host, Log, Report, Signals } from "../host/index.ts";
 import { loadPosix, packageRoot } from "../posix/index.ts";
 import type { Posix } from "../posix/index.ts";
 import { launcherFinder } from "./finder.ts";
@@ -16,6 +16,7 @@ export interface System {
   readonly clock: Clock;
   readonly chains: Chains;
   readonly signals: Signals;
+  readonly children: Children;
   readonly host: Host;
   readonly report: Report;
   readonly variables: Readonly<Record<string, string | undefined>>;
@@ -32,12 +33,14 @@ export function defaultSystem(): System {
 function openSystem(): System {
   const posix = loadPosix();
   const log = new StderrLog({ posix, clock: systemClock });
+  const host = new ProcessHost({ posix, clock: systemClock, signals: processSignals, log });
   return {
     posix,
     clock: systemClock,
     chains: openChains(join(packageRoot(), "dist", "bin"), true),
     signals: processSignals,
-    host: openHost(posix, log),
+    children: host.children,
+    host,
     report: log.report,
     variables: process.env,
   };
@@ -48,9 +51,15 @@ export function openChains(directory: string, fuses: boolean): Chains {
   return new Chains({ finder: launcherFinder(directory, packageRoot()), fuses });
 }
 
-/** The host of this process. */
-export function openHost(posix: Posix, log: Log): Host {
-  return new ProcessHost({ posix, clock: systemClock, signals: processSignals, log });
+/** The host of a process that is all ours: that of a command. */
+export function openCommandHost(posix: Posix, log: Log): Host {
+  return new ProcessHost({
+    posix,
+    clock: systemClock,
+    signals: processSignals,
+    log,
+    ownsProcess: true,
+  });
 }
 
 /** The signals of this process. */

@@ -1,5 +1,5 @@
 /**
- * The children of a process, from their birth to their end. They are waited for by pid, so that neither
+ * The children of a process, of all who live in it, from their birth to their end. They are waited for by pid, so that neither
  * the embedding program's children nor libuv's are touched: a pidfd in the event loop where the system
  * has them, SIGCHLD and the known pids elsewhere. A child that is stopped before it has executed its
  * program is killed after a while, for it keeps memory of ours.
@@ -41,6 +41,24 @@ export interface ChildrenOptions {
   readonly signals: Signals;
 }
 
+/** Waits for children, in the name of whoever made them. */
+export interface Children {
+  /** Is this a child of ours that has not been reaped? */
+  has(pid: Pid): boolean;
+  /**
+   * Wait for the child, and reap it. Takes over its pidfd. A child that does not keep the event loop alive
+   * is one that whoever made it asks for signs of life: nobody looks after its birth here.
+   */
+  watch(child: Child, events: ChildEvents, options?: WatchOptions): void;
+  /** Forget the child and close its pidfd: it outlives us, or is somebody else's to reap. */
+  release(child: Child): void;
+  /**
+   * Tell now who has executed its program by now: for a log in which that comes before what a client of
+   * that program does next.
+   */
+  tellExecs(): void;
+}
+
 /** A child whose birth takes longer than this is killed, at twice this time at the latest. */
 export const BIRTH_MS_MAX = 5_000;
 
@@ -57,13 +75,15 @@ const SIGKILL = 9;
 interface Watched {
   readonly child: Child;
   readonly events: ChildEvents;
+  readonly keepsAlive: boolean;
   watch: Watch | undefined;
   /** Has `executed` been told? */
   isTold: boolean;
   failure: SystemError | undefined;
 }
 
-export class Children {
+/** The children of all who live in one process. */
+export class ChildRegistry implements Children {
   readonly #posix: Posix;
   readonly #clock: Clock;
   readonly #signals: Signals;
@@ -76,6 +96,8 @@ export class Children {
   #lookTimer: Timer | undefined;
   #lookMs = LOOK_MS_MIN;
   #birthTimer: Timer | undefined;
+  /** How many there are that keep the event loop alive: the timer of births does too. */
+  #keptAlive = 0;
   /** The births that were in flight when the timer fired last. */
   #longBirths: ReadonlySet<number> = new Set();
 
@@ -85,19 +107,15 @@ export class Children {
     this.#signals = signals;
   }
 
-  /** Is this a child of ours that has not been reaped? */
   has(pid: Pid): boolean {
     return this.#byPid.has(pid);
   }
 
-  /**
-   * Wait for the child, and reap it. Takes over its pidfd. A child that does not keep the event loop alive
-   * is one that whoever made it asks for signs of life: nobody looks after its birth here.
-   */
   watch(child: Child, events: ChildEvents, { keepsAlive = true }: WatchOptions = {}): void {
     const watched: Watched = {
       child,
       events,
+      keepsAlive,
       watch: undefined,
       isTold: false,
       failure: undefined,
@@ -107,13 +125,13 @@ export class Children {
     if (watched.watch === undefined) this.#watchBySignal(watched);
     if (events.executed !== undefined) this.#await(watched);
     if (keepsAlive) {
+      this.#keptAlive += 1;
       this.#birthTimer ??= this.#clock.setTimer(BIRTH_MS_MAX, () => this.#checkBirths());
     } else {
       watched.watch?.keepAlive(false);
     }
   }
 
-  /** Forget the child and close its pidfd: it outlives us, or is somebody else's to reap. */
   release({ pid }: Child): void {
     const watched = this.#byPid.get(pid);
     if (watched !== undefined) this.#forget(watched);
@@ -150,12 +168,17 @@ export class Children {
     this.#lookTimer = this.#clock.setTimer(LOOK_MS_MIN, () => this.#look());
   }
 
-  #look(): void {
-    this.#lookTimer = undefined;
+  tellExecs(): void {
+    if (this.#awaited.size === 0) return;
     const inFlight = new Set(this.#posix.birthsInFlight());
     for (const watched of this.#awaited) {
       if (!inFlight.has(watched.child.birth)) this.#settleBirth(watched);
     }
+  }
+
+  #look(): void {
+    this.#lookTimer = undefined;
+    this.tellExecs();
     if (this.#awaited.size === 0) return;
     this.#lookMs = Math.min(2 * this.#lookMs, LOOK_MS_MAX);
     this.#lookTimer ??= this.#clock.setTimer(this.#lookMs, () => this.#look());
@@ -208,6 +231,7 @@ export class Children {
   #forget(watched: Watched): void {
     const { pid, pidfd } = watched.child;
     this.#byPid.delete(pid);
+    if (watched.keepsAlive) this.#keptAlive -= 1;
     this.#awaited.delete(watched);
     if (watched.watch !== undefined) {
       watched.watch.close();
@@ -222,7 +246,7 @@ export class Children {
       this.#lookTimer?.cancel();
       this.#lookTimer = undefined;
     }
-    if (this.#byPid.size === 0) {
+    if (this.#keptAlive === 0) {
       this.#birthTimer?.cancel();
       this.#birthTimer = undefined;
     }

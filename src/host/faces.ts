@@ -2,12 +2,13 @@
  * What a resident is given of its process. The calls are the process's own; but an exception that one of
  * its callbacks throws ends there, and is told as a fault of that resident.
  *
- * That covers what the event loop calls: watches, timers, signals. A promise that is rejected and that
+ * That covers what the event loop calls: watches, timers, signals, the events of children. A promise that is rejected and that
  * nobody waits for belongs to nobody, and ends the process as it does everywhere in Node.
  */
 
 import type { Clock } from "../clock/index.ts";
 import type { Posix } from "../posix/index.ts";
+import type { ChildEnd, ChildEvents, Children } from "./children.ts";
 import type { Signals } from "./signals.ts";
 
 /** What of a process calls back. */
@@ -15,10 +16,14 @@ export interface Faces {
   readonly posix: Posix;
   readonly clock: Clock;
   readonly signals: Signals;
+  readonly children: Children;
 }
 
 /** The same, for one resident whose faults are told to `fault`. */
-export function guard({ posix, clock, signals }: Faces, fault: (error: unknown) => void): Faces {
+export function guard(
+  { posix, clock, signals, children }: Faces,
+  fault: (error: unknown) => void,
+): Faces {
   function guarded<Args extends readonly unknown[]>(
     call: (...args: Args) => void,
   ): (...args: Args) => void {
@@ -30,6 +35,11 @@ export function guard({ posix, clock, signals }: Faces, fault: (error: unknown) 
       }
     };
   }
+  function guardedEvents(events: ChildEvents): ChildEvents {
+    const ended = guarded((end: ChildEnd) => events.ended(end));
+    if (events.executed === undefined) return { ended };
+    return { executed: guarded(() => events.executed?.()), ended };
+  }
   return {
     posix: withWatch(posix, (fd, interest, ready) => posix.watch(fd, interest, guarded(ready))),
     clock: {
@@ -38,6 +48,12 @@ export function guard({ posix, clock, signals }: Faces, fault: (error: unknown) 
       setTimer: (delayMs, fire) => clock.setTimer(delayMs, guarded(fire)),
     },
     signals: { on: (names, handler) => signals.on(names, guarded(handler)) },
+    children: {
+      has: (pid) => children.has(pid),
+      watch: (child, events, options) => children.watch(child, guardedEvents(events), options),
+      release: (child) => children.release(child),
+      tellExecs: () => children.tellExecs(),
+    },
   };
 }
 

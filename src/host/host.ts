@@ -1,15 +1,20 @@
 /**
- * The host: owns what a process has only once (signals, the log), and runs any number of residents. The
- * fault of one costs no other. The working directory is nobody's.
+ * The host: owns what a process has only once (signals, the log, children, record locks and, in a process
+ * of our own, orphans), and runs any number of residents. The fault of one costs no other. The working
+ * directory is nobody's.
  */
 
 import type { Clock, Timer } from "../clock/index.ts";
+import { LockTable } from "../posix/index.ts";
 import type { Posix } from "../posix/index.ts";
+import { ChildRegistry } from "./children.ts";
+import type { Children } from "./children.ts";
 import { guard } from "./faces.ts";
 import type { Faces } from "./faces.ts";
 import { step } from "./life.ts";
 import type { Effect, End, Event, State } from "./life.ts";
 import type { Log } from "./log.ts";
+import { reapOrphans } from "./orphans.ts";
 import type { Resident, Stop } from "./resident.ts";
 import type { Signals } from "./signals.ts";
 
@@ -29,6 +34,10 @@ export interface Hosted<R extends Resident> {
 export interface Host {
   readonly signals: Signals;
   readonly log: Log;
+  /** Those of this process, for whoever is no resident. */
+  readonly children: Children;
+  /** The record locks that this process holds, by file: of all who live in it, and of its chain. */
+  readonly locks: LockTable;
   /**
    * Make a resident, which uses the process through the faces that it is given, and start it. Throws
    * what `create` throws.
@@ -41,6 +50,11 @@ export interface ProcessHostOptions {
   readonly clock: Clock;
   readonly signals: Signals;
   readonly log: Log;
+  /**
+   * Is the process ours? Then the host reaps its orphans as soon as anything resides in it. A library in
+   * somebody's process must not.
+   */
+  readonly ownsProcess?: boolean;
 }
 
 export class ProcessHost implements Host {
@@ -48,17 +62,27 @@ export class ProcessHost implements Host {
   readonly #clock: Clock;
   readonly signals: Signals;
   readonly log: Log;
+  readonly children: Children;
+  readonly locks: LockTable;
+  /** A duty that is still to be taken on. */
+  #reapsOrphans: boolean;
 
-  constructor({ posix, clock, signals, log }: ProcessHostOptions) {
+  constructor({ posix, clock, signals, log, ownsProcess = false }: ProcessHostOptions) {
     this.#posix = posix;
     this.#clock = clock;
     this.signals = signals;
     this.log = log;
+    this.children = new ChildRegistry({ posix, clock, signals });
+    this.locks = new LockTable(posix);
+    this.#reapsOrphans = ownsProcess;
   }
 
   run<R extends Resident>(create: (faces: Faces) => R): Hosted<R> {
     const tenancy = new Tenancy<R>(this.#clock, this.log);
-    const all = { posix: this.#posix, clock: this.#clock, signals: this.signals };
+    const { signals, children } = this;
+    const all = { posix: this.#posix, clock: this.#clock, signals, children };
+    if (this.#reapsOrphans) reapOrphans(all);
+    this.#reapsOrphans = false;
     tenancy.begin(create(guard(all, (error) => tenancy.take({ kind: "fault", error }))));
     return tenancy;
   }

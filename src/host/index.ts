@@ -1,5 +1,5 @@
-export { BIRTH_MS_MAX, Children } from "./children.ts";
-export type { ChildEnd, ChildEvents, ChildrenOptions } from "./children.ts";
+export { BIRTH_MS_MAX, ChildRegistry } from "./children.ts";
+export type { ChildEnd, ChildEvents, Children, ChildrenOptions } from "./children.ts";
 export type { Faces } from "./faces.ts";
 export { FAULTY_MS, ProcessHost } from "./host.ts";
 export type { Host, Hosted, ProcessHostOptions } from "./host.ts";
@@ -13,5 +13,6 @@ export type { Announcement } from "./readiness.ts";
 export type { Resident, Stop } from "./resident.ts";
 export { SharedSignals } from "./signals.ts";
 export type { Signals } from "./signals.ts";
-export { OrphanReaper, reapOrphans } from "./orphans.ts";
+export { OrphanReaper } from "./orphans.ts";
 export type { OrphanReaperOptions } from "./orphans.ts";
+export { runTask } from "./task.ts";

@@ -1,12 +1,12 @@
 /**
  * /etc/hosts, both ways: addresses of a name and names of an address (`-h` of the TCP tools).
  *
- * The file is parsed once per read, in memory: nothing is compiled to /tmp, and /etc/hosts.cdb is not
+ * The file is parsed in memory, by servers once for each change: nothing is compiled to /tmp, and /etc/hosts.cdb is not
  * looked at. Lines, addresses and aliases that make no sense are passed over, as hosts(5) readers do.
  */
 
-import { readFile } from "../posix/index.ts";
-import type { ReadingPosix } from "../posix/index.ts";
+import { readFile, rememberedOf } from "../posix/index.ts";
+import type { LookingPosix, ReadingPosix } from "../posix/index.ts";
 
 import { formatIp, isOfFamily, parseIp } from "./address.ts";
 import { isHostName } from "./host-name.ts";
@@ -32,6 +32,23 @@ export const HOSTS_BYTES_MAX = 64 * 1024 * 1024;
  */
 export function readHosts(posix: ReadingPosix, path: string = HOSTS_PATH): Hosts {
   return parseHosts(readFile(posix, path, HOSTS_BYTES_MAX).toString("utf8"));
+}
+
+/** The largest one that stays in memory, where it takes some ten times its size. */
+export const HOSTS_REMEMBERED_BYTES_MAX = 4 * 1024 * 1024;
+
+const hostsOf = rememberedOf([HOSTS_PATH], (posix: LookingPosix & ReadingPosix) =>
+  readHosts(posix),
+);
+
+/**
+ * HOSTS_PATH, for a server: read once for each change of the file, unless it is longer than
+ * HOSTS_REMEMBERED_BYTES_MAX. Throws what `readHosts` does.
+ */
+export function rememberedHosts(posix: LookingPosix & ReadingPosix): Hosts {
+  const version = posix.fileVersion(HOSTS_PATH);
+  const isLong = typeof version !== "string" && version.sizeBytes > HOSTS_REMEMBERED_BYTES_MAX;
+  return isLong ? readHosts(posix) : hostsOf(posix);
 }
 
 /** The two indexes of the text of a hosts file. */

@@ -1,3 +1,4 @@
+export type { AlternativeName } from "./alternative-name.ts";
 export {
   formatIp,
   formatMaskedIp,
@@ -51,7 +52,14 @@ export type {
 export { parsePort, parseUnsigned, PORT_MAX, UNSIGNED_MAX } from "./numbers.ts";
 export { addressBits, formatPrefix, isExactPrefix, isInPrefix, parsePrefix } from "./prefix.ts";
 export type { IpPrefix } from "./prefix.ts";
-export { HOSTS_BYTES_MAX, HOSTS_PATH, parseHosts, readHosts } from "./hosts.ts";
+export {
+  HOSTS_BYTES_MAX,
+  HOSTS_PATH,
+  HOSTS_REMEMBERED_BYTES_MAX,
+  parseHosts,
+  readHosts,
+  rememberedHosts,
+} from "./hosts.ts";
 export type { Hosts } from "./hosts.ts";
 export { isHostName } from "./host-name.ts";
 export { openResolver } from "./resolver.ts";

@@ -1,6 +1,6 @@
 /**
  * Which DNS servers to ask and how to complete a short name: the variables DNSCACHEIP and DNSQUALIFY,
- * else /etc/resolv.conf (networking 2.2). Pure: the text of the file comes in as an argument.
+ * else /etc/resolv.conf (networking.md, section 2.2). Pure: what the file says comes in as an argument.
  */
 
 import { formatIp, IP_LIST_MAX, parseIp } from "./address.ts";
@@ -37,11 +37,10 @@ const BRACKETED = /^\[([^\]]*)\](?::(.*))?$/;
 const WITH_PORT = /^([^:]*):([^:]*)$/;
 
 /**
- * The configuration that these variables and this text of resolv.conf amount to. Throws
+ * The configuration that these variables and what resolv.conf says amount to. Throws
  * VariableError when DNSCACHEIP holds something that is not a server.
  */
-export function resolverConfig(variables: Variables, resolvConf: string): ResolverConfig {
-  const file = parseResolvConf(resolvConf);
+export function resolverConfig(variables: Variables, file: ResolverConfig): ResolverConfig {
   const own = parseServers(variables("DNSCACHEIP") ?? "");
   if (own === undefined) throw new VariableError("DNSCACHEIP", "invalid");
   const servers = [own, file.servers, [LOCAL_SERVER]].find((list) => list.length > 0) ?? [];

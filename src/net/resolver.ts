@@ -4,13 +4,14 @@
  * Outcomes are values, whose texts are the ones that the C suite prints (networking 2.2).
  */
 
-import { errnoOf, readHead } from "../posix/index.ts";
-import type { ReadingPosix } from "../posix/index.ts";
+import { errnoOf, readHead, rememberedOf } from "../posix/index.ts";
+import type { LookingPosix, ReadingPosix } from "../posix/index.ts";
 import { isOfFamily, parseIp } from "./address.ts";
 import { VariableError } from "./environment.ts";
 import { isHostName } from "./host-name.ts";
 import {
   formatServer,
+  parseResolvConf,
   qualifiedNames,
   RESOLV_CONF_BYTES_MAX,
   resolverConfig,
@@ -63,12 +64,12 @@ export interface Resolver {
 }
 
 export interface ResolverOptions {
-  readonly posix: ReadingPosix;
+  readonly posix: LookingPosix & ReadingPosix;
   /** Where DNSCACHEIP and DNSQUALIFY are looked up. */
   readonly variables: Variables;
-  /** /etc/resolv.conf unless given. */
-  readonly resolvConfPath?: string;
 }
+
+const RESOLV_CONF_PATH = "/etc/resolv.conf";
 
 /**
  * One query is sent to each server in turn, at first for 1 s, and c-ares doubles that with every
@@ -241,18 +242,24 @@ function configOrFailure(config: () => ResolverConfig): ResolverConfig | Lookup<
 }
 
 function readConfig(options: ResolverOptions): ResolverConfig {
-  const { posix, variables, resolvConfPath = "/etc/resolv.conf" } = options;
-  return resolverConfig(variables, readStart(posix, resolvConfPath, RESOLV_CONF_BYTES_MAX));
+  const { posix, variables } = options;
+  return resolverConfig(variables, fileConfig(posix));
 }
 
-/** The first bytes of a file as text, up to its last whole line; "" if it cannot be read. */
-function readStart(posix: ReadingPosix, path: string, bytesMax: number): string {
+/** What the file says. Without it, says resolv.conf(5), the server is the local one. */
+function fileConfig(posix: ResolverOptions["posix"]): ResolverConfig {
   try {
-    const bytes = readHead(posix, path, bytesMax);
-    const text = bytes.toString("utf8");
-    return bytes.length < bytesMax ? text : text.slice(0, text.lastIndexOf("\n") + 1);
+    return resolvConf(posix);
   } catch (error) {
     if (errnoOf(error) === undefined) throw error;
-    return ""; // resolv.conf(5): without the file, the server is the local one
+    return parseResolvConf("");
   }
 }
+
+/** The file, parsed up to its last whole line within the bytes that count; read for each change once. */
+const resolvConf = rememberedOf([RESOLV_CONF_PATH], (posix: ResolverOptions["posix"]) => {
+  const bytes = readHead(posix, RESOLV_CONF_PATH, RESOLV_CONF_BYTES_MAX);
+  const text = bytes.toString("utf8");
+  const isWhole = bytes.length < RESOLV_CONF_BYTES_MAX;
+  return parseResolvConf(isWhole ? text : text.slice(0, text.lastIndexOf("\n") + 1));
+});

@@ -2,7 +2,7 @@
 
 import { cString, type CString } from "./bytes.ts";
 import { readinessOf, type Interest, type Readiness } from "./event-loop.ts";
-import { fdsOf, type Fd } from "./kernel.ts";
+import { fdPair, type Fd } from "./kernel.ts";
 
 /** How many buffers one `writev` looks at; more than that are for the next one. */
 export const WRITEV_BUFFERS_MAX = 64;
@@ -173,7 +173,7 @@ export function nativeDescriptors(addon: DescriptorsAddon, closing: (fd: Fd) => 
 
     pipe(): readonly [Fd, Fd] {
       addon.pipe(pair);
-      return fdsOf(pair);
+      return fdPair(pair);
     },
 
     dup2(fd: Fd, target: number, closeOnExec = false): Fd {

@@ -52,6 +52,11 @@ export class MadeOfFiles<T> {
     this.#make = make;
   }
 
+  /** Make it anew the next time. */
+  forget(): void {
+    this.#made = undefined;
+  }
+
   /** The value for the files as they are now: one stat(2) for each of them. */
   current(): T {
     const made = this.#made;
@@ -71,6 +76,22 @@ export class MadeOfFiles<T> {
   #holds(path: string, look: Look | undefined): boolean {
     return look !== undefined && stillHolds(look, this.#posix.fileVersion(path));
   }
+}
+
+/**
+ * What `make` makes of some files, for all who work with the same kernel: a function that gives the value
+ * for the files as they are now, as MadeOfFiles does.
+ */
+export function rememberedOf<P extends LookingPosix, T>(
+  paths: readonly string[],
+  make: (posix: P) => T,
+): (posix: P) => T {
+  const remembered = new WeakMap<P, MadeOfFiles<T>>();
+  return (posix) => {
+    const known = remembered.get(posix) ?? new MadeOfFiles(posix, paths, () => make(posix));
+    remembered.set(posix, known);
+    return known.current();
+  };
 }
 
 /** Are these the same file with the same content? */

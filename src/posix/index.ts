@@ -32,7 +32,7 @@ export type {
   Watch,
 } from "./posix.ts";
 export { loadPosix } from "./native.ts";
-export { isSameVersion, lookAt, MadeOfFiles, stillHolds } from "./file-version.ts";
+export { isSameVersion, lookAt, MadeOfFiles, rememberedOf, stillHolds } from "./file-version.ts";
 export type { Look, LookingPosix } from "./file-version.ts";
 export { listNames, namesIn, readFile, readHead, UnfitFile } from "./read-file.ts";
 export type { ListingPosix, ReadingPosix, ReadOptions, Unfitness } from "./read-file.ts";

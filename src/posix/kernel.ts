@@ -37,6 +37,6 @@ export function errnoOf(error: unknown): string | undefined {
 }
 
 /** The two descriptors that C left in a pair of numbers. */
-export function fdsOf(pair: Int32Array): readonly [Fd, Fd] {
+export function fdPair(pair: Int32Array): readonly [Fd, Fd] {
   return [(pair[0] ?? -1) as Fd, (pair[1] ?? -1) as Fd];
 }

@@ -1,4 +1,8 @@
-/** The addon as a whole, and where it is found. */
+/**
+ * The addon as a whole, and where it is found. Below src/command this file and native.ts alone touch
+ * the global `process`: an addon is loaded through it, for the platform that it tells, and whoever tries
+ * another build can say so in the environment of every command alike.
+ */
 import { closeSync, existsSync, openSync, readSync } from "node:fs";
 import { join } from "node:path";
 

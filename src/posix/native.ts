@@ -42,7 +42,10 @@ function nativePosix(addon: Addon): Posix {
   };
 }
 
-/** Node caches the working directory; changing to where we are makes it ask again. */
+/**
+ * Node caches the working directory, and has no other way to make it ask the kernel again than to change
+ * to where we are.
+ */
 function forgetWorkingDirectory(): void {
   try {
     process.chdir(".");

@@ -4,7 +4,7 @@
  * the same, and for 10 seconds at most, as what a daemon knows may change without them.
  */
 
-import { lookAt, stillHolds, type Look, type LookingPosix } from "./file-version.ts";
+import { MadeOfFiles, type LookingPosix } from "./file-version.ts";
 import type { Gid } from "./kernel.ts";
 import type { Names } from "./names.ts";
 import type { Posix } from "./posix.ts";
@@ -35,12 +35,15 @@ export function rememberedNames(posix: AccountPosix): AccountNames {
 
 class RememberedNames implements AccountNames {
   readonly #posix: AccountPosix;
-  readonly #answers = new Map<string, unknown>();
-  #looks: readonly Look[] = [];
+  readonly #answers: MadeOfFiles<Map<string, unknown>>;
   #sinceNs = 0n;
 
   constructor(posix: AccountPosix) {
     this.#posix = posix;
+    this.#answers = new MadeOfFiles(posix, FILES, () => {
+      this.#sinceNs = posix.realtimeNs();
+      return new Map<string, unknown>();
+    });
   }
 
   account(nameOrUid: Parameters<Posix["account"]>[0]): ReturnType<Posix["account"]> {
@@ -57,27 +60,14 @@ class RememberedNames implements AccountNames {
 
   /** A key stands for one kind of answer, so that what is remembered by it has that type. */
   #remember<T>(key: string, ask: () => T): T {
-    if (!this.#holds()) this.#startAnew();
-    if (this.#answers.has(key)) return this.#answers.get(key) as T;
-    const answer = ask();
-    if (this.#answers.size >= NAMES_REMEMBERED_MAX) this.#answers.clear();
-    this.#answers.set(key, answer);
-    return answer;
-  }
-
-  #holds(): boolean {
     const age = this.#posix.realtimeNs() - this.#sinceNs;
-    if (this.#looks.length === 0 || age < 0n || age > AGE_NS_MAX) return false;
-    return this.#looks.every((look, index) =>
-      stillHolds(look, this.#posix.fileVersion(FILES[index] ?? "")),
-    );
-  }
-
-  /** The looks come before the answers, so that a change meanwhile shows. */
-  #startAnew(): void {
-    this.#answers.clear();
-    this.#sinceNs = this.#posix.realtimeNs();
-    this.#looks = FILES.map((path) => lookAt(this.#posix, path));
+    if (age < 0n || age > AGE_NS_MAX) this.#answers.forget();
+    const answers = this.#answers.current();
+    if (answers.has(key)) return answers.get(key) as T;
+    const answer = ask();
+    if (answers.size >= NAMES_REMEMBERED_MAX) answers.clear();
+    answers.set(key, answer);
+    return answer;
   }
 }
 

@@ -1,6 +1,6 @@
 /** Sockets: addresses, connections, options, and messages that carry descriptors. */
 
-import { fdsOf, type Fd, type Gid, type Pid, type Uid } from "./kernel.ts";
+import { fdPair, type Fd, type Gid, type Pid, type Uid } from "./kernel.ts";
 import { AddressRecords, addressParts, familyNumber, type AddressParts } from "./native-address.ts";
 import type { SocketAddress } from "./socket-address.ts";
 
@@ -208,7 +208,7 @@ export function nativeSockets(addon: SocketsAddon): Sockets {
 
     socketPair(type: "stream" | "datagram" | "seqpacket"): readonly [Fd, Fd] {
       addon.socketPair(SOCKET_PAIR[type], pair);
-      return fdsOf(pair);
+      return fdPair(pair);
     },
   };
 }

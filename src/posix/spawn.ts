@@ -24,8 +24,10 @@ export interface SpawnRequest {
   /**
    * What the child's descriptors will be: `descriptors[2 * i]` in the child is
    * `descriptors[2 * i + 1]` of ours, close-on-exec cleared; a source of -1 closes the target. Any
-   * overlap of sources and targets is resolved. Descriptors not named here are inherited unless
-   * they are close-on-exec.
+   * overlap of sources and targets is resolved. Sources may be closed as soon as `spawn` has returned.
+   * Descriptors not named here are inherited unless they are close-on-exec, as they are at some moment
+   * between `spawn` and the exec; one that was made inheritable by other means than the calls of
+   * `Posix` after the first birth may be left out.
    */
   readonly descriptors: readonly number[];
   /** Descriptors above 2 that are not named are closed, whether they are close-on-exec or not. */
@@ -60,6 +62,12 @@ export interface Child {
 /** Calls that create processes. */
 export interface Spawn {
   /**
+   * Set aside the low descriptor numbers that births use: up to 32 descriptors, fewer under a low limit.
+   * The first birth does so too; but in a process that holds many descriptors by then, births would
+   * take longer the more it holds.
+   */
+  prepareSpawns(): void;
+  /**
    * Create a child, with default dispositions and an empty mask, and go on at once: it shares our
    * memory until it has executed its program or is gone. An error here (of clone, mmap or pipe2) means
    * that there is no child. If it cannot take a step or execute the program, it ends with exit code
@@ -68,7 +76,8 @@ export interface Spawn {
   spawn(request: SpawnRequest): Child;
   /**
    * What kept a child from executing its program: the step that failed and its errno; undefined when
-   * none did. To be asked once, when the birth is not in flight any more or the child has ended.
+   * none did. To be asked once, when the birth is not in flight any more or the child has ended. Of a
+   * child that was killed first thing, sources that it has not taken are closed by this call.
    */
   birthFailure(birth: number): SystemError | undefined;
   /**
@@ -82,6 +91,7 @@ export interface Spawn {
 
 /** What C exports for this family (`native/`). */
 export interface SpawnAddon {
+  prepareSpawns(): void;
   spawn(
     files: Uint8Array,
     argv: Uint8Array,
@@ -106,6 +116,8 @@ export function nativeSpawn(addon: SpawnAddon, spawned: Set<number>): Spawn {
   let births = new Float64Array(BIRTHS_FIRST);
 
   return {
+    prepareSpawns: () => addon.prepareSpawns(),
+
     spawn(request: SpawnRequest): Child {
       const { files, argv, environment, environmentExtra, directory } = request;
       const path = typeof directory === "string" ? cString(directory) : undefined;

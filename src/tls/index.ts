@@ -1,5 +1,4 @@
 export { ALTERNATIVE_NAMES_MAX } from "./material/certificate-fields.ts";
-export type { AlternativeName } from "./material/certificate-fields.ts";
 export { formatTlsBlock, parseTlsBlock, TLS_BLOCK_BYTES_MAX } from "./handshake/block.ts";
 export type { KeyPair } from "./material/credentials.ts";
 export { describeTlsError } from "./handshake/describe-error.ts";
@@ -58,7 +57,6 @@ export {
   UCSPITLSD_OPTIONS,
 } from "./options/tables.ts";
 export type {
-  CertificateRulesSource,
   ClientCertificateDemand,
   EngineChannel,
   SniChoice,

@@ -5,7 +5,6 @@
 
 import { exitCodeOf } from "../chain/index.ts";
 import type { Launch, LinkContext } from "../chain/index.ts";
-import { reapOrphans } from "../host/index.ts";
 import type { Hosted, Stop } from "../host/index.ts";
 import { speaker } from "./serverd-log.ts";
 import { TCPSERVERD, TcpServerd } from "./tcp-serverd.ts";
@@ -17,14 +16,11 @@ export async function serveTcp(
   options: ServeOptions,
   context: LinkContext,
 ): Promise<number> {
-  const stopReaping = reapOrphans(context);
   const hosted = context.host.run(
     (faces) => new TcpServerd(launch, options, { ...context, ...faces }),
   );
-  const stopListening = obeySignals(hosted, options, context);
+  obeySignals(hosted, options, context);
   const end = await hosted.ended;
-  stopListening();
-  stopReaping();
   if (end.kind === "done" && end.exitCode === 0) {
     speaker(TCPSERVERD, options.verbosity, context)(2, "info", "exiting");
   }
@@ -57,24 +53,22 @@ const DEEDS: Readonly<Record<Exclude<Order, "ignore">, (connections: number) => 
   kill: () => "sending SIGKILL to all connections and quitting",
 };
 
-/** Tell the server what signals ask of it, until the returned function is called. */
+/** Tell the server what signals ask of it, until the process ends: a late one does not kill it. */
 function obeySignals(
   { resident, stop }: Hosted<TcpServerd>,
   options: ServeOptions,
   context: LinkContext,
-): () => void {
+): void {
   const say = speaker(TCPSERVERD, options.verbosity, context);
   const serving: Phase = options.drain === undefined ? "serving" : "servingWithDrain";
-  const offs = ORDERING.map((signal) =>
+  for (const signal of ORDERING) {
     context.host.signals.on([signal], () => {
       const order: Order = ORDERS[resident.isDraining ? "draining" : serving][signal];
       if (order === "ignore") return;
+      context.children.tellExecs();
       say(2, "info", `received ${signal}, ${DEEDS[order](resident.connections)}`);
       if (order === "endConnections") resident.endConnections();
       else stop(order);
-    }),
-  );
-  return () => {
-    for (const off of offs) off();
-  };
+    });
+  }
 }

@@ -8,7 +8,7 @@ import type { CertificateRules, Rules, RulesSource } from "../access/index.ts";
 import { Environment } from "../chain/index.ts";
 import type { Chains, Launch, LinkContext } from "../chain/index.ts";
 import type { Clock } from "../clock/index.ts";
-import type { Host, Report, Resident, Signals, Stop } from "../host/index.ts";
+import type { Children, Host, Report, Resident, Signals, Stop } from "../host/index.ts";
 import { fromSocketAddress, parseIp, toSocketAddress } from "../net/index.ts";
 import type { Endpoint } from "../net/index.ts";
 import type { Fd, Posix, SystemError, WaitStatus } from "../posix/index.ts";
@@ -74,6 +74,7 @@ export interface TcpServerSystem {
   readonly clock: Clock;
   readonly chains: Chains;
   readonly signals: Signals;
+  readonly children: Children;
   readonly host: Host;
   readonly report: Report;
   readonly variables: Readonly<Record<string, string | undefined>>;
@@ -119,7 +120,7 @@ export class TcpServer implements Resident {
   }
 
   /**
-   * Bind, listen and begin to accept. Throws SystemError when a socket cannot be had (EADDRINUSE),
+   * Bind, listen and begin to accept. Throws SystemError when a socket cannot be had (EADDRINUSE) or watched,
    * RangeError for a host that is no IP address, a descriptor that does not listen and a chain of no
    * words, Error for a chain that cannot work (a link has reported why) and for certificates and keys
    * that cannot be used, the signal's reason, and TypeError when it was closed before it had started. A
@@ -139,11 +140,11 @@ export class TcpServer implements Resident {
       signal?.throwIfAborted();
       if (this.#isStopped()) throw new TypeError("The TcpServer was closed while it was starting");
       this.#server = this.#createServer(listeners);
+      this.#server.start();
     } catch (error) {
       await this.#end();
       throw error;
     }
-    this.#server.start();
     return this.#addresses;
   }
 
@@ -356,7 +357,6 @@ export class TcpServer implements Resident {
   }
 }
 
-/** The same rules as options of s6-tlsd. */
 /** What a command can be told of these rules. */
 function rulesSource(rules: CertificateRulesOption | undefined): RulesSource | undefined {
   if (rules === undefined || "directory" in rules || "cdb" in rules) return rules;

@@ -125,6 +125,30 @@ describe("identity", () => {
   });
 });
 
+test("the directory is entered and the umask set before the identity changes", async () => {
+  const world = newWorld();
+  const [calls, chdir, setuid] = [
+    [] as string[],
+    world.posix.chdir.bind(world.posix),
+    world.posix.setuid.bind(world.posix),
+  ];
+  world.posix.chdir = (path) => {
+    calls.push(`chdir ${path}`);
+    chdir(path);
+  };
+  world.posix.setuid = (uid) => {
+    calls.push(`setuid ${uid}, umask ${world.posix.umask(0).toString(8)}`);
+    setuid(uid);
+  };
+  const launch = launchOf(["/prog"], [], {
+    directory: "/srv",
+    umask: 0o27,
+    identity: { uid: 7, changedBy: "test" },
+  });
+  await execution(world, launch);
+  expect(calls).toEqual(["chdir /srv", "setuid 7, umask 27"]);
+});
+
 describe("execution", () => {
   test("searches PATH as it was before the last link", async () => {
     const world = newWorld();

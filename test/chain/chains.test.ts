@@ -1,5 +1,6 @@
 import { describe, expect, test } from "vitest";
 import {
+  abandon,
   Chains,
   defineLink,
   end,
@@ -9,7 +10,6 @@ import {
   withIdentity,
 } from "../../src/chain/index.ts";
 import type { Companion, Launch, Link, Reach } from "../../src/chain/index.ts";
-import { Children } from "../../src/host/index.ts";
 import { UsageError } from "../../src/options/index.ts";
 import { SystemError } from "../../src/posix/index.ts";
 import { splitBlock } from "../../src/posix/index.ts";
@@ -72,7 +72,7 @@ async function spawn(world: World, words: readonly string[]): Promise<[string, s
 }
 
 function spawnerOf({ context }: World): Spawner {
-  return new Spawner("server", context, { children: new Children(context) });
+  return new Spawner("server", context);
 }
 
 function serverWorld(): World {
@@ -183,4 +183,41 @@ test("what links have set up is ended when the system cannot make a process", as
   const launch = launchOf(["prog"], [], { companions: [companion] });
   expect(await spawnerOf(world).spawn(launch)).toMatchObject({ kind: "failed" });
   expect(events).toEqual(["release undefined", "abort"]);
+});
+
+/** Things beside a process, of which the first cannot be closed well. */
+function reluctantCompanions(events: string[]): Companion[] {
+  return ["first", "second"].map((name) => ({
+    release(pid) {
+      events.push(`release ${name} ${pid === undefined ? "without" : "with"} a child`);
+      if (name === "first") throw new SystemError("EIO", 5, "close", "Input/output error");
+    },
+    abort: () => events.push(`abort ${name}`),
+    ended: Promise.resolve(),
+  }));
+}
+
+test("a child that was made is one, whatever closing what it was given says", async () => {
+  const world = serverWorld();
+  const events: string[] = [];
+  const companions = reluctantCompanions(events);
+  const result = await spawnerOf(world).spawn(launchOf(["prog"], [], { companions }));
+  expect(result).toMatchObject({ kind: "child", companions });
+  expect(events).toEqual(["release first with a child", "release second with a child"]);
+  const [{ pid } = { pid: 0 }] = world.posix.children;
+  expect(world.said).toEqual([
+    `server: warning: unable to close what child ${pid} was given: Input/output error`,
+  ]);
+});
+
+test("everything beside a launch that is abandoned is ended, even if one thing cannot be closed", () => {
+  const events: string[] = [];
+  const launch = launchOf(["prog"], [], { companions: reluctantCompanions(events) });
+  expect(() => abandon(launch)).toThrow("Input/output error");
+  expect(events).toEqual([
+    "release first without a child",
+    "abort first",
+    "release second without a child",
+    "abort second",
+  ]);
 });

@@ -36,11 +36,13 @@ export function newWorld({ links = [], isBecoming = true }: WorldOptions = {}): 
       return () => names.forEach((name) => handlers.delete(name));
     },
   };
+  const host = new ProcessHost({ posix, clock, signals, log });
   const context: LinkContext = {
     posix,
     clock,
     isBecoming,
-    host: new ProcessHost({ posix, clock, signals, log }),
+    host,
+    children: host.children,
     report: log.report,
     signals,
     chains: new Chains({ finder: finderOf(links), fuses: true }),

@@ -1,6 +1,6 @@
 import { readFileSync } from "node:fs";
-import { expect } from "vitest";
-import { bothWays, HELD_OPEN, peer } from "../support/scene.ts";
+import { expect, test } from "vitest";
+import { bothWays, HELD_OPEN, newScene, peer } from "../support/scene.ts";
 import type { Scene, SceneProcess } from "../support/scene.ts";
 
 /** Hold `lock` until the input of the process ends. */
@@ -77,6 +77,17 @@ bothWays("locks add up along a chain", async (scenes) => {
   (await scene.run("s6-setlock", ["-n", "lock", "true"])).exits(1);
   (await scene.run("s6-setlock", ["-n", "lock2", "true"])).exits(1);
   expect(readFileSync(`/proc/${holder.pid}/fdinfo/9`, "utf8")).toMatch(/^lock:.*OFDLCK/m);
+});
+
+test("a lock that an earlier link of the chain has is refused, not waited for", async () => {
+  await using scene = await newScene();
+  const twice = (...options: string[]) =>
+    scene.run("s6-setlock", ["lock", "s6-setlock", ...options, "lock", "true"]);
+  const deadlock = "s6-setlock: fatal: unable to lock lock: Resource deadlock avoided\n";
+  (await twice()).exits(1).stderrIs(deadlock);
+  (await twice("-n")).exits(1).stderrIs(BUSY);
+  (await twice("-t", "50")).exits(1).stderrIs("s6-setlock: fatal: lock lock: timed out\n");
+  (await scene.run("s6-setlock", ["-r", "lock", "s6-setlock", "-r", "lock", "true"])).exits(0);
 });
 
 bothWays("a lock lasts until all that have its descriptor have ended", async (scenes) => {

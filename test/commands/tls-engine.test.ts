@@ -77,8 +77,7 @@ test("engines that crash are not started in a busy loop, and a good one makes up
 });
 
 test("an engine that runs out of heap is reaped, and replaced", async () => {
-  const limited =
-    "test -e started || { touch started; export NODE_OPTIONS=--max-old-space-size=4; }";
+  const limited = "test -e started || { touch started; export UCSPI_HEAP_MB=4; }";
   await using scene = await newEngineScene(`${limited}\n${REAL_ENGINE}`);
   const { port, process } = await startOther(scene);
   await process.line(/^ucspi-tls-engine: warning: ended by signal 6; its connections are lost$/);

@@ -133,11 +133,21 @@ describe("an engine", () => {
     expect([...descriptorsOf(engine).values()].filter((to) => to.endsWith(" file"))).toEqual([]);
   });
 
-  test("has the path that Node is found by for an environment, and nothing else", async () => {
+  test("has the path that Node is found by and its launcher's notes for an environment", async () => {
     await using scene = await newScene();
-    const { engine } = await startTls(scene, ECHO, { variables: { SECRET: "of the programs" } });
+    const variables = { SECRET: "of the programs" };
+    const { engine } = await startTls(scene, ECHO, { variables });
     const environment = readFileSync(`/proc/${engine}/environ`, "latin1").split("\0");
-    expect(environment.map((variable) => variable.replace(/=.*/s, ""))).toEqual(["PATH", ""]);
+    const names = environment.map((variable) => variable.replace(/=.*/s, ""));
+    const ofTheLauncher = "UCSPI_INHERITED";
+    expect(names.filter((name) => name !== ofTheLauncher)).toEqual(["PATH", ""]);
+  });
+
+  test("has the limit of the heap that its server was given", async () => {
+    await using scene = await newScene();
+    const { engine } = await startTls(scene, ECHO, { variables: { UCSPI_HEAP_MB: "77" } });
+    const words = readFileSync(`/proc/${engine}/cmdline`, "latin1").split("\0");
+    expect(words.filter((word) => word.includes("old-space"))).toEqual(["--max-old-space-size=77"]);
   });
 });
 

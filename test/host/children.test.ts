@@ -1,5 +1,5 @@
 import { describe, expect, test } from "vitest";
-import { BIRTH_MS_MAX, Children } from "../../src/host/index.ts";
+import { BIRTH_MS_MAX, ChildRegistry } from "../../src/host/index.ts";
 import type { ChildEnd } from "../../src/host/index.ts";
 import { joinBlock, SystemError } from "../../src/posix/index.ts";
 import type { Child, Fd, SpawnRequest } from "../../src/posix/index.ts";
@@ -27,7 +27,7 @@ function newWorld() {
       return () => void handlers.delete(call);
     },
   };
-  const children = new Children({ posix, clock, signals });
+  const children = new ChildRegistry({ posix, clock, signals });
   return {
     posix,
     clock,
@@ -70,6 +70,18 @@ describe("the end of a child", () => {
     expect(world.posix.openFds).toHaveLength(before);
     expect(world.children.has(child.pid)).toBe(false);
     expect(world.clock.pendingTimers).toBe(0);
+  });
+
+  test("leaves no timer where only a child that keeps nothing alive is left", () => {
+    const world = newWorld();
+    const lasting = world.posix.spawn(REQUEST);
+    world.children.watch(lasting, { ended: () => undefined }, { keepsAlive: false });
+    const { child } = follow(world);
+    expect(world.clock.pendingTimers).toBe(1);
+    world.posix.child(child.pid).exit(0);
+    world.posix.turn();
+    expect(world.clock.pendingTimers).toBe(0);
+    expect(world.children.has(lasting.pid)).toBe(true);
   });
 
   test("is learned from SIGCHLD where there is no pidfd, and nobody listens for it afterwards", () => {
@@ -174,6 +186,18 @@ describe("a program that was not executed", () => {
 });
 
 describe("the exec", () => {
+  test("an exec is told at once where somebody asks, and not once more by the timer", () => {
+    const world = newWorld();
+    const { child, told } = withBirthHeld(world);
+    world.children.tellExecs();
+    expect(told).toEqual([]);
+    world.posix.child(child.pid).hasExecuted = true;
+    world.children.tellExecs();
+    expect(told).toEqual(["executed"]);
+    world.clock.advance(1_000);
+    expect(told).toEqual(["executed"]);
+  });
+
   test("is told soon after, once, to those who want to hear of it", () => {
     const world = newWorld();
     const { child, told } = withBirthHeld(world);

@@ -1,9 +1,18 @@
 import { beforeEach, describe, expect, test } from "vitest";
-import { FAULTY_MS, ProcessHost, SharedSignals } from "../../src/host/index.ts";
+import { FAULTY_MS, ProcessHost, runTask, SharedSignals } from "../../src/host/index.ts";
 import type { Faces, Resident, Signals, Stop } from "../../src/host/index.ts";
+import { joinBlock } from "../../src/posix/index.ts";
+import type { Pid, SpawnRequest } from "../../src/posix/index.ts";
 import { FakeClock } from "../support/fake-clock.ts";
 import { fakeLog } from "../support/fake-log.ts";
 import { FakePosix } from "../support/posix/fake-posix.ts";
+
+const REQUEST: SpawnRequest = {
+  files: joinBlock(["/bin/true"]),
+  argv: joinBlock(["true"]),
+  environment: joinBlock([]),
+  descriptors: [],
+};
 
 /** Does what the test makes of it; `kill` ends it unless it is stubborn. */
 class Sample implements Resident {
@@ -63,6 +72,13 @@ beforeEach(() => {
   });
 });
 
+/** The child that was made first has ended, and the event loop notices. */
+function endChild(): void {
+  const [child] = posix.children;
+  child?.exit(0);
+  posix.turn();
+}
+
 function fail(): never {
   throw new Error("oops");
 }
@@ -115,6 +131,20 @@ describe("a host", () => {
         return () => source.raise("SIGHUP");
       },
     ],
+    [
+      "child's end",
+      (faces) => {
+        faces.children.watch(posix.spawn(REQUEST), { ended: fail });
+        return () => endChild();
+      },
+    ],
+    [
+      "child's exec",
+      (faces) => {
+        faces.children.watch(posix.spawn(REQUEST), { executed: fail, ended: () => undefined });
+        return () => endChild();
+      },
+    ],
   ];
   test.each(callbacks)(
     "reports a %s that throws, and kills that resident alone",
@@ -163,6 +193,89 @@ describe("a host", () => {
     await Promise.resolve();
     clock.advance(FAULTY_MS);
     expect(await hosted.ended).toEqual({ kind: "faulty" });
+  });
+});
+
+describe("the children of a process", () => {
+  test("are the same for all residents, each of which hears of its own", () => {
+    const heard: string[] = [];
+    const [one, two] = ["one", "two"].map((name) => {
+      const { faces } = host.run((own) => new Sample(own, name)).resident;
+      const child = posix.spawn(REQUEST);
+      faces.children.watch(child, { ended: () => heard.push(name) });
+      return { faces, child };
+    });
+    expect(one?.faces.children.has(two?.child.pid ?? (0 as Pid))).toBe(true);
+    endChild();
+    expect(heard).toEqual(["one"]);
+    if (two !== undefined) two.faces.children.release(two.child);
+    for (const child of posix.children.slice(1)) child.exit(0);
+    posix.turn();
+    expect(heard).toEqual(["one"]);
+    expect(clock.pendingTimers).toBe(0);
+  });
+});
+
+describe("orphans", () => {
+  /** Is a child that nobody waits for still there, once everything due is done? */
+  function hasZombie(): boolean {
+    clock.advance(1_000);
+    return posix.hasChildren();
+  }
+
+  function openHost(ownsProcess: boolean): ProcessHost {
+    return new ProcessHost({
+      posix,
+      clock,
+      signals: new SharedSignals(source),
+      log: fakeLog(said),
+      ownsProcess,
+    });
+  }
+
+  beforeEach(() => {
+    posix.spawn(REQUEST);
+    endChild();
+    posix.isSpawned = () => false; // it came from somebody else
+  });
+
+  test("are reaped by the host of a process of our own, from its first resident on", () => {
+    const own = openHost(true);
+    expect(hasZombie()).toBe(true);
+    expect(source.handlers.size).toBe(0);
+    own.run((faces) => new Sample(faces));
+    expect(hasZombie()).toBe(false);
+    own.run((faces) => new Sample(faces));
+    expect(source.handlers.get("SIGCHLD")?.size).toBe(1);
+  });
+
+  test("are left alone by the host of a library", () => {
+    openHost(false).run((faces) => new Sample(faces));
+    expect(hasZombie()).toBe(true);
+    expect(source.handlers.get("SIGCHLD")?.size ?? 0).toBe(0);
+  });
+});
+
+describe("a task", () => {
+  test("is done with the value of its work", async () => {
+    expect(await runTask(host, "work", () => 7)).toEqual({ kind: "done", exitCode: 7 });
+  });
+
+  test("has not started when its work throws", async () => {
+    expect(await runTask(host, "work", fail)).toMatchObject({
+      kind: "notStarted",
+      error: { message: "oops" },
+    });
+  });
+
+  test("is given up when one of its callbacks throws", async () => {
+    const ended = runTask(host, "work", ({ clock: own }) => {
+      own.setTimer(5, fail);
+      return new Promise<never>(() => undefined);
+    });
+    clock.advance(5);
+    expect(await ended).toEqual({ kind: "faulty" });
+    expect(said[0]).toMatch(/^work: fatal: internal error: Error: oops\n/);
   });
 });
 

@@ -100,6 +100,20 @@ describe("files", () => {
     expect(silent.map(({ path }) => path)).toEqual([]);
   });
 
+  test("touch the global process in the entries, and to load the addon, and nowhere else", () => {
+    const global = /(?<![.#\w])process(?:\.\w|\[)|\bglobalThis\b|(?<![.#\w])global\./;
+    const touching = sources.filter(({ text }) =>
+      text.split("\n").some((line) => !/^\s*(?:\/?\*|\/\/)/.test(line) && global.test(line)),
+    );
+    expect(touching.map(({ path }) => path).toSorted()).toEqual([
+      "command/loader.ts",
+      "command/main.ts",
+      "command/system.ts",
+      "posix/native-addon.ts",
+      "posix/native.ts",
+    ]);
+  });
+
   test("are not named after nothing in particular", () => {
     const drawers = [...filesBelow("src", ".ts"), ...filesBelow("test", ".ts")].filter((path) =>
       /^(?:utils?|helpers?|common|misc|shared)\.ts$/.test(basename(path)),

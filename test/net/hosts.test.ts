@@ -9,10 +9,14 @@ import { loadPosix } from "../../src/posix/index.ts";
 import {
   formatIp,
   HOSTS_BYTES_MAX,
+  HOSTS_PATH,
+  HOSTS_REMEMBERED_BYTES_MAX,
   isHostName,
   parseHosts,
   readHosts,
+  rememberedHosts,
 } from "../../src/net/index.ts";
+import { FakePosix } from "../support/posix/fake-posix.ts";
 import { mustParse } from "./samples.ts";
 
 const HOSTS = parseHosts(`
@@ -84,6 +88,29 @@ describe("a hosts file", () => {
     } finally {
       rmSync(directory, { recursive: true });
     }
+  });
+});
+
+describe("the hosts of a server", () => {
+  test("are read again when the file has changed, and only then", () => {
+    const posix = new FakePosix();
+    posix.nowNs = 1_000_000_000_000n; // long after the changes below
+    expect(() => rememberedHosts(posix)).toThrow(expect.objectContaining({ code: "ENOENT" }));
+    posix.putFile(HOSTS_PATH, "192.0.2.1 here\n");
+    const first = rememberedHosts(posix);
+    expect(first.addresses("here")).toEqual([mustParse("192.0.2.1")]);
+    expect(rememberedHosts(posix)).toBe(first);
+    posix.files.get(HOSTS_PATH)?.change(Buffer.from("192.0.2.2 here\n"));
+    expect(rememberedHosts(posix).addresses("here")).toEqual([mustParse("192.0.2.2")]);
+  });
+
+  test("are not kept in memory when they are many", () => {
+    const posix = new FakePosix();
+    posix.nowNs = 1_000_000_000_000n;
+    posix.putFile(HOSTS_PATH, "192.0.2.1 here\n".padEnd(HOSTS_REMEMBERED_BYTES_MAX, "#"));
+    expect(rememberedHosts(posix)).toBe(rememberedHosts(posix));
+    posix.files.get(HOSTS_PATH)?.change(Buffer.alloc(HOSTS_REMEMBERED_BYTES_MAX + 1, "#"));
+    expect(rememberedHosts(posix)).not.toBe(rememberedHosts(posix));
   });
 });
 

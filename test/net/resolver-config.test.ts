@@ -26,7 +26,7 @@ function variablesOf(values: Readonly<Record<string, string>>): Variables {
 }
 
 function configOf(values: Readonly<Record<string, string>>, file = RESOLV_CONF) {
-  const { servers, suffixes } = resolverConfig(variablesOf(values), file);
+  const { servers, suffixes } = resolverConfig(variablesOf(values), parseResolvConf(file));
   return { servers: servers.map(formatServer), suffixes };
 }
 

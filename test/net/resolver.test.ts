@@ -1,19 +1,19 @@
-import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
-import { tmpdir } from "node:os";
-import { join } from "node:path";
-
 import { afterEach, beforeEach, describe, expect, test } from "vitest";
 
 import { deadlineAfter } from "../../src/clock/index.ts";
 import { FakeClock } from "../support/fake-clock.ts";
-import { loadPosix } from "../../src/posix/index.ts";
 import { formatIp, openResolver } from "../../src/net/index.ts";
 import { reverseName } from "../../src/net/resolver.ts";
+import { FakePosix } from "../support/posix/fake-posix.ts";
 import { startDnsServer } from "../support/dns-server.ts";
 import { mustParse } from "./samples.ts";
 
 import type { AddressQuery, Lookup, Resolver } from "../../src/net/index.ts";
 import type { DnsServer } from "../support/dns-server.ts";
+
+const RESOLV_CONF = "/etc/resolv.conf";
+/** A time at which no change is too fresh to be relied on. */
+const LONG_AFTER_NS = 1_000_000_000_000n;
 
 let dns: DnsServer;
 let resolver: Resolver;
@@ -29,9 +29,8 @@ afterEach(async () => {
 
 function openWith(values: Readonly<Record<string, string>>): Resolver {
   return openResolver({
-    posix: loadPosix(),
+    posix: new FakePosix(), // without a resolv.conf
     variables: (name) => values[name],
-    resolvConfPath: "/nonexistent",
   });
 }
 
@@ -237,21 +236,36 @@ describe("the configuration", () => {
   });
 
   test("comes from resolv.conf, read when it is first needed", async () => {
-    const directory = mkdtempSync(join(tmpdir(), "resolver-"));
-    try {
-      const path = join(directory, "resolv.conf");
-      const values: Readonly<Record<string, string>> = { DNSCACHEIP: dns.address };
-      const late = openResolver({
-        posix: loadPosix(),
-        variables: (name) => values[name],
-        resolvConfPath: path,
-      });
-      writeFileSync(path, `search late.example\n#${"x".repeat(5000)}\nsearch past.the.end\n`);
-      dns.records("www.late.example", "A", ["192.0.2.1"]);
-      const lookup = await late.addresses("www", { family: 4, qualify: true }, undefined);
-      expect(textOf(lookup)).toEqual(["192.0.2.1"]);
-    } finally {
-      rmSync(directory, { recursive: true });
-    }
+    const posix = new FakePosix();
+    posix.nowNs = LONG_AFTER_NS;
+    const late = withResolvConf(posix);
+    posix.putFile(RESOLV_CONF, `search late.example\n#${"x".repeat(5000)}\nsearch past.the.end\n`);
+    dns.records("www.late.example", "A", ["192.0.2.1"]);
+    const lookup = await late.addresses("www", { family: 4, qualify: true }, undefined);
+    expect(textOf(lookup)).toEqual(["192.0.2.1"]);
   });
+
+  test("is read again when resolv.conf has changed, and only then", async () => {
+    const posix = new FakePosix();
+    posix.nowNs = LONG_AFTER_NS;
+    dns.records("www.one.example", "A", ["192.0.2.1"]);
+    dns.records("www.two.example", "A", ["192.0.2.2"]);
+    let opened = 0;
+    const open = posix.open.bind(posix);
+    posix.open = (...call) => {
+      opened += 1;
+      return open(...call);
+    };
+    const ask = async (): Promise<unknown> =>
+      textOf(await withResolvConf(posix).addresses("www", { family: 4, qualify: true }, undefined));
+    posix.putFile(RESOLV_CONF, "search one.example\n");
+    expect([await ask(), await ask(), opened]).toEqual([["192.0.2.1"], ["192.0.2.1"], 1]);
+    posix.files.get(RESOLV_CONF)?.change(Buffer.from("search two.example\n"));
+    expect([await ask(), await ask(), opened]).toEqual([["192.0.2.2"], ["192.0.2.2"], 2]);
+  });
+
+  function withResolvConf(posix: FakePosix): Resolver {
+    const values: Readonly<Record<string, string>> = { DNSCACHEIP: dns.address };
+    return openResolver({ posix, variables: (name) => values[name] });
+  }
 });

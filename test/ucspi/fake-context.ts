@@ -38,10 +38,12 @@ export function fakeWorld(links: readonly Link[] = []): FakeWorld {
       return () => void handlers.delete(onSigchld);
     },
   };
+  const host = new ProcessHost({ posix: kernel.posix, clock, signals, log });
   const context: LinkContext = {
     posix: kernel.posix,
     clock,
-    host: new ProcessHost({ posix: kernel.posix, clock, signals, log }),
+    host,
+    children: host.children,
     report: log.report,
     signals,
     chains: new Chains({ finder, fuses: true }),

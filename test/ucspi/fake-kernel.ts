@@ -155,6 +155,7 @@ export class FakeKernel {
       socket: () => {
         throw failure(this.socketFailure, "socket");
       },
+      prepareSpawns: () => {},
       spawn: (request) => this.#spawn(request),
       birthFailure: (birth) => this.#takeFailure(birth),
       birthsInFlight: () => [...this.#unexecuted].filter((pid) => !this.#ended.has(pid)),

@@ -6,8 +6,11 @@ import { createServer } from "node:net";
 import { describe, expect, test } from "vitest";
 import { formatIp, SystemError, TcpServer } from "../../src/index.ts";
 import type { Handler, TcpConnection, TcpServerOptions } from "../../src/index.ts";
+import { defaultSystem } from "../../src/command/index.ts";
 import { loadPosix } from "../../src/posix/index.ts";
+import { TcpServer as SystemTcpServer } from "../../src/ucspi/index.ts";
 import { cdbBytes } from "../access/samples.ts";
+import { FakePosix } from "../support/posix/fake-posix.ts";
 import { BIN, newScene } from "../support/scene.ts";
 import { ask, dial } from "./dial.ts";
 
@@ -194,6 +197,24 @@ describe("a chain of a TcpServer", () => {
     const words = ["s6-envdir", scene.path("env"), "printenv", "NAME"];
     await using server = await serve({ serve: words, environment: ENVIRONMENT });
     expect(await ask(server.port)).toBe("value\n");
+  });
+
+  test("serves each client its own connection while descriptors come and go", async () => {
+    const posix = loadPosix();
+    let isOver = false;
+    const churn = (): void => {
+      const opened = Array.from({ length: 20 }, () => posix.open("/dev/null", "read"));
+      for (const fd of opened) posix.close(fd);
+      if (!isOver) setImmediate(churn);
+    };
+    await using server = await serve({ serve: ["cat"], environment: ENVIRONMENT });
+    churn();
+    try {
+      const words = Array.from({ length: 200 }, (_, number) => `client ${number}`);
+      expect(await Promise.all(words.map((word) => ask(server.port, word)))).toEqual(words);
+    } finally {
+      isOver = true;
+    }
   });
 
   test("of no words does not start", async () => {
@@ -452,6 +473,27 @@ describe("the listeners of a TcpServer", () => {
     expect(failure).toMatchObject({ code: "EADDRINUSE", syscall: "bind" });
     expect(openSockets()).toBe(before + 1);
     await expect(server.start()).rejects.toThrow("only once");
+  });
+
+  test("are all closed when one of them cannot be watched", async () => {
+    const posix = new FakePosix();
+    const before = posix.openFds;
+    let watches = 0;
+    const watch = posix.watch.bind(posix);
+    posix.watch = (...call) => {
+      watches += 1;
+      if (watches === 2) posix.failNext("watch", "ENOMEM");
+      return watch(...call);
+    };
+    const server = new SystemTcpServer(
+      { listen: [LOOPBACK, LOOPBACK], serve: echo },
+      { ...defaultSystem(), posix },
+    );
+    await expect(server.start()).rejects.toMatchObject({ code: "ENOMEM" });
+    expect(watches).toBe(2);
+    expect(posix.openFds).toEqual(before);
+    await server.close();
+    expect(await server.done).toBe(0);
   });
 
   test("need numeric addresses", async () => {

@@ -27,10 +27,13 @@ const posix = loadPosix();
 
 const signals = { on: () => () => undefined };
 
+const host = new ProcessHost({ posix, clock: systemClock, signals, log: fakeLog([]) });
+
 const context: LinkContext = {
   posix,
   clock: systemClock,
-  host: new ProcessHost({ posix, clock: systemClock, signals, log: fakeLog([]) }),
+  host,
+  children: host.children,
   report: () => undefined,
   signals,
   chains: new Chains({

@@ -5,14 +5,8 @@
  */
 
 import { formatIp, parseIp } from "../../net/index.ts";
+import type { AlternativeName } from "../../net/index.ts";
 import { decodeBytes, encodeBytes } from "../../posix/index.ts";
-
-/** One subject alternative name (RFC 5280 section 4.2.1.6); others than these cannot be ruled. */
-export interface AlternativeName {
-  readonly kind: "dns" | "email" | "uri" | "ip";
-  /** An address as text; everything else as it stands in the certificate. */
-  readonly value: string;
-}
 
 /** The facts that rules know of the certificate of a client, once it is verified. */
 export interface ClientCertificate {

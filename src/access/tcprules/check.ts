@@ -6,13 +6,9 @@ import { CdbRuleSet } from "../cdb/rule-set.ts";
 import { KEY_KINDS } from "../lookup/keys.ts";
 import { failed } from "../lookup/rules.ts";
 
-import type { EnvironmentEdit } from "../../net/index.ts";
+import type { AlternativeName, EnvironmentEdit } from "../../net/index.ts";
 import type { Cdb } from "../cdb/cdb.ts";
-import type {
-  AlternativeName,
-  CertificateFact,
-  ClientCertificate,
-} from "../lookup/client-certificate.ts";
+import type { CertificateFact, ClientCertificate } from "../lookup/client-certificate.ts";
 import type { RulesFormat } from "./compile.ts";
 import type { Verdict } from "../lookup/rules.ts";
 

@@ -1,9 +1,9 @@
 /** s6-fghack: stay in the foreground for a program that goes to the background (supervision.md, 6.5). */
 
-import { defineLink, end, EXIT, isOwnDescriptor, Spawner } from "../index.ts";
+import { defineLink, end, EXIT, exitCodeOf, isOwnDescriptor, Spawner } from "../index.ts";
 import { withDescriptors } from "../index.ts";
 import type { Launch, LinkContext, Spawned } from "../index.ts";
-import { Children, reapOrphans } from "../../host/index.ts";
+import { runTask } from "../../host/index.ts";
 import { SystemError } from "../../posix/index.ts";
 import type { Fd, Posix, WaitStatus } from "../../posix/index.ts";
 
@@ -34,22 +34,25 @@ export const fghack = defineLink({
       "warning",
       "this program is obsolescent, please use s6-background-watch instead",
     );
-    const [word = ""] = program;
-    reapOrphans(context);
-    const [reader, writer] = context.posix.pipe();
-    const spawner = new Spawner(
-      NAME,
-      { ...context, isBecoming: false },
-      { children: new Children(context) },
+    const ended = await runTask(context.host, NAME, (faces) =>
+      stay({ ...launch, argv: program }, { ...context, ...faces }),
     );
-    const result = await spawner.spawn(withWriters({ ...launch, argv: program }, writer, context));
-    context.posix.close(writer);
-    if (result.kind === "ended") return end(result.exitCode);
-    const hold: Hold = { reader, word };
-    if (result.kind === "child") return end(await outlast(result, spawner, hold, context));
-    return end(reportFailure(result.error, hold, context));
+    return end(exitCodeOf(ended));
   },
 });
+
+/** Run the program of the launch, and stay until everything it has started is over; the exit code. */
+async function stay(launch: Launch, context: LinkContext): Promise<number> {
+  const [word = ""] = launch.argv;
+  const [reader, writer] = context.posix.pipe();
+  const spawner = new Spawner(NAME, { ...context, isBecoming: false });
+  const result = await spawner.spawn(withWriters(launch, writer, context));
+  context.posix.close(writer);
+  if (result.kind === "ended") return result.exitCode;
+  const hold: Hold = { reader, word };
+  if (result.kind === "child") return outlast(result, spawner, hold, context);
+  return reportFailure(result.error, hold, context);
+}
 
 function withWriters(launch: Launch, writer: Fd, { posix }: LinkContext): Launch {
   const taken = new Set(launch.descriptors.keys());

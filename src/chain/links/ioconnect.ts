@@ -1,7 +1,7 @@
 /** s6-ioconnect: copy standard input to one descriptor and another to standard output (supervision.md, 11.8). */
 
-import { reapOrphans } from "../../host/index.ts";
-import { defineLink, descriptorAt, end, EXIT } from "../index.ts";
+import { runTask } from "../../host/index.ts";
+import { defineLink, descriptorAt, end, EXIT, exitCodeOf } from "../index.ts";
 import type { Launch, LinkContext, LinkWords } from "../index.ts";
 import { choice, descriptorAbove2, milliseconds, value } from "../../options/index.ts";
 import type { Fd } from "../../posix/index.ts";
@@ -49,18 +49,25 @@ export const ioconnect = defineLink({
     `copies descriptor 0 to ${writer} and ${reader} to 1 until both are at their end`,
   ],
   async run(launch, words, context) {
-    reapOrphans(context);
-    const ends = findEnds(launch, words, context);
-    if (ends === undefined) return end(EXIT.system);
-    const relay = new Relay({ ...context, timeoutMs: words.options.timeoutMs, flows: ends });
-    const stopListening = context.signals.on(["SIGTERM"], () => relay.stopReading());
-    try {
-      return end((await relay.run()) === "done" ? EXIT.ok : EXIT.refused);
-    } finally {
-      stopListening();
-    }
+    const ended = await runTask(context.host, NAME, (faces) =>
+      copy(launch, words, { ...context, ...faces }),
+    );
+    return end(exitCodeOf(ended));
   },
 });
+
+/** Copy until both ways are at their end; the exit code. */
+async function copy(launch: Launch, words: Words, context: LinkContext): Promise<number> {
+  const flows = findEnds(launch, words, context);
+  if (flows === undefined) return EXIT.system;
+  const relay = new Relay({ ...context, timeoutMs: words.options.timeoutMs, flows });
+  const stopListening = context.signals.on(["SIGTERM"], () => relay.stopReading());
+  try {
+    return (await relay.run()) === "done" ? EXIT.ok : EXIT.refused;
+  } finally {
+    stopListening();
+  }
+}
 
 /** The two ways to copy; undefined, and told, when a descriptor is not open. */
 function findEnds(launch: Launch, words: Words, context: LinkContext): Flow[] | undefined {

@@ -107,33 +107,54 @@ function openPresent(posix: Posix, file: string): Fd | "ENOENT" {
  * program has it by whatever number it gets.
  */
 async function take(fd: Fd, { options, operands }: Words, context: LinkContext): Promise<boolean> {
-  const { kind, waits, timeoutMs } = options;
+  const { waits, timeoutMs } = options;
   const { posix, report } = context;
   const [file = ""] = operands;
+  const refuse = (why: string): false => {
+    report(NAME, "fatal", `unable to lock ${file}: ${why}`);
+    return false;
+  };
   try {
-    if (waits && timeoutMs === undefined) return posix.recordLock(fd, kind, true);
-    if (posix.recordLock(fd, kind, false)) return true;
-    if (waits && (await retry(fd, options, context))) return true;
-    const busy = `unable to lock ${file}: ${posix.strerror("EBUSY")}`;
-    report(NAME, "fatal", waits ? `lock ${file}: timed out` : busy);
+    const outcome = tryOnce(fd, options, context);
+    if (outcome === "taken") return true;
+    if (!waits) return refuse(posix.strerror("EBUSY"));
+    if (timeoutMs === undefined) {
+      return outcome === "heldHere"
+        ? refuse(posix.strerror("EDEADLK"))
+        : wait(fd, options, context);
+    }
+    if (await retry(fd, options, context)) return true;
+    report(NAME, "fatal", `lock ${file}: timed out`);
+    return false;
   } catch (error) {
     if (!(error instanceof SystemError)) throw error;
-    report(NAME, "fatal", `unable to lock ${file}: ${error.message}`);
+    return refuse(error.message);
   }
-  return false;
+}
+
+/** "heldHere": an earlier link of this very chain has it, which goes on only when we do. */
+function tryOnce(
+  fd: Fd,
+  { kind }: Words["options"],
+  { host }: LinkContext,
+): "taken" | "heldHere" | "heldElsewhere" {
+  return host.locks.take(fd, kind, NAME).kind;
+}
+
+/** Wait in the kernel: nothing else lives in a process whose chain is not at its end. */
+function wait(fd: Fd, options: Words["options"], context: LinkContext): boolean {
+  context.posix.recordLock(fd, options.kind, true);
+  return tryOnce(fd, options, context) === "taken";
 }
 
 /** Try until the time is over. There is no waiting for a record lock in the event loop. */
-async function retry(
-  fd: Fd,
-  { kind, timeoutMs }: Words["options"],
-  { posix, clock }: LinkContext,
-): Promise<boolean> {
-  const deadline = deadlineAfter(clock, timeoutMs);
+async function retry(fd: Fd, options: Words["options"], context: LinkContext): Promise<boolean> {
+  const { clock } = context;
+  const deadline = deadlineAfter(clock, options.timeoutMs);
   while (deadline?.hasPassed() === false) {
     const delayMs = Math.min(RETRY_MS, deadline.remainingMs());
     await new Promise<void>((resolve) => clock.setTimer(delayMs, resolve));
-    if (posix.recordLock(fd, kind, false)) return true;
+    if (tryOnce(fd, options, context) === "taken") return true;
   }
   return false;
 }

@@ -1,7 +1,7 @@
 /** s6-taiclockd: tell others the time (networking.md, section 18.7). */
 
-import { reapOrphans } from "../../host/index.ts";
-import { EXIT } from "../../chain/index.ts";
+import { runTask } from "../../host/index.ts";
+import { EXIT, exitCodeOf } from "../../chain/index.ts";
 import { defineCommand, Fatal } from "../../command/index.ts";
 import { formatIp, IP4_ANY, parseIp } from "../../net/index.ts";
 import type { Endpoint } from "../../net/index.ts";
@@ -58,23 +58,24 @@ export const taiclockd = defineCommand({
   options: OPTIONS,
   operands: "",
   operandCount: [0, Infinity],
-  run(context, { address, port, also, ratePerClient, tellsPort }) {
-    const { posix, report } = context;
-    reapOrphans(context);
-    const server = new TaiclockServer(
-      posix,
-      systemClockWith(() => posix.realtimeNs()),
-      {
-        ratePerClient,
-        onError: (action, { message }) => {
-          report(NAME, "warning", `unable to ${action} datagrams: ${message}`);
+  async run({ host, report }, { address, port, also, ratePerClient, tellsPort }) {
+    const ended = await runTask(host, NAME, ({ posix }) => {
+      const server = new TaiclockServer(
+        posix,
+        systemClockWith(() => posix.realtimeNs()),
+        {
+          ratePerClient,
+          onError: (action, { message }) => {
+            report(NAME, "warning", `unable to ${action} datagrams: ${message}`);
+          },
         },
-      },
-    );
-    const bound = listenOrFail(server, { address, port });
-    for (const other of also) listenOrFail(server, { address: other, port });
-    if (tellsPort) tellPort(posix, bound);
-    return new Promise<never>(() => {}); // it serves until a signal ends it
+      );
+      const bound = listenOrFail(server, { address, port });
+      for (const other of also) listenOrFail(server, { address: other, port });
+      if (tellsPort) tellPort(posix, bound);
+      return new Promise<never>(() => {}); // it serves until a signal ends it
+    });
+    return exitCodeOf(ended);
   },
 });
 

@@ -31,6 +31,7 @@ struct instance {
   napi_env env;
   napi_ref make_error;
   /* spawn.c */
+  bool lacks_clone3;
   bool lacks_clone_pidfd;
   struct births *births;
   /* watch.c */
@@ -84,6 +85,9 @@ napi_value int_or_throw(napi_env env, const char *syscall, int outcome);
 /* places.c: free what no child needs any more. */
 void end_births(struct instance *instance);
 
+/* handover.c: a descriptor that is not close-on-exec (any more), so that programs inherit it. */
+void note_inheritable(int fd);
+
 /* errnos.c */
 const char *errno_name(int error);
 int errno_of_name(const char *name);
@@ -95,6 +99,9 @@ void set_mask(uint64_t mask, uint64_t *before);
 void add_to_mask(int number, uint64_t *before);
 /* Dispositions and the mask as programs are to be born with: the defaults, or what was inherited. */
 void program_dispositions(void);
+/* The same where no signal has a handler: find out what is ignored, and set that alone. */
+void seek_ignored(void);
+void program_ignored(void);
 void program_mask(void);
 void save_dispositions(kernel_action saved[SIGNALS_MAX]);
 void restore_dispositions(kernel_action saved[SIGNALS_MAX]);

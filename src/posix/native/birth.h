@@ -1,18 +1,21 @@
 /*
  * What the files about births share: the parent (spawn.c), the child until it has executed its
- * program (child.c), and the memory between them (places.c). docs/architecture.md, "How a child is
- * born", has the protocol.
+ * program (child.c), the memory between them (places.c), and the way of the descriptors from one to
+ * the other (handover.c). docs/architecture.md, "How a child is born", has the protocol.
  */
 #ifndef UCSPI_BIRTH_H
 #define UCSPI_BIRTH_H
 
 #include "program.h"
 
+#include <sys/socket.h>
 #include <sys/types.h>
 
 /* The steps of a child, in their order. */
 enum step {
   STEP_NONE,
+  STEP_UNSHARE,
+  STEP_RECVMSG,
   STEP_SETSID,
   STEP_SETPGID,
   STEP_FCHDIR,
@@ -39,8 +42,20 @@ struct limit {
 
 struct move {
   int target;
-  int source;            /* -1 closes the target */
-  bool is_in_the_way;    /* the source is the target of another move */
+  int source; /* -1 closes the target */
+  int right;  /* where the source is in the message, if there is one */
+};
+
+/*
+ * A message with the sources of a birth: the parent sends them, and the child receives them into the
+ * same memory, under numbers of its own.
+ */
+struct rights {
+  struct msghdr message;
+  struct iovec payload;
+  int *fds; /* the part of the message's control data that holds them */
+  int count;
+  char byte;
 };
 
 /*
@@ -72,10 +87,27 @@ struct birth {
   bool closes_others; /* above 2, but for the targets */
   int first_free_fd;  /* above all targets */
   int directory_fd;  /* -1 for none */
+  int directory_right;
   const char *directory;
+  /*
+   * The child shares our table of descriptors at first, and copies what is below this number; -1 when
+   * clone has copied the whole table.
+   */
+  int table_bound;
+  int receiving; /* the end of a pair that the rights are at */
+  struct rights rights;
+  unsigned char *control; /* room for RIGHTS_ROOM(move_count + 1) */
+  bool has_no_handlers; /* clone has taken them away */
+  bool has_rights; /* written by the child: it has received them */
   char oom_score[8]; /* text; empty leaves the score */
   volatile int error; /* written by the child, once, before it ends */
   volatile enum step step;
+};
+
+/* Two connected sockets, for one birth at a time. */
+struct pair {
+  int sending; /* -1 when there is no pair */
+  int receiving;
 };
 
 /*
@@ -93,6 +125,7 @@ struct place {
   size_t length;
   bool is_shared; /* the child has a copy of our memory but for this */
   struct place *next;
+  struct pair pair; /* until the child has received its rights or is gone */
   struct birth birth;
 };
 
@@ -115,8 +148,29 @@ void *stack_top(struct place *place);
 double launch_place(struct births *births, struct place *place, pid_t pid);
 void return_place(struct births *births, struct place *place);
 
+/* Make the pairs, once. */
+void prepare_pairs(struct births *births);
+/* A pair for this place, if there is one to be had. */
+bool take_pair(struct births *births, struct place *place);
+
 /* The births in flight, of which as many as fit go into `serials`; how many there are. */
 size_t list_in_flight(struct births *births, double *serials, size_t room);
+
+/* handover.c */
+enum { PAIRS_MAX = 16, RIGHTS_MAX = 253 };
+#define RIGHTS_ROOM(count) CMSG_SPACE((count) * sizeof(int))
+
+/*
+ * Arrange for the child to share our table of descriptors and to receive its sources, which are ours
+ * again to close from now on; or leave it with a copy of the whole table.
+ */
+void hand_over(struct births *births, struct place *place);
+
+/* As many pairs as fit into the array of PAIRS_MAX and under the limit on open files. */
+int make_pairs(struct pair *pairs);
+/* Take what nobody has received out of a pair, and close it. */
+void drain_pair(const struct pair *pair);
+void close_pair(const struct pair *pair);
 
 /* What became of a birth that is over: true when it failed, told once. */
 bool take_failure(struct births *births, double serial, int *error, enum step *step);

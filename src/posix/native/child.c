@@ -8,6 +8,7 @@
 #include "raw.h"
 
 #include <fcntl.h>
+#include <sched.h>
 #include <stddef.h>
 #include <sys/syscall.h>
 
@@ -24,6 +25,9 @@
 #ifndef SYS_close_range
 #define SYS_close_range 436
 #endif
+#ifndef CLOSE_RANGE_UNSHARE
+#define CLOSE_RANGE_UNSHARE (1U << 1)
+#endif
 #ifndef CLOSE_RANGE_CLOEXEC
 #define CLOSE_RANGE_CLOEXEC (1U << 2)
 #endif
@@ -33,7 +37,8 @@ enum { OLD_KERNEL_FDS_MAX = 65536 };
 
 const char *step_name(enum step step) {
   static const char *const NAMES[] = {
-      [STEP_NONE] = "none",           [STEP_SETSID] = "setsid",
+      [STEP_NONE] = "none",           [STEP_UNSHARE] = "unshare",
+      [STEP_RECVMSG] = "recvmsg",     [STEP_SETSID] = "setsid",
       [STEP_SETPGID] = "setpgid",     [STEP_FCHDIR] = "fchdir",
       [STEP_CHDIR] = "chdir",         [STEP_OOM_SCORE] = "oom_score_adj",
       [STEP_DUP] = "dup3",            [STEP_PRLIMIT] = "prlimit",
@@ -43,11 +48,43 @@ const char *step_name(enum step step) {
   return NAMES[step];
 }
 
-/* Each step gives 0 or more, or the negative errno. */
+/*
+ * Each step gives 0 or more, or the negative errno.
+ *
+ * A copy of the part of the table that the child needs: so long as the table is the parent's, no
+ * descriptor may be touched.
+ */
+IN_CHILD static long unshare_table(const struct birth *birth) {
+  long unshared = raw3(SYS_close_range, birth->table_bound, ~0U, CLOSE_RANGE_UNSHARE);
+  return unshared >= 0 ? unshared : raw1(SYS_unshare, CLONE_FILES);
+}
+
+IN_CHILD static long receive_rights(struct birth *birth) {
+  struct rights *rights = &birth->rights;
+  if (rights->count == 0) return 0;
+  long received =
+      raw3(SYS_recvmsg, birth->receiving, &rights->message, MSG_CMSG_CLOEXEC | MSG_DONTWAIT);
+  if (received < 0) return received;
+  __atomic_store_n(&birth->has_rights, true, __ATOMIC_RELEASE);
+  if (rights->message.msg_flags & MSG_CTRUNC) return -EMFILE;
+  for (int i = 0; i < birth->move_count; i++) {
+    struct move *move = &birth->moves[i];
+    if (move->source >= 0) move->source = rights->fds[move->right];
+  }
+  if (birth->directory_fd >= 0) birth->directory_fd = rights->fds[birth->directory_right];
+  return 0;
+}
+
+IN_CHILD static bool is_target_of_other(const struct birth *birth, int fd, int but) {
+  for (int i = 0; i < birth->move_count; i++)
+    if (i != but && birth->moves[i].target == fd) return true;
+  return false;
+}
+
 IN_CHILD static long move_out_of_the_way(struct birth *birth) {
   for (int i = 0; i < birth->move_count; i++) {
     struct move *move = &birth->moves[i];
-    if (!move->is_in_the_way) continue;
+    if (move->source < 0 || !is_target_of_other(birth, move->source, i)) continue;
     long copy = raw3(SYS_fcntl, move->source, F_DUPFD_CLOEXEC, birth->first_free_fd);
     if (copy < 0) return copy;
     move->source = (int)copy;
@@ -127,6 +164,12 @@ IN_CHILD static bool went_well(struct birth *birth, enum step step, long result)
   return false;
 }
 
+/* The child's first steps, unless clone has made the copy. */
+IN_CHILD static bool take_descriptors(struct birth *birth) {
+  return birth->table_bound < 0 || (went_well(birth, STEP_UNSHARE, unshare_table(birth)) &&
+                                    went_well(birth, STEP_RECVMSG, receive_rights(birth)));
+}
+
 /* What needs our rights and our descriptors under their old numbers. */
 IN_CHILD static bool set_surroundings(struct birth *birth) {
   if (birth->session == 1 && !went_well(birth, STEP_SETSID, raw1(SYS_setsid, 0))) return false;
@@ -159,8 +202,14 @@ IN_CHILD static bool set_identity(struct birth *birth) {
 IN_CHILD int child_main(void *argument) {
   struct birth *birth = argument;
   if (birth->running != NULL) set_running(birth);
-  program_dispositions(); /* the handlers of Node and libuv must never run here */
-  if (set_surroundings(birth) && set_descriptors_and_limits(birth) && set_identity(birth)) {
+  bool has_descriptors = take_descriptors(birth);
+  /* The handlers of Node and libuv must never run here. */
+  if (birth->has_no_handlers)
+    program_ignored();
+  else
+    program_dispositions();
+  if (has_descriptors && set_surroundings(birth) && set_descriptors_and_limits(birth) &&
+      set_identity(birth)) {
     program_mask();
     went_well(birth, STEP_EXECVE, -try_files(&birth->program));
   }

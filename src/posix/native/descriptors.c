@@ -172,6 +172,7 @@ static napi_value method_dup2(napi_env env, napi_callback_info info) {
     outcome = fcntl(fd, F_SETFD, close_on_exec ? FD_CLOEXEC : 0);
   else
     RETRY(outcome, dup3(fd, target, close_on_exec ? O_CLOEXEC : 0));
+  if (outcome >= 0 && !close_on_exec) note_inheritable(target);
   return nothing_or_throw(env, "dup3", outcome);
 }
 
@@ -195,7 +196,9 @@ static napi_value method_set_close_on_exec(napi_env env, napi_callback_info info
   int fd = int_argument(&call, 0);
   bool on = bool_argument(&call, 1);
   if (call.invalid) return NULL;
-  return nothing_or_throw(env, "fcntl", fcntl(fd, F_SETFD, on ? FD_CLOEXEC : 0));
+  int outcome = fcntl(fd, F_SETFD, on ? FD_CLOEXEC : 0);
+  if (outcome >= 0 && !on) note_inheritable(fd);
+  return nothing_or_throw(env, "fcntl", outcome);
 }
 
 static napi_value method_is_close_on_exec(napi_env env, napi_callback_info info) {

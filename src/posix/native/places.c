@@ -30,7 +30,12 @@ struct births {
   struct place *free;
   int free_count;
   struct failed *failed;
+  struct pair pairs[PAIRS_MAX]; /* those that no birth has */
+  int pair_count;
+  bool has_made_pairs;
 };
+
+static const struct pair NO_PAIR = {-1, -1};
 
 struct births *births_of(struct instance *instance) {
   if (instance->births == NULL) instance->births = calloc(1, sizeof *instance->births);
@@ -53,7 +58,25 @@ static bool keep_failure(struct births *births, const struct place *place) {
   return true;
 }
 
+static bool has_rights(const struct place *place) {
+  return __atomic_load_n(&place->birth.has_rights, __ATOMIC_ACQUIRE);
+}
+
+/* A child that has its rights, or is gone, needs its pair no more. */
+static void return_pair(struct births *births, struct place *place) {
+  if (place->pair.sending < 0) return;
+  if (!has_rights(place)) drain_pair(&place->pair);
+  births->pairs[births->pair_count++] = place->pair;
+  place->pair = NO_PAIR;
+}
+
+void prepare_pairs(struct births *births) {
+  if (!births->has_made_pairs) births->pair_count = make_pairs(births->pairs);
+  births->has_made_pairs = true;
+}
+
 void return_place(struct births *births, struct place *place) {
+  return_pair(births, place);
   if (place->length != PLACE_BYTES || place->is_shared || births->free_count >= FREE_MAX) {
     munmap(place, place->length);
     return;
@@ -77,12 +100,25 @@ static void collect_places(struct births *births) {
   }
 }
 
+bool take_pair(struct births *births, struct place *place) {
+  prepare_pairs(births);
+  if (births->pair_count == 0) {
+    collect_places(births);
+    for (struct place *other = births->in_flight; other != NULL; other = other->next)
+      if (has_rights(other)) return_pair(births, other);
+  }
+  if (births->pair_count == 0) return false;
+  place->pair = births->pairs[--births->pair_count];
+  return true;
+}
+
 static struct place *map_place(size_t length, bool is_shared) {
   int flags = (is_shared ? MAP_SHARED : MAP_PRIVATE | MAP_STACK) | MAP_ANONYMOUS;
   struct place *place = mmap(NULL, length, PROT_READ | PROT_WRITE, flags, -1, 0);
   if (place == MAP_FAILED) return NULL;
   place->length = length;
   place->is_shared = is_shared;
+  place->pair = NO_PAIR;
   return place;
 }
 
@@ -148,6 +184,9 @@ void end_births(struct instance *instance) {
   struct births *births = instance->births;
   if (births == NULL) return;
   collect_places(births);
+  for (struct place *place = births->in_flight; place != NULL; place = place->next)
+    if (has_rights(place)) return_pair(births, place);
+  for (int i = 0; i < births->pair_count; i++) close_pair(&births->pairs[i]);
   for (struct place *place = births->free, *next; place != NULL; place = next) {
     next = place->next;
     munmap(place, place->length);

@@ -47,6 +47,35 @@ __attribute__((no_sanitize("address", "undefined"))) void program_mask(void) {
   set_mask(blocked_by_programs, NULL);
 }
 
+/*
+ * The signals that this process may ignore: those that it has ignored at the first birth, and that it was
+ * told to since. Nothing else in Node ignores a signal once it runs.
+ */
+static uint64_t ignored_here;
+static bool has_sought_ignored;
+
+void seek_ignored(void) {
+  if (__atomic_load_n(&has_sought_ignored, __ATOMIC_ACQUIRE)) return;
+  uint64_t found = 0;
+  for (int number = 1; number <= SIGNALS_MAX; number++) {
+    kernel_action action = {0};
+    syscall(SYS_rt_sigaction, number, NULL, action, KERNEL_MASK_BYTES);
+    if (memcmp(action, IGNORING_ACTION, sizeof(void *)) == 0)
+      found |= UINT64_C(1) << (number - 1);
+  }
+  __atomic_fetch_or(&ignored_here, found, __ATOMIC_RELAXED);
+  __atomic_store_n(&has_sought_ignored, true, __ATOMIC_RELEASE);
+}
+
+__attribute__((no_sanitize("address", "undefined"))) void program_ignored(void) {
+  uint64_t touched = ignored_here | ignored_by_programs;
+  for (int number = 1; number <= SIGNALS_MAX; number++)
+    if (IS_IN_SET(touched, number) && number != SIGKILL && number != SIGSTOP)
+      raw4(SYS_rt_sigaction, number,
+           IS_IN_SET(ignored_by_programs, number) ? IGNORING_ACTION : DEFAULT_ACTION, NULL,
+           KERNEL_MASK_BYTES);
+}
+
 void save_dispositions(kernel_action saved[SIGNALS_MAX]) {
   memset(saved, 0, sizeof(kernel_action) * SIGNALS_MAX);
   for (int number = 1; number <= SIGNALS_MAX; number++)
@@ -71,6 +100,7 @@ static napi_value method_adopt_signals(napi_env env, napi_callback_info info) {
   uint64_t ignored = (uint64_t)bigint_argument(&call, 0);
   uint64_t blocked = (uint64_t)bigint_argument(&call, 1);
   if (call.invalid) return NULL;
+  __atomic_fetch_or(&ignored_here, ignored, __ATOMIC_RELAXED);
   ignored_by_programs = ignored;
   blocked_by_programs = blocked;
   for (int number = 1; number <= SIGNALS_MAX; number++)

@@ -18,6 +18,9 @@
 #ifndef CLONE_PIDFD
 #define CLONE_PIDFD 0x00001000
 #endif
+#ifndef CLONE_CLEAR_SIGHAND
+#define CLONE_CLEAR_SIGHAND 0x100000000ULL
+#endif
 #ifndef SYS_pidfd_open
 #define SYS_pidfd_open 434
 #endif
@@ -87,6 +90,7 @@ static size_t room_for(const struct request *request) {
   size_t directory = request->directory == NULL ? 0 : strlen(request->directory) + 1;
   return count_vectors(blocks) * sizeof(char *) + request->limits * sizeof(struct limit) +
          request->moves * sizeof(struct move) + request->groups * sizeof(gid_t) +
+         RIGHTS_ROOM(request->moves + 1) +
          blocks->files.length + blocks->argv.length + blocks->environment.length +
          blocks->extra.length + directory;
 }
@@ -101,7 +105,8 @@ static struct bytes copy_bytes(unsigned char **at, struct bytes bytes) {
 /* Wide fields first, so that each is aligned. */
 static void copy_request(struct birth *birth, const struct request *request, void *room) {
   char **vectors = room;
-  birth->limits = (struct limit *)(vectors + count_vectors(&request->blocks));
+  birth->control = (unsigned char *)(vectors + count_vectors(&request->blocks));
+  birth->limits = (struct limit *)(birth->control + RIGHTS_ROOM(request->moves + 1));
   birth->moves = (struct move *)(birth->limits + request->limits);
   birth->groups = (gid_t *)(birth->moves + request->moves);
   unsigned char *at = (unsigned char *)(birth->groups + request->groups);
@@ -114,12 +119,6 @@ static void copy_request(struct birth *birth, const struct request *request, voi
     birth->directory = memcpy(at, request->directory, strlen(request->directory) + 1);
 }
 
-static bool is_target(const struct birth *birth, int fd, int but) {
-  for (int i = 0; i < birth->move_count; i++)
-    if (i != but && birth->moves[i].target == fd) return true;
-  return false;
-}
-
 static void read_moves(struct birth *birth, const double *at) {
   birth->first_free_fd = 3;
   for (int i = 0; i < birth->move_count; i++) {
@@ -128,8 +127,6 @@ static void read_moves(struct birth *birth, const double *at) {
     move->source = (int)*at++;
     if (move->target >= birth->first_free_fd) birth->first_free_fd = move->target + 1;
   }
-  for (int i = 0; i < birth->move_count; i++)
-    birth->moves[i].is_in_the_way = is_target(birth, birth->moves[i].source, i);
 }
 
 static void read_plan(struct birth *birth, const struct request *request) {
@@ -159,13 +156,37 @@ static void read_plan(struct birth *birth, const struct request *request) {
   birth->step = STEP_NONE;
 }
 
-/* clone(2), with a pidfd or else -1 in its place. */
+/* clone3(2), which takes the handlers away as well: 62 calls that the child need not make. */
+static int clone3_child(struct instance *instance, struct place *place, void **top, int *pidfd,
+                        unsigned long flags) {
+  struct clone3_arguments arguments = {
+      .flags = flags | CLONE_PIDFD | CLONE_CLEAR_SIGHAND,
+      .pidfd = (uintptr_t)pidfd,
+      .child_tid = (uintptr_t)&place->is_running,
+      .exit_signal = SIGCHLD,
+      .stack = (uintptr_t)place,
+      .stack_size = (uintptr_t)top - (uintptr_t)place,
+  };
+  place->birth.has_no_handlers = true;
+  int pid = (int)raw_clone3(&arguments);
+  if (pid == -ENOSYS || pid == -EINVAL || pid == -EPERM) instance->lacks_clone3 = true;
+  return pid;
+}
+
+/* A child, with a pidfd or else -1 in its place. */
 static int clone_child(struct instance *instance, struct place *place, int *pidfd) {
   void **top = stack_top(place);
   *--top = &place->birth;
   *--top = (void *)child_main;
-  unsigned long flags = (place->is_shared ? 0 : CLONE_VM) | CLONE_CHILD_CLEARTID | SIGCHLD;
+  unsigned long flags = (place->is_shared ? 0 : CLONE_VM) |
+                        (place->birth.table_bound < 0 ? 0 : CLONE_FILES) | CLONE_CHILD_CLEARTID;
   *pidfd = -1;
+  if (!instance->lacks_clone3) {
+    int pid = clone3_child(instance, place, top, pidfd, flags);
+    if (!instance->lacks_clone3) return pid;
+  }
+  place->birth.has_no_handlers = false;
+  flags |= SIGCHLD;
   if (!instance->lacks_clone_pidfd) {
     int pid = (int)raw_clone(flags | CLONE_PIDFD, top, pidfd, &place->is_running);
     if (pid != -EINVAL) return pid;
@@ -179,6 +200,7 @@ static int clone_child(struct instance *instance, struct place *place, int *pidf
 /* A process that shares our memory must not share a handler's run: nothing is delivered meanwhile. */
 static int start_child(struct instance *instance, struct place *place, int *pidfd) {
   uint64_t mask = 0;
+  seek_ignored();
   place->is_running = 1;
   set_mask(~UINT64_C(0), &mask);
   int pid = clone_child(instance, place, pidfd);
@@ -201,6 +223,7 @@ static napi_value method_spawn(napi_env env, napi_callback_info info) {
   copy_request(&place->birth, &request, place + 1);
   place->birth.running = place->is_shared ? &place->is_running : NULL;
   read_plan(&place->birth, &request);
+  hand_over(births, place);
   int pidfd = -1;
   int pid = start_child(instance, place, &pidfd);
   if (pid < 0) {
@@ -210,6 +233,15 @@ static napi_value method_spawn(napi_env env, napi_callback_info info) {
   request.result[RESULT_PID] = pid;
   request.result[RESULT_PIDFD] = pidfd;
   return double_result(env, launch_place(births, place, pid));
+}
+
+/* prepareSpawns() */
+static napi_value method_prepare_spawns(napi_env env, napi_callback_info info) {
+  (void)info;
+  struct births *births = births_of(instance_of(env));
+  if (births == NULL) return throw_errno(env, "malloc", ENOMEM);
+  prepare_pairs(births);
+  return undefined_result(env);
 }
 
 /* birthsInFlight(into: Float64Array): how many there are */
@@ -236,6 +268,7 @@ static napi_value method_birth_failure(napi_env env, napi_callback_info info) {
 }
 
 const struct method spawn_methods[] = {
+    {"prepareSpawns", method_prepare_spawns},
     {"spawn", method_spawn},
     {"birthsInFlight", method_births_in_flight},
     {"birthFailure", method_birth_failure},

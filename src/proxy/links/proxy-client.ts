@@ -41,12 +41,12 @@ export const proxyClient = defineLink({
 });
 
 /** The bytes to send and the launch to go on with, or the exit code of a header that cannot be made. */
-interface Prepared {
+interface Announced {
   readonly bytes?: Uint8Array;
   readonly outcome: Outcome;
 }
 
-function prepare(launch: Launch, { options, program }: Words, { report }: LinkContext): Prepared {
+function prepare(launch: Launch, { options, program }: Words, { report }: LinkContext): Announced {
   const { environment } = launch;
   const variables = (name: string): string | undefined => environment.get(name);
   try {

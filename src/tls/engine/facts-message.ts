@@ -1,7 +1,7 @@
 /** The facts of a connection on their way from the engine, which is not to be trusted, to the server. */
 
 import { ALTERNATIVE_NAMES_MAX } from "../material/certificate-fields.ts";
-import type { AlternativeName } from "../material/certificate-fields.ts";
+import type { AlternativeName } from "../../net/index.ts";
 import type { TlsFacts } from "../handshake/facts.ts";
 
 const TEXT_CHARACTERS_MAX = 4096;

@@ -1,7 +1,6 @@
 /** The engines of a server: one for each identity, started when they are needed. */
 
-import type { Chains, LinkContext } from "../../chain/index.ts";
-import { Children } from "../../host/index.ts";
+import type { Chains, Launch, LinkContext } from "../../chain/index.ts";
 import type { ChildEnd } from "../../host/index.ts";
 import { wordsOf } from "../../options/index.ts";
 import { joinBlock, SystemError } from "../../posix/index.ts";
@@ -19,14 +18,15 @@ const SIGKILL = 9;
 const ENGINES = new WeakMap<Chains, Map<string, EngineClient>>();
 
 /**
- * The engine that runs as `identity` (undefined: as we do) for the servers of this process. `path` is
- * where it finds Node.
+ * The engine that runs as `identity` (undefined: as we do) for the servers of this process. It finds Node
+ * by the PATH of `launch`, and has the limit of the heap that the launcher of this process was given.
  */
 export function engineFor(
   identity: Identity | undefined,
-  path: string | undefined,
+  launch: Launch,
   context: LinkContext,
 ): EngineClient {
+  const path = launch.environment.get("PATH");
   const engines = ENGINES.get(context.chains) ?? new Map<string, EngineClient>();
   ENGINES.set(context.chains, engines);
   const key = JSON.stringify([identity, path]);
@@ -36,7 +36,7 @@ export function engineFor(
   const engine = new EngineClient({
     posix: context.posix,
     clock: context.clock,
-    start: () => processes.add(startEngine(identity, path, context)),
+    start: () => processes.add(startEngine(identity, launch, context)),
     gaveUp: (child, why) => processes.kill(child, why),
     failed: (speaker, message) => context.report(speaker, "fatal", message),
   });
@@ -46,7 +46,7 @@ export function engineFor(
 
 function startEngine(
   identity: Identity | undefined,
-  path: string | undefined,
+  launch: Launch,
   { posix, chains }: LinkContext,
 ): EngineProcess {
   const [ours, theirs] = posix.socketPair("seqpacket");
@@ -60,7 +60,7 @@ function startEngine(
         file,
         ...wordsOf(TLS_ENGINE_OPTIONS, { uid: identity?.uid, gid: identity?.gid }),
       ]),
-      environment: joinBlock(path === undefined ? [] : [`PATH=${path}`]),
+      environment: joinBlock(environmentOf(launch)),
       descriptors: [0, theirs, 1, 2, 2, 2],
       closesOthers: true, // what programs inherit from us is none of its business
     });
@@ -73,22 +73,29 @@ function startEngine(
   }
 }
 
+function environmentOf({ environment, launcher }: Launch): string[] {
+  const path = environment.get("PATH");
+  const heapMb = launcher?.heapMb;
+  return [
+    ...(path === undefined ? [] : [`PATH=${path}`]),
+    ...(heapMb === undefined ? [] : [`UCSPI_HEAP_MB=${heapMb}`]),
+  ];
+}
+
 /** The processes that have not been reaped. There is more than one while an engine that was given up ends. */
 class EngineProcesses {
   readonly #context: LinkContext;
-  readonly #children: Children;
   readonly #states = new Map<Pid, "running" | "killed">();
 
   constructor(context: LinkContext) {
     this.#context = context;
-    this.#children = new Children(context);
   }
 
   /** Reap it as soon as it ends, whether it is in use or not. Until then it keeps no program alive. */
   add(engine: EngineProcess): EngineProcess {
     const { child } = engine;
     this.#states.set(child.pid, "running");
-    this.#children.watch(
+    this.#context.children.watch(
       child,
       { ended: (end) => this.#ended(child.pid, end) },
       { keepsAlive: false },

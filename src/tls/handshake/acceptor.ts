@@ -38,7 +38,7 @@ export interface Secured {
 }
 
 /** What came of a handshake. */
-export type Accepted =
+export type HandshakeOutcome =
   | Secured
   /** The connection has been closed. */
   | { readonly kind: "failed"; readonly why: string };
@@ -71,12 +71,12 @@ export class TlsAcceptor {
   }
 
   /** Do the handshake on a connection, whose owner the socket of TLS becomes; `done` is called once. */
-  accept(connection: Socket, done: (accepted: Accepted) => void): TLSSocket {
+  accept(connection: Socket, done: (accepted: HandshakeOutcome) => void): TLSSocket {
     const { contexts } = this.#source.current();
     const stream = contexts.accept(connection);
     let isDone = false;
     const timer = this.#limit(() => fail("handshake timed out"));
-    function settle(accepted: Accepted): void {
+    function settle(accepted: HandshakeOutcome): void {
       if (isDone) return;
       isDone = true;
       timer?.cancel();

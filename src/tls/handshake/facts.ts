@@ -2,9 +2,8 @@
 
 import { createHash } from "node:crypto";
 import type { TLSSocket } from "node:tls";
-import type { EnvironmentEdit, Variables } from "../../net/index.ts";
+import type { AlternativeName, EnvironmentEdit, Variables } from "../../net/index.ts";
 import { readAlternativeNames } from "../material/certificate-fields.ts";
-import type { AlternativeName } from "../material/certificate-fields.ts";
 import { formatSubject } from "../material/subject.ts";
 
 /** What is known of a connection once it is secured. */

@@ -1,10 +1,10 @@
 /** TLS as those who import a server ask for it, in terms of what the commands know. */
 
 import { defaultsOf, wordsOf } from "../../options/index.ts";
+import type { PathOfKind } from "../../options/index.ts";
 import type { loadServerMaterial, TlsVariables } from "../material/material.ts";
 import { namedSni } from "../options/declarations.ts";
 import { TLSD_OPTIONS } from "../options/tables.ts";
-import type { CertificateRulesSource } from "../options/declarations.ts";
 
 /** A certificate and its key, each in PEM or DER. The file of the certificate may have a chain (PEM). */
 export interface KeyPairFiles {
@@ -59,7 +59,7 @@ export function materialOptions(tls: TlsOptions): Parameters<typeof loadServerMa
  */
 export function tlsdLine(
   tls: TlsOptions,
-  certificateRules?: CertificateRulesSource,
+  certificateRules?: PathOfKind<"directory" | "cdb">,
 ): {
   readonly words: readonly string[];
   readonly variables: ReadonlyMap<string, string>;

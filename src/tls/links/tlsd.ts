@@ -1,10 +1,11 @@
 /** s6-tlsd: a program behind TLS, for the client on descriptors 0 and 1 (networking.md, section 15). */
 
 import { decide, openRules } from "../../access/index.ts";
+import type { RulesSource } from "../../access/index.ts";
 import { defineLink } from "../../chain/index.ts";
 import type { Posix } from "../../posix/index.ts";
 import { ruledServerCommand, securing, TLSD_OPTIONS } from "../index.ts";
-import type { AdmitPeer, CertificateRulesSource } from "../index.ts";
+import type { AdmitPeer } from "../index.ts";
 
 const NAME = "s6-tlsd";
 
@@ -20,7 +21,7 @@ export const tlsd = defineLink({
   ),
 });
 
-function openPeerRules(source: CertificateRulesSource, posix: Posix): AdmitPeer {
+function openPeerRules(source: RulesSource, posix: Posix): AdmitPeer {
   const rules = openRules(source, posix);
   return (peer) => decide(rules.checkClientCertificate(peer), posix);
 }

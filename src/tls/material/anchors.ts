@@ -5,7 +5,7 @@
 
 import type { X509Certificate } from "node:crypto";
 import { errnoOf } from "../../posix/index.ts";
-import { parseCertificates } from "./credentials.ts";
+import { certificatesOf } from "./credentials.ts";
 import { cannotUse, MaterialProblem } from "./material-error.ts";
 import type { Side } from "./material-error.ts";
 import type { MaterialFiles } from "./material-files.ts";
@@ -45,7 +45,7 @@ export function loadAnchors(files: MaterialFiles, source: AnchorSource, side: Si
     const anchors =
       source.variable === "CADIR"
         ? certificatesInDirectory(files, source.path)
-        : parseCertificates(files.read(source.path));
+        : certificatesOf(files.read(source.path));
     if (anchors.length === 0) throw new MaterialProblem("there is no certificate in it");
     const unique = new Map(anchors.map(({ fingerprint256, raw }) => [fingerprint256, raw]));
     return Array.from(unique.values(), (raw) => formatPem("CERTIFICATE", raw));
@@ -63,7 +63,7 @@ function certificatesInDirectory(files: MaterialFiles, path: string): X509Certif
 
 function certificatesIn(files: MaterialFiles, path: string): X509Certificate[] {
   try {
-    return parseCertificates(files.read(path, { isMember: true }));
+    return certificatesOf(files.read(path, { isMember: true }));
   } catch (error) {
     // A directory may hold anything, and fewer anchors only trust less.
     if (error instanceof MaterialProblem || PASSED_OVER.has(errnoOf(error) ?? "")) return [];

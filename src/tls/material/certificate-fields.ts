@@ -5,6 +5,7 @@
  */
 
 import { formatIp, ipFromBytes } from "../../net/index.ts";
+import type { AlternativeName } from "../../net/index.ts";
 import { DER_TAG, readElements, readInside } from "./der.ts";
 import type { DerElement } from "./der.ts";
 
@@ -12,12 +13,6 @@ import type { DerElement } from "./der.ts";
 export interface NameAttribute {
   readonly oid: string;
   readonly value: DerElement;
-}
-
-/** A name that a certificate is for besides its subject. Addresses are written as we always do. */
-export interface AlternativeName {
-  readonly kind: "dns" | "email" | "uri" | "ip";
-  readonly value: string;
 }
 
 /** A certificate with more names than these is not read: rules take fewer (src/access). */

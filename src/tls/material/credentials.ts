@@ -73,7 +73,7 @@ function parsePrivateKey(bytes: Buffer): KeyObject {
 }
 
 /** The certificates in a PEM file, or the one in a DER file; at least one. Throws MaterialProblem. */
-export function parseCertificates(bytes: Buffer): X509Certificate[] {
+export function certificatesOf(bytes: Buffer): X509Certificate[] {
   if (!isPem(bytes)) return [certificateOf(bytes, "it is neither PEM nor a certificate in DER")];
   const blocks = parsePem(bytes.toString("latin1")).filter(({ label }) => label === "CERTIFICATE");
   if (blocks.length === 0) throw new MaterialProblem("there is no certificate in it");
@@ -85,7 +85,7 @@ export function parseCertificates(bytes: Buffer): X509Certificate[] {
 }
 
 function parseChain(bytes: Buffer): X509Certificate[] {
-  const chain = parseCertificates(bytes);
+  const chain = certificatesOf(bytes);
   if (chain.length > CHAIN_CERTIFICATES_MAX) {
     throw new MaterialProblem(`there are more than ${CHAIN_CERTIFICATES_MAX} certificates in it`);
   }

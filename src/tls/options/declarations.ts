@@ -16,7 +16,7 @@ import {
   unsigned,
   value,
 } from "../../options/index.ts";
-import type { ArgumentKind, OptionUse, PathOfKind } from "../../options/index.ts";
+import type { ArgumentKind, OptionUse } from "../../options/index.ts";
 import { encodeBytes } from "../../posix/index.ts";
 
 /** How long a handshake may take when no option says it. The C suite waits for ever. */
@@ -46,9 +46,6 @@ export interface TlsVersions {
   readonly min: TlsVersion | undefined;
   readonly max: TlsVersion | undefined;
 }
-
-/** Where the rules are that client certificates are looked up in. */
-export type CertificateRulesSource = PathOfKind<"directory" | "cdb">;
 
 /** The descriptor on which an engine talks to the program it works for. */
 export type EngineChannel =

@@ -31,7 +31,7 @@ export type State =
   | "over";
 
 /** Why a tunnel fails: a failure of TLS, told as one during or after the handshake, or any other end. */
-export type Failure = { readonly detail: string } | TunnelEnd;
+export type TunnelFailure = { readonly detail: string } | TunnelEnd;
 
 /** What comes with the events that say more than their name. */
 interface Payloads {
@@ -40,7 +40,7 @@ interface Payloads {
   /** There is a program to relay for. */
   readonly attached: object;
   /** TLS, reading from the network or a time limit. */
-  readonly failed: { readonly failure: Failure };
+  readonly failed: { readonly failure: TunnelFailure };
   readonly aborted: { readonly end: TunnelEnd };
   /** The last byte of the peer has been received, and maybe not read yet. */
   readonly peerEnded: { readonly how: PeerEnd };
@@ -240,7 +240,7 @@ function finishWith(end: TunnelEnd): Step {
   return { state: "over", effects: [{ do: "finish", end }] };
 }
 
-function endOf(failure: Failure, when: "during" | "after"): TunnelEnd {
+function endOf(failure: TunnelFailure, when: "during" | "after"): TunnelEnd {
   if ("exitCode" in failure) return failure;
   return tlsFailure(
     `the TLS engine closed the connection ${when} the handshake: ${failure.detail}`,

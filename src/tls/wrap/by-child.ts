@@ -13,7 +13,6 @@ import {
   withEnvironment,
 } from "../../chain/index.ts";
 import type { Launch, LinkContext, Outcome, Source } from "../../chain/index.ts";
-import { Children } from "../../host/index.ts";
 import type { EnvironmentEdit } from "../../net/index.ts";
 import { SystemError } from "../../posix/index.ts";
 import type { Fd, Posix, WaitStatus } from "../../posix/index.ts";
@@ -123,8 +122,7 @@ async function startChild(
   const { channel, operands, descriptors } = layOut(command, ends);
   const words = [...command.engineWords(channel), "--", ...operands.map(String)];
   const file = engineFile(launch, command, context, channel);
-  const children = new Children(context);
-  const spawner = new Spawner(command.name, { ...context, isBecoming: false }, { children });
+  const spawner = new Spawner(command.name, { ...context, isBecoming: false });
   const argv = [file, ...words];
   const result = await spawner.spawn({ ...withDescriptors(launch, descriptors), argv });
   for (const fd of [ends.local.read, ends.local.write, ends.channel]) posix.close(fd);
@@ -140,7 +138,7 @@ async function startChild(
       ended: (end) => resolve(statusOf(end, file, command, context)),
     });
   });
-  return { executed, ended, release: () => children.release(result.child) };
+  return { executed, ended, release: () => context.children.release(result.child) };
 }
 
 function statusOf(

@@ -11,7 +11,7 @@ import {
   withDescriptors,
   withEnvironment,
 } from "../../chain/index.ts";
-import type { Companion, Environment, Launch, LinkContext, Outcome } from "../../chain/index.ts";
+import type { Companion, Launch, LinkContext, Outcome } from "../../chain/index.ts";
 import { VariableError } from "../../net/index.ts";
 import { SystemError } from "../../posix/index.ts";
 import type { Fd, Posix } from "../../posix/index.ts";
@@ -47,7 +47,7 @@ export function prepareEngine(
   context: LinkContext,
 ): Promise<number | undefined> {
   try {
-    const use = findEngineUse(launch.environment, command, context);
+    const use = findEngineUse(launch, command, context);
     use.engine.start();
     return Promise.resolve(undefined);
   } catch (error) {
@@ -63,7 +63,7 @@ export async function secureByEngine(
   command: TlsCommand,
   context: LinkContext,
 ): Promise<Outcome> {
-  const use = engineToUse(launch.environment, command, context);
+  const use = engineToUse(launch, command, context);
   if (typeof use === "number") return end(use);
   const network = findNetwork(launch, command, context);
   if (network === undefined) return end(EXIT.system);
@@ -95,7 +95,7 @@ export function offerByEngine(
   command: TlsCommand,
   context: LinkContext,
 ): Outcome {
-  const use = engineToUse(launch.environment, command, context);
+  const use = engineToUse(launch, command, context);
   if (typeof use === "number") return end(use);
   const network = findNetwork(launch, command, context);
   if (network === undefined) return end(EXIT.system);
@@ -138,12 +138,12 @@ function openOffer(open: Ends, { engine, configuration }: EngineUse, posix: Posi
 
 /** The engine and what it needs to know; the exit code, with the reason reported, if there is no way. */
 function engineToUse(
-  environment: Environment,
+  launch: Launch,
   command: TlsCommand,
   context: LinkContext,
 ): EngineUse | number {
   try {
-    return findEngineUse(environment, command, context);
+    return findEngineUse(launch, command, context);
   } catch (error) {
     return reportNoEngine(error, command, context);
   }
@@ -151,13 +151,13 @@ function engineToUse(
 
 /** Throws TlsMaterialError and VariableError. */
 function findEngineUse(
-  environment: Environment,
+  launch: Launch,
   { configurations }: TlsCommand,
   context: LinkContext,
 ): EngineUse {
-  const identity = engineIdentity(environment, context.posix);
-  const configuration = configurations.current(environment);
-  return { engine: engineFor(identity, environment.get("PATH"), context), configuration };
+  const identity = engineIdentity(launch.environment, context.posix);
+  const configuration = configurations.current(launch.environment);
+  return { engine: engineFor(identity, launch, context), configuration };
 }
 
 /** The exit code where there is no engine or nothing to tell it. Errors of any other kind are thrown on. */
@@ -203,12 +203,25 @@ function companionFor(
 ): Companion {
   return {
     release(pid) {
-      for (const fd of fds) posix.close(fd);
-      if (pid !== undefined) born?.(pid);
+      try {
+        closeEach(fds, posix);
+      } finally {
+        if (pid !== undefined) born?.(pid);
+      }
     },
     abort: () => tunnel.abort(),
     ended: tunnel.ended,
   };
+}
+
+/** Close all of them, even if one of the closes fails. */
+function closeEach([fd, ...others]: readonly Fd[], posix: Posix): void {
+  if (fd === undefined) return;
+  try {
+    posix.close(fd);
+  } finally {
+    closeEach(others, posix);
+  }
 }
 
 function copyOf({ read, write }: Ends, posix: Posix): Ends {

@@ -7,7 +7,7 @@ import type { PeerCertificate } from "../handshake/facts.ts";
 import { admitPeer } from "../handshake/peer-rules.ts";
 import type { TlsCommand } from "./tls-command.ts";
 
-export type Admission =
+export type PeerDecision =
   | {
       readonly kind: "admit";
       readonly edits: readonly EnvironmentEdit[];
@@ -22,7 +22,7 @@ export function decideAboutPeer(
   peer: PeerCertificate | undefined,
   { name, admit, verbosity }: TlsCommand,
   { report }: LinkContext,
-): Admission {
+): PeerDecision {
   const admission = admitPeer(peer, admit);
   switch (admission.kind) {
     case "admit":

@@ -1,6 +1,8 @@
 /** The whole life of s6-tlsd-io and s6-tlsc-io: one tunnel, run by this process. */
 
+import { exitCodeOf } from "../../chain/index.ts";
 import type { Launch, LinkContext } from "../../chain/index.ts";
+import { runTask } from "../../host/index.ts";
 import { VariableError } from "../../net/index.ts";
 import type { Fd, Identity, Posix } from "../../posix/index.ts";
 import { MaterialFiles } from "../material/material-files.ts";
@@ -27,6 +29,17 @@ export interface RunTunnelOptions {
 
 /** The exit code (networking.md, section 14.3). */
 export async function runTunnel(
+  launch: Launch,
+  options: RunTunnelOptions,
+  context: LinkContext,
+): Promise<number> {
+  const ended = await runTask(context.host, options.name, (faces) =>
+    openAndRelay(launch, options, { ...context, ...faces }),
+  );
+  return exitCodeOf(ended);
+}
+
+async function openAndRelay(
   launch: Launch,
   options: RunTunnelOptions,
   context: LinkContext,

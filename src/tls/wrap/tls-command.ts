@@ -3,7 +3,7 @@
 import type { Environment, Launch, LinkContext } from "../../chain/index.ts";
 import { parseUnsigned } from "../../net/index.ts";
 import { UsageError, wordsOf } from "../../options/index.ts";
-import type { OptionsOf } from "../../options/index.ts";
+import type { OptionsOf, PathOfKind } from "../../options/index.ts";
 import { Configurations } from "../engine/configurations.ts";
 import type { EngineConfiguration } from "../engine/messages.ts";
 import type { AdmitPeer } from "../handshake/peer-rules.ts";
@@ -20,7 +20,7 @@ import { networkOf } from "../tunnel/network.ts";
 import type { EndNumbers } from "../tunnel/network.ts";
 import { DEFAULT_HANDSHAKE_TIMEOUT_MS, namedSni } from "../options/declarations.ts";
 import { TLSC_IO_OPTIONS, TLSD_IO_OPTIONS } from "../options/tables.ts";
-import type { CertificateRulesSource, EngineChannel } from "../options/declarations.ts";
+import type { EngineChannel } from "../options/declarations.ts";
 import type {
   TLSC_OPTIONS,
   TLSD_OPTIONS,
@@ -52,7 +52,7 @@ export interface TlsCommand {
 }
 
 /** Rules about certificates by where they are kept. Nothing is read before the first decision. */
-export type OpenPeerRules = (source: CertificateRulesSource, posix: Posix) => AdmitPeer;
+export type OpenPeerRules = (source: PathOfKind<"directory" | "cdb">, posix: Posix) => AdmitPeer;
 
 /** s6-ucspitlsd, which knows no rules. */
 export function serverCommand(

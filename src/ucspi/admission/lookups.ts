@@ -6,7 +6,7 @@
 import type { Deadline } from "../../clock/index.ts";
 import { EXIT } from "../../chain/index.ts";
 import type { LinkContext } from "../../chain/index.ts";
-import { isSameIp, openResolver, readHosts } from "../../net/index.ts";
+import { isSameIp, openResolver, rememberedHosts } from "../../net/index.ts";
 import type { Hosts, IpAddress, Lookup, Resolver, Variables } from "../../net/index.ts";
 import { errnoOf } from "../../posix/index.ts";
 import type { Client, LookedUp } from "./client.ts";
@@ -81,7 +81,7 @@ async function findNames(request: LookupRequest): Promise<Names> {
 
 function openHosts(request: LookupRequest): Hosts | undefined {
   try {
-    return readHosts(request.context.posix);
+    return rememberedHosts(request.context.posix);
   } catch (error) {
     if (errnoOf(error) === "ENOENT") return undefined;
     const why = error instanceof Error ? error.message : String(error);

@@ -5,7 +5,6 @@
 
 import { Spawner } from "../../chain/index.ts";
 import type { Companion, Ended, Launch, LinkContext, Prepared } from "../../chain/index.ts";
-import { Children } from "../../host/index.ts";
 import { SystemError } from "../../posix/index.ts";
 import type { Pid, WaitStatus } from "../../posix/index.ts";
 
@@ -19,7 +18,7 @@ export interface BirthsOptions {
 
 /** The events of a process, in this order. */
 export interface BirthEvents {
-  created(process: BornProcess): void;
+  created(born: BornProcess): void;
   begun(): void;
   /** Its program could not be executed, and the server has to say so: in place of `ended`. */
   failed(error: SystemError): void;
@@ -39,8 +38,8 @@ export class Births {
 
   /** `server` is the command in whose name it is reported that a child was killed before its exec. */
   constructor(server: string, context: LinkContext, { awaitsExec }: BirthsOptions) {
-    const children = new Children(context);
-    this.#spawner = new Spawner(server, context, { children });
+    context.posix.prepareSpawns();
+    this.#spawner = new Spawner(server, context);
     this.#awaitsExec = awaitsExec;
   }
 

@@ -190,11 +190,11 @@ class ChildWork<Peer, Local> implements Work, BirthEvents {
     for (const tunnel of this.#tunnels) tunnel.abort();
   }
 
-  created(process: BornProcess): void {
+  created(born: BornProcess): void {
     this.#processes.plenty();
     this.#prepared = undefined;
-    this.#process = process;
-    this.#life.created(process.pid);
+    this.#process = born;
+    this.#life.created(born.pid);
   }
 
   begun(): void {

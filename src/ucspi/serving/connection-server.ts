@@ -11,12 +11,15 @@ import type { Connection, Service } from "./connection.ts";
 import { ConnectionCounts } from "./counts.ts";
 import { Listener } from "./listener.ts";
 import { LiveConnection } from "./live-connection.ts";
-import type { Account } from "./live-connection.ts";
+import type { ConnectionOwner } from "./live-connection.ts";
 import type { Protocol } from "./protocol.ts";
 
 /** The events of connections, for logs and metrics. All optional; one that throws is a fault. */
 export interface ServerEvents<Peer, Local> {
-  /** Served by `pid`: `count` connections of its key, `total` in all, this one included. */
+  /**
+   * Served by `pid`. When it was accepted it was one of `count` connections of its key, and of `total` in
+   * all.
+   */
   accepted?(connection: Connection<Peer, Local>, pid: number, count: number, total: number): void;
   ended?(
     connection: Connection<Peer, Local>,
@@ -68,7 +71,7 @@ export class ConnectionServer<Peer, Local> {
   /** Those that a link has named another key for: clients behind a proxy. */
   readonly #recounted = new ConnectionCounts();
   readonly #live = new Set<LiveConnection<Peer, Local>>();
-  readonly #account: Account<Peer, Local>;
+  readonly #owner: ConnectionOwner<Peer, Local>;
   readonly #listeners: readonly Listener[];
   #idle: (() => void)[] = [];
   #isFull = false;
@@ -78,7 +81,7 @@ export class ConnectionServer<Peer, Local> {
   constructor(options: ConnectionServerOptions<Peer, Local>) {
     this.options = options;
     const { posix, clock, protocol } = options;
-    this.#account = this.#createAccount();
+    this.#owner = this.#createOwner();
     this.#listeners = [...new Set(options.listeners)].map((fd) => {
       const local = protocol.local(posix.getsockname(fd));
       if (local === undefined) throw new TypeError(`Descriptor ${fd} listens to another family`);
@@ -150,7 +153,7 @@ export class ConnectionServer<Peer, Local> {
       return this.#tell(() => events.rejected?.(connection, connection.number));
     }
     this.#counts.add(connection.key);
-    const live = new LiveConnection(connection, this.#account);
+    const live = new LiveConnection(connection, this.#owner);
     this.#live.add(live);
     this.#checkFull();
     live.start(service);
@@ -165,7 +168,8 @@ export class ConnectionServer<Peer, Local> {
       const local = asksLocalAddress ? protocol.local(posix.getsockname(fd)) : listenerAddress;
       if (peer === undefined || local === undefined) return undefined;
       const key = protocol.key(peer);
-      return { fd, local, peer, key, number: this.#counts.of(key) };
+      const { total } = this.#counts;
+      return { fd, local, peer, key, number: this.#counts.of(key), total: total + 1 };
     } catch (error) {
       if (!(error instanceof SystemError)) this.#fault(error);
       else if (!OF_RESET.has(error.code)) this.#tell(() => events.acceptFailed?.(error));
@@ -177,12 +181,12 @@ export class ConnectionServer<Peer, Local> {
     this.#tell(() => this.options.posix.close(fd));
   }
 
-  #createAccount(): Account<Peer, Local> {
+  #createOwner(): ConnectionOwner<Peer, Local> {
     const { posix, events } = this.options;
     return {
       posix,
       accepted: (connection, pid) =>
-        events.accepted?.(connection, pid, this.#counts.of(connection.key), this.#counts.total),
+        events.accepted?.(connection, pid, connection.number + 1, connection.total),
       ended: (connection, pid, status) =>
         events.ended?.(connection, pid, status, this.#countsOf(connection)),
       dropped: (connection, why) => events.dropped?.(connection, why),

@@ -20,7 +20,7 @@ const SIGTERM = 15;
 const TERMINATED: WaitStatus = { kind: "killed", signal: SIGTERM, coreDumped: false };
 
 /** The part of the server that its connections need. */
-export interface Account<Peer, Local> {
+export interface ConnectionOwner<Peer, Local> {
   readonly posix: Posix;
   /** `pid` serves the connection. */
   accepted(connection: Connection<Peer, Local>, pid: Pid): void;
@@ -39,16 +39,16 @@ export class LiveConnection<Peer, Local> implements Life {
   readonly connection: Connection<Peer, Local>;
   /** The key that a link has named, by which it is counted too. */
   countedAs: string | undefined;
-  readonly #account: Account<Peer, Local>;
+  readonly #owner: ConnectionOwner<Peer, Local>;
   #state: State = "accepted";
   #work: Work | undefined;
   #pid: Pid | undefined;
   #status: WaitStatus | undefined;
   #why = "";
 
-  constructor(connection: Connection<Peer, Local>, account: Account<Peer, Local>) {
+  constructor(connection: Connection<Peer, Local>, owner: ConnectionOwner<Peer, Local>) {
     this.connection = connection;
-    this.#account = account;
+    this.#owner = owner;
   }
 
   /** Have it served. */
@@ -104,7 +104,7 @@ export class LiveConnection<Peer, Local> implements Life {
   countAs(key: string): number {
     // A link that still waited when its connection was ended has nothing to count any more.
     if (this.#state === "cancelled" || this.#state === "over") return 0;
-    const number = this.#account.recount(this.countedAs, key);
+    const number = this.#owner.recount(this.countedAs, key);
     this.countedAs = key;
     return number;
   }
@@ -121,26 +121,26 @@ export class LiveConnection<Peer, Local> implements Life {
       this.#perform(effect, signal);
     } catch (error) {
       if (effect === "prepare" || effect === "create") this.failed(String(error));
-      else this.#account.faulted(error);
+      else this.#owner.faulted(error);
     }
   }
 
   #perform(effect: Effect, signal: number): void {
     const { connection } = this;
-    const { posix } = this.#account;
+    const { posix } = this.#owner;
     switch (effect) {
       case "closeSocket":
         return posix.close(connection.fd);
       case "shutSocket":
         return shutDown(connection.fd, posix);
       case "free":
-        return this.#account.free(this);
+        return this.#owner.free(this);
       case "tellAccepted":
-        return this.#account.accepted(connection, this.#servedBy);
+        return this.#owner.accepted(connection, this.#servedBy);
       case "tellEnded":
-        return this.#account.ended(connection, this.#servedBy, this.#status ?? TERMINATED);
+        return this.#owner.ended(connection, this.#servedBy, this.#status ?? TERMINATED);
       case "tellDropped":
-        return this.#account.dropped(connection, this.#why);
+        return this.#owner.dropped(connection, this.#why);
       case "forward":
         return this.#work?.forward(signal);
       case "prepare":
@@ -157,7 +157,7 @@ export class LiveConnection<Peer, Local> implements Life {
 
   /** Without a process of its own, a connection is served by the server itself. */
   get #servedBy(): Pid {
-    return this.#pid ?? this.#account.posix.getpid();
+    return this.#pid ?? this.#owner.posix.getpid();
   }
 }
 

@@ -157,6 +157,35 @@ describe("a file is sound", () => {
     expect(accepted).toBeGreaterThan(0);
   });
 
+  test("exactly then, however whole slots are moved about", () => {
+    const swaps = fc.array(fc.tuple(fc.nat(100), fc.nat(100)), { minLength: 1, maxLength: 3 });
+    fc.assert(
+      fc.property(fc.constantFrom(...samples), swaps, (records, pairs) => {
+        const bytes = cdbBytes(records);
+        const first = bytes.readUInt32LE(0);
+        const count = (bytes.length - first) / 8;
+        for (const [a, b] of pairs) {
+          const [one, other] = [first + 8 * (a % count), first + 8 * (b % count)];
+          const kept = Buffer.from(bytes.subarray(one, one + 8));
+          bytes.copyWithin(one, other, other + 8);
+          bytes.set(kept, other);
+        }
+        expect(isAccepted(bytes)).toBe(isSoundByDefinition(bytes));
+      }),
+      { numRuns: 1000 },
+    );
+  });
+
+  test("not where a record has no slot in its table", () => {
+    const bytes = cdbBytes([
+      ["one", "1"],
+      ["two", "2"],
+    ]);
+    expect(isAccepted(bytes)).toBe(true);
+    bytes.writeUInt32LE(0, (hashOf("two") & 255) * 8 + 4);
+    expect(isAccepted(bytes)).toBe(false);
+  });
+
   test("also where its tables have no empty slot, and a look-up goes all the way round", () => {
     // `one` twice in a table of two slots, in each of the two orders.
     const intact = cdbBytes([

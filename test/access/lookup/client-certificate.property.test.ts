@@ -12,7 +12,8 @@ import { lintKey } from "../../../src/access/lint/key.ts";
 import { encodeBytes } from "../../../src/posix/index.ts";
 import { cdbBytes, sampleValue } from "../samples.ts";
 
-import type { AlternativeName, CertificateFact } from "../../../src/access/index.ts";
+import type { AlternativeName } from "../../../src/net/index.ts";
+import type { CertificateFact } from "../../../src/access/index.ts";
 
 /** What a certificate might try to be taken for something else with. */
 const part = fc.oneof(

@@ -6,11 +6,8 @@ import {
 import { CdbRules, CdbRuleSet, DirectoryRules } from "../../../src/access/index.ts";
 import { cdbBytes, NodeFiles, sampleValue, TemporaryDirectory } from "../samples.ts";
 
-import type {
-  AlternativeName,
-  CertificateFact,
-  ClientCertificate,
-} from "../../../src/access/index.ts";
+import type { AlternativeName } from "../../../src/net/index.ts";
+import type { CertificateFact, ClientCertificate } from "../../../src/access/index.ts";
 
 const SHA256 = "0123456789abcdef".repeat(4);
 

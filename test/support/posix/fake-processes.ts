@@ -65,6 +65,10 @@ export class FakeProcesses extends FakeSockets {
     throw new FakeExecution(files, argv, environment);
   }
 
+  prepareSpawns(): void {
+    this.mayFail("prepareSpawns");
+  }
+
   spawn(request: SpawnRequest): Child {
     this.mayFail("spawn");
     const fds = new FdTable();

@@ -6,7 +6,7 @@ import { splitBlock } from "../../../src/posix/index.ts";
 import type { Posix, SpawnRequest, WaitStatus } from "../../../src/posix/index.ts";
 import { childService } from "../../../src/ucspi/serving/child-service.ts";
 import { LiveConnection } from "../../../src/ucspi/serving/live-connection.ts";
-import type { Account } from "../../../src/ucspi/serving/live-connection.ts";
+import type { ConnectionOwner } from "../../../src/ucspi/serving/live-connection.ts";
 import { TCP } from "../../../src/ucspi/serving/tcp.ts";
 import type { AcceptedTcp } from "../../../src/ucspi/serving/tcp.ts";
 import { fakeWorld, settled } from "../fake-context.ts";
@@ -15,7 +15,7 @@ import { fromSocketAddress } from "../../../src/net/index.ts";
 import type { Endpoint } from "../../../src/net/index.ts";
 
 /** The events of one connection, as the server is told of them. */
-class Recorder implements Account<Endpoint, Endpoint> {
+class Recorder implements ConnectionOwner<Endpoint, Endpoint> {
   readonly events: string[] = [];
   readonly posix: Posix;
 
@@ -109,6 +109,7 @@ function serve(argv: readonly string[], links: readonly Link[] = [], awaitsExec 
       peer: endpoint("192.0.2.7", 50_000),
       key: "192.0.2.7",
       number,
+      total: number + 1,
     };
     const { events, live } = start(connection);
     return { events, live, connection };
