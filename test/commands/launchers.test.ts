@@ -67,6 +67,14 @@ describe("ucspi-link", () => {
     (await scene.run("ucspi-link", ["linked"])).exits(0); // its own it may replace
   });
 
+  test("ucspi-link fails where no folder can be made, and where its name is empty", async () => {
+    await using scene = await newScene();
+    const refused = await scene.run("ucspi", ["link", "/proc/no/folder"]);
+    refused.exits(111).stderrMatches(/unable to fill .proc.no.folder: ENOENT/);
+    const empty = await scene.run("ucspi", ["link", ""]);
+    empty.exits(100).stderrMatches(/the name of the folder is empty/);
+  });
+
   test("ucspi-link reports that the folder cannot be made", async () => {
     await using scene = await newScene({ files: { file: "" } });
     const run = await scene.run("ucspi-link", ["file/linked"]);
@@ -239,11 +247,15 @@ describe.each(BOTH)("without /proc, the %s launcher", (_, folder) => {
 
 test("a debugger that is open when the first line runs is closed by that line", async () => {
   await using scene = await newScene();
-  const script = "ls -l /proc/$PPID/fd | grep socket: | grep -vc ' [012] ->'";
+  const script = `
+    for inode in $(ls -l /proc/$PPID/fd | sed -n 's/.*socket:.\\([0-9]*\\).*/\\1/p'); do
+      grep " 0A .* $inode " /proc/net/tcp
+    done
+    echo looked`;
   const run = await scene
     .execute(join(PORTABLE, "s6-fghack"), ["sh", "-c", script], {
       env: { NODE_OPTIONS: "--inspect=0" },
     })
     .finished();
-  run.stdoutIs("0\n").stderrMatches(/Debugger listening/);
+  run.stdoutIs("looked\n").stderrMatches(/Debugger listening/);
 });

@@ -25,6 +25,7 @@ export const ucspiLink = defineCommand({
   operands: "dir",
   operandCount: [1, 1],
   run({ node, print }, { force }, [directory = ""]) {
+    if (directory === "") throw new Fatal(EXIT.usage, "the name of the folder is empty");
     const root = packageRoot();
     const native = nativeLauncher(root, node.processor);
     if (!existsSync(native)) {

@@ -18,6 +18,7 @@ import {
   writeFileSync,
 } from "node:fs";
 import { basename, dirname, join } from "node:path";
+import { errnoOf } from "../../../posix/index.ts";
 import { LAUNCHER_MARK, withSettings } from "../../index.ts";
 import type { LauncherSettings } from "../../index.ts";
 
@@ -37,14 +38,25 @@ export function fillLauncherFolder(
   names: readonly string[],
   settings: LauncherSettings,
 ): void {
-  mkdirSync(folder, { recursive: true });
+  makeFolder(folder);
   const made = join(mkdtempSync(join(folder, ".making-")), "launcher");
-  writeFileSync(made, withSettings(readFileSync(native), settings));
-  chmodSync(made, 0o755);
   try {
+    writeFileSync(made, withSettings(readFileSync(native), settings));
+    chmodSync(made, 0o755);
     for (const name of names) replaceByCopy(made, join(folder, name));
   } finally {
     rmSync(dirname(made), { recursive: true });
+  }
+}
+
+/** Node's own `recursive` never ends where a file system refuses a folder with ENOENT, as /proc does. */
+function makeFolder(folder: string): void {
+  if (existsSync(folder)) return;
+  makeFolder(dirname(folder));
+  try {
+    mkdirSync(folder);
+  } catch (error) {
+    if (errnoOf(error) !== "EEXIST") throw error; // somebody else has made it meanwhile
   }
 }
 
