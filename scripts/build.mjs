@@ -16,7 +16,7 @@ import {
 } from "node:fs";
 import { dirname, join, relative, resolve, sep } from "node:path";
 import { fileURLToPath, pathToFileURL } from "node:url";
-import { build } from "esbuild";
+import { build, transform } from "esbuild";
 import { addonBuild, buildAddon, buildLauncher } from "./build-addon.mjs";
 
 const root = resolve(dirname(fileURLToPath(import.meta.url)), "..");
@@ -45,21 +45,24 @@ const SETTINGS = {
   bundle: true,
   write: false,
   platform: "node",
-  format: "cjs",
+  format: "esm",
   target: "node20.18",
-  // A real import() would start the machinery of ES modules, for 5 ms.
-  supported: { "dynamic-import": false },
-  minify: true,
   packages: "external",
   define: { "import.meta.dirname": "__dirname", ADDON_BUILD: JSON.stringify(addonBuild()) },
   logLevel: "warning",
 };
 
-/**
- * The areas that every command needs, and so are one bundle: those that the entry of all commands
- * imports, and src/net, which nearly every link imports.
- */
-async function coreAreas() {
+/** The folders of areas that every command needs something of: their files are shared one by one. */
+const SHARED_AREAS = new Set(["posix", "clock", "options", "net", "host", "chain", "command"]);
+
+/** The area of a file that is shared on its own: of the areas above, but no command or link. */
+function sharedArea(file) {
+  const [area, ...rest] = relative(source, file).split(sep);
+  return rest.length === 1 && !isIndex(file) && SHARED_AREAS.has(area) ? area : undefined;
+}
+
+/** The shared files that a bundle of these entries has something of, behind dynamic imports none. */
+async function sharedFilesOf(entryPoints) {
   const shallow = {
     name: "without-dynamic-imports",
     setup({ onResolve }) {
@@ -68,76 +71,197 @@ async function coreAreas() {
       );
     },
   };
-  const { metafile } = await build({
-    ...SETTINGS,
-    entryPoints: [entry, join(source, "net", "index.ts")],
-    outdir: bundles,
-    metafile: true,
-    plugins: [shallow],
-  });
-  return Object.keys(metafile.inputs)
-    .map((path) => resolve(path))
-    .filter(isIndex);
+  const options = { ...SETTINGS, entryPoints, outdir: bundles, metafile: true, plugins: [shallow] };
+  const { metafile } = await build(options);
+  const files = Object.values(metafile.outputs)
+    .flatMap(({ inputs }) => Object.entries(inputs))
+    .filter(([, { bytesInOutput }]) => bytesInOutput > 0)
+    .map(([path]) => resolve(path))
+    .filter((file) => sharedArea(file) !== undefined);
+  return new Set(files);
+}
+
+/**
+ * The files that are the core: what the entry of all commands imports and what two links of src/chain
+ * import, which short chains consist of. One bundle, for each more to read costs a short command time.
+ * A file that imports another that is not the core's cannot be in it.
+ */
+async function coreFiles(links) {
+  const perLink = await Promise.all(links.map((link) => sharedFilesOf([link])));
+  const counts = new Map();
+  for (const file of perLink.flatMap((files) => [...files])) {
+    counts.set(file, (counts.get(file) ?? 0) + 1);
+  }
+  const main = await sharedFilesOf([join(source, "command", "main.ts")]);
+  let core = new Set([...main, ...[...counts.keys()].filter((file) => counts.get(file) >= 2)]);
+  for (let size = 0; size !== core.size;) {
+    size = core.size;
+    const pairs = [...core].map(async (file) => [file, await sharedFilesOf([file])]);
+    const closed = (await Promise.all(pairs)).filter(([, all]) =>
+      [...all].every((f) => core.has(f)),
+    );
+    core = new Set(closed.map(([file]) => file));
+  }
+  return core;
 }
 
 /**
  * Makes every import that leaves a bundle a require of the bundle that has it, and tells `found` which
- * file that is and how it was imported. What an area of the core exports is a property of the core.
+ * bundle that is, by the file that it is made of or the area whose shared files it has.
  */
-function separateBundles({ core, isInside, found }) {
+function separateBundles({ homeOf, isInside, found }) {
+  const virtual = { namespace: "shared", sideEffects: false };
   return {
     name: "separate-bundles",
     setup({ onResolve, onLoad }) {
-      onResolve({ filter: /^\.{1,2}\// }, ({ path, resolveDir, kind, importer }) => {
+      onResolve({ filter: /^\.{1,2}\// }, ({ path, resolveDir, kind, importer, namespace }) => {
+        if (namespace === "shared") return { path, external: true, sideEffects: false };
         const file = resolve(resolveDir, path);
-        const leaves = isIndex(file) || kind === "dynamic-import";
-        if (!leaves || isInside(file)) return undefined;
-        if (core.includes(file)) return { path: bundleName(file), namespace: "core-area" };
+        if (kind !== "dynamic-import" && isInside(file)) return undefined;
+        const home = homeOf(file);
+        if (kind !== "dynamic-import" && home !== undefined) {
+          if (isInside(home)) return undefined;
+          found(home);
+          return { path: file, ...virtual, pluginData: home };
+        }
+        const isTransparent = isIndex(file) && SHARED_AREAS.has(relative(source, dirname(file)));
+        if (kind !== "dynamic-import" && (!isIndex(file) || isTransparent)) return undefined;
         found(file, importer);
-        return { path: `./${bundleName(file)}.cjs`, external: true };
+        return { path: `./${bundleName(file)}.cjs`, external: true, sideEffects: false };
       });
-      onResolve({ filter: /.*/, namespace: "core-area" }, ({ path }) => ({ path, external: true }));
-      onLoad({ filter: /.*/, namespace: "core-area" }, ({ path }) => ({
-        contents: `module.exports = require("./core.cjs")[${JSON.stringify(path)}];`,
-      }));
+      onLoad({ filter: /.*/, namespace: "shared" }, async ({ path, pluginData: home }) => {
+        const names = await sharedNames(path);
+        const list = names.map(([outside, name]) => `${outside} as ${name}`);
+        return { contents: `export {${list.join()}} from "./${home}.cjs";`, resolveDir: source };
+      });
     },
   };
 }
 
+/** What a shared file exports: the name that its bundle gives it, and its own. */
+async function sharedNames(file) {
+  const tag = bundleName(file).replaceAll("-", "_");
+  return Object.keys(await importBuilt(file)).map((name) => [`${tag}$${name}`, name]);
+}
+
+/** The entry of a bundle of shared files, with all that they export or what these texts use of it. */
+async function sharedEntry(files, texts) {
+  const words = texts === undefined ? undefined : wordCounts(texts);
+  const lines = [...files].map(async (file) => {
+    const names = (await sharedNames(file)).filter(([outside]) => words?.has(outside) ?? true);
+    const list = names.map(([outside, name]) => `${name} as ${outside}`);
+    return `export {${list.join()}} from ${JSON.stringify(file)};`;
+  });
+  const contents = (await Promise.all(lines)).join("\n");
+  return { stdin: { contents, resolveDir: source, loader: "js" } };
+}
+
+/** What the loader and scripts/precompile.mjs use of the core. */
+const USED_BY_NAME = [
+  "command_main$main",
+  "command_main$multicall",
+  "chain_inherit$initialLaunch",
+  "posix_native$loadPosix",
+];
+
 /** The bundles by name: the core, and whatever it and they can ever import. */
 async function bundleAll() {
-  const core = await coreAreas();
+  const links = readdirSync(join(source, "chain", "links"))
+    .filter((name) => name.endsWith(".ts"))
+    .map((name) => join(source, "chain", "links", name));
+  const core = await coreFiles(links);
+  const rest = [...(await sharedFilesOf(indexesOf(SHARED_AREAS)))].filter((f) => !core.has(f));
   const texts = new Map();
   const definitions = new Set();
   const queue = new Set();
-  const found = (file, importer) => {
-    queue.add(file);
-    if (importer === registry) definitions.add(file);
+  const found = (what, importer) => {
+    if (what !== "core") queue.add(what);
+    if (importer === registry) definitions.add(what);
   };
-  const lines = core.map((file) => {
-    return `export * as ${asIdentifier(bundleName(file))} from ${JSON.stringify(file)};`;
-  });
-  const coreEntry = { stdin: { contents: lines.join("\n"), resolveDir: source, loader: "js" } };
-  const isInside = (file) => core.includes(file);
-  texts.set("core", await bundleText(coreEntry, separateBundles({ core, isInside, found })));
+  const homeOf = (file) => {
+    if (core.has(file)) return "core";
+    return rest.includes(file) ? sharedArea(file) : undefined;
+  };
+  const bundleOf = async (input, isInside) =>
+    bundleText(input, separateBundles({ homeOf, isInside, found }));
+  const isCore = (what) => what === "core";
+  await bundleOf(await sharedEntry(core), isCore); // for what it finds
   const alone = await filesOfWhatRunsAlone(definitions);
-  for (const file of queue) {
-    const isOwn = alone.has(file)
-      ? (imported) => imported === file || (isIndex(imported) && !core.includes(imported))
-      : (imported) => imported === file;
-    const plugin = separateBundles({ core, isInside: isOwn, found });
-    texts.set(bundleName(file), await bundleText({ entryPoints: [file] }, plugin));
+  for (const what of queue) {
+    if (SHARED_AREAS.has(what)) {
+      const files = rest.filter((file) => sharedArea(file) === what);
+      texts.set(what, await bundleOf(await sharedEntry(files), (inner) => inner === what));
+      continue;
+    }
+    const isInside = alone.has(what)
+      ? (inner) => inner === what || SHARED_AREAS.has(inner) || isIndex(inner)
+      : (inner) => inner === what;
+    texts.set(bundleName(what), await bundleOf({ entryPoints: [what] }, isInside));
   }
+  const used = [...texts.values(), ...USED_BY_NAME].join("\n");
+  texts.set("core", await bundleOf(await sharedEntry(core, used), isCore));
   return texts;
 }
 
-async function bundleText(input, ...plugins) {
-  const { outputFiles } = await build({ ...SETTINGS, ...input, outdir: bundles, plugins });
-  return outputFiles[0].text;
+function indexesOf(areas) {
+  return [...areas].map((area) => join(source, area, "index.ts"));
 }
 
-function asIdentifier(name) {
-  return /^\w+$/.test(name) ? name : JSON.stringify(name);
+async function bundleText(input, ...plugins) {
+  const options = { ...SETTINGS, ...input, outdir: bundles, metafile: true, plugins };
+  const { outputFiles, metafile } = await build(options);
+  const [{ imports }] = Object.values(metafile.outputs);
+  return asCommonJs(outputFiles[0].text, imports);
+}
+
+/**
+ * What esbuild has bundled as a module of ES, as a body of CommonJS. esbuild's own would find every name
+ * through a getter, copied from one object to another when a bundle is loaded, and takes a millisecond.
+ */
+async function asCommonJs(text, imports) {
+  const words = wordCounts(text);
+  const isUsed = (name) => words.get(name.split(" as ").at(-1)) > 1;
+  let statements = 0;
+  const body = text
+    .replace(/^import \{([^}]*)\} from ("[^"]+");$/gm, (_, list, path) => {
+      statements += 1;
+      const names = namesOf(list)
+        .filter(isUsed)
+        .map((name) => name.replace(" as ", ":"));
+      return names.length === 0 ? "" : `const {${names.join()}} = require(${path});`;
+    })
+    .replace(/\bimport\(("[^"]+")\)/g, (dynamic, path) => {
+      statements += 1;
+      return path.startsWith('"./') ? `Promise.resolve().then(() => require(${path}))` : dynamic;
+    })
+    .replace(/^export \{([^}]*)\};$/m, (_, list) => {
+      const pairs = namesOf(list).map((name) => name.split(" as ").toReversed().join(":"));
+      return `module.exports = {${pairs.join()}};`;
+    });
+  if (statements < imports.length) throw new Error("an import of another form than expected");
+  const { code } = await transform(`"use strict";\n${body}`, {
+    format: "cjs",
+    target: SETTINGS.target,
+    // A real import() would start the machinery of ES modules, for 5 ms.
+    supported: { "dynamic-import": false },
+    minify: true,
+  });
+  return code;
+}
+
+/** The `a` and `a as b` of a list in braces. */
+function namesOf(list) {
+  return list
+    .split(",")
+    .map((name) => name.trim())
+    .filter((name) => name !== "");
+}
+
+/** How often each word is in a text. */
+function wordCounts(text) {
+  const counts = new Map();
+  for (const [word] of text.matchAll(/[\w$]+/g)) counts.set(word, (counts.get(word) ?? 0) + 1);
+  return counts;
 }
 
 /**
@@ -172,14 +296,22 @@ async function writeBundles() {
   for (const [name, text] of texts) hash.update(`${name}\0${text}\0`);
   const head = `// ucspi ${version} ${hash.digest("hex").slice(0, 16)}`;
   mkdirSync(bundles, { recursive: true });
-  for (const [name, text] of texts) writeFileSync(join(bundles, `${name}.cjs`), `${head}\n${text}`);
+  for (const [name, text] of texts) {
+    const body = `(function (require, module, exports, __dirname) {${text}})`;
+    writeFileSync(join(bundles, `${name}.cjs`), `${head}\n${body}\n`);
+  }
   const { outputFiles } = await build({
     ...SETTINGS,
     entryPoints: [join(source, "command", "loader.ts")],
+    format: "cjs",
+    minify: true,
     outdir: bundles,
     define: { ...SETTINGS.define, BUNDLE_HEAD: JSON.stringify(head) },
   });
-  writeFileSync(join(bundles, "load.cjs"), outputFiles[0].contents);
+  const loader = outputFiles[0].text;
+  const start = "module.exports.launch(module.exports.openBundles(require));";
+  const text = `${loader}if (require.main === module) ${start}\n`;
+  writeFileSync(join(bundles, "load.cjs"), text);
   writeFileSync(join(bundles, "package.json"), '{ "type": "commonjs" }\n');
 }
 

@@ -23,9 +23,14 @@ process.on("exit", () => {
   process.exitCode = 0;
 });
 
-const { chain, posix } = bundles.load("core");
+const core = bundles.load("core");
 const origin = { parent: process.ppid, variables: [], notes: undefined };
-chain.initialLaunch(posix.loadPosix(), origin, ["behind", "a", "portable", "launcher"]);
+core.chain_inherit$initialLaunch(core.posix_native$loadPosix(), origin, [
+  "behind",
+  "a",
+  "portable",
+  "launcher",
+]);
 
 // The notes of a native launcher, as src/launcher/launcher.c writes them.
 const stat = readFileSync("/proc/self/stat", "latin1");

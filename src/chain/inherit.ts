@@ -62,13 +62,22 @@ export function initialLaunch(posix: Posix, origin: Origin, argv: readonly strin
   };
 }
 
-/** Let the program have these descriptors: clear close-on-exec where Node has set it. */
+/**
+ * Let the program have these descriptors: clear close-on-exec where Node has set it. All of them were open, so
+ * a range ends with the first that is not: somebody has made these notes up, and they may be long.
+ */
 function keepListed(posix: Posix, ranges: NonNullable<Notes["open"]>): void {
   for (const [first, last] of ranges) {
-    for (let fd = first; fd <= last; fd += 1) {
-      if (posix.isOpen(fd)) posix.setCloseOnExec(fd, false);
-    }
+    let fd = first;
+    while (fd <= last && keepOpen(posix, fd)) fd += 1;
   }
+}
+
+/** False when there is no such descriptor. */
+function keepOpen(posix: Posix, fd: number): boolean {
+  if (!posix.isOpen(fd)) return false;
+  posix.setCloseOnExec(fd, false);
+  return true;
 }
 
 /** The launch as a portable launcher of ours has to get it, so that nothing is lost to its Node either. */
@@ -92,7 +101,7 @@ const UNKNOWN_TIME = "0";
 /** When a process began, in the kernel's ticks; UNKNOWN_TIME where /proc does not tell. */
 function startTime(pid: number): string {
   try {
-    const stat = readFileSync(`/proc/${pid}/stat`, "latin1");
+    const stat = readFileSync(`/proc/${pid}/stat`, "utf8"); // the encoding Node reads fastest
     const fields = stat.slice(stat.lastIndexOf(")") + 2).split(" "); // from the third on
     return fields[19] ?? UNKNOWN_TIME;
   } catch (error) {
@@ -104,7 +113,7 @@ function startTime(pid: number): string {
 /** The soft limit before Node raised it, as far as the parent's limits tell; otherwise it stays. */
 function parentSoftNofile(parent: number, hard: number): number {
   try {
-    const limits = readFileSync(`/proc/${parent}/limits`, "utf8"); // the encoding Node reads fastest
+    const limits = readFileSync(`/proc/${parent}/limits`, "utf8");
     const [, soft, parentHard] = /^Max open files\s+(\S+)\s+(\S+)/m.exec(limits) ?? [];
     if (soft === undefined || parentHard === undefined) return hard;
     return limitOf(parentHard) === hard ? limitOf(soft) : hard;

@@ -7,14 +7,14 @@
  * that it runs on), the source is not compiled anew, which saves a short command a tenth of its time.
  */
 
-import { existsSync, readFileSync, writeSync } from "node:fs";
+import { readFileSync, writeSync } from "node:fs";
 import { join } from "node:path";
 import { Script } from "node:vm";
 
 /** The first line of each bundle of this build, without its end; set by the build. */
 declare const BUNDLE_HEAD: string;
 
-/** What a bundle is given, as a module of CommonJS is. */
+/** A bundle is the text of a function, which is given what a module of CommonJS is. */
 type Body = (
   require: (id: string) => unknown,
   module: { exports: unknown },
@@ -22,14 +22,20 @@ type Body = (
   dirname: string,
 ) => void;
 
-const [BEFORE, AFTER] = ["(function(require,module,exports,__dirname){", "\n})"];
+/** How a command has been called. */
+export interface Invocation {
+  /** That of its launcher; "ucspi" is the one with all commands. */
+  readonly name: string;
+  /** Where the portable launchers are. */
+  readonly directory: string;
+  /** Where in process.argv its words begin. */
+  readonly wordsAt: number;
+}
 
 /** What of the core the launchers call. */
 interface Core {
-  readonly command: {
-    main(name: string, directory: string): Promise<never>;
-    multicall(directory: string): Promise<never>;
-  };
+  readonly command_main$main: (call: Invocation) => Promise<never>;
+  readonly command_main$multicall: (call: Invocation) => Promise<never>;
 }
 
 /** A bundle that is gone, or belongs to another build. Known by its name, for it has a bundle of its own. */
@@ -42,7 +48,7 @@ export class Bundles {
   readonly #require: NodeJS.Require;
   /** Where compiled code is, or belongs. */
   readonly compiledFolder: string;
-  readonly #hasCompiled: boolean;
+  #hasCompiled: boolean;
   readonly #modules = new Map<string, { exports: unknown }>();
   readonly #scripts = new Map<string, Script>();
 
@@ -55,7 +61,7 @@ export class Bundles {
     this.#folder = folder;
     this.#require = require;
     this.compiledFolder = join(folder, "compiled", `${version}-${build}`);
-    this.#hasCompiled = usesCompiled && existsSync(this.compiledFolder);
+    this.#hasCompiled = usesCompiled;
   }
 
   /** What the bundle `NAME.cjs` exports. Throws where its file is gone or belongs to another build. */
@@ -88,11 +94,7 @@ export class Bundles {
   #compile(name: string): Body {
     const filename = join(this.#folder, `${name}.cjs`);
     const source = this.#read(filename);
-    const script = new Script(BEFORE + source + AFTER, {
-      filename,
-      columnOffset: -BEFORE.length,
-      cachedData: this.#hasCompiled ? this.#readCompiled(name) : undefined,
-    });
+    const script = new Script(source, { filename, cachedData: this.#readCompiled(name) });
     this.#scripts.set(name, script);
     return script.runInThisContext() as Body;
   }
@@ -109,24 +111,37 @@ export class Bundles {
   }
 
   #readCompiled(name: string): Buffer | undefined {
+    if (!this.#hasCompiled) return undefined;
     try {
       return readFileSync(join(this.compiledFolder, name));
     } catch {
-      return undefined; // it is only there to save time
+      this.#hasCompiled = false; // it is only there to save time
+      return undefined;
     }
   }
 }
 
 const REPLACED = "the package has been replaced since this process was started";
 
-/** Run the command that a launcher in `directory` is for; "ucspi" is the one with all of them. */
-export async function start(bundles: Bundles, name: string, directory: string): Promise<never> {
+/** Run the command `name`, as its portable launcher in `directory` does. */
+export function start(bundles: Bundles, name: string, directory: string): Promise<never> {
+  return run(bundles, { name, directory, wordsAt: 2 });
+}
+
+/** Run the command that a native launcher has put before its words (src/launcher/launcher.c). */
+export function launch(bundles: Bundles): Promise<never> {
+  const [, , name = ""] = process.argv;
+  return run(bundles, { name, directory: join(import.meta.dirname, "..", "bin"), wordsAt: 3 });
+}
+
+async function run(bundles: Bundles, call: Invocation): Promise<never> {
   try {
-    const { command } = bundles.load("core") as Core;
-    return await (name === "ucspi" ? command.multicall(directory) : command.main(name, directory));
+    const core = bundles.load("core") as Core;
+    if (call.name === "ucspi") return await core.command_main$multicall(call);
+    return await core.command_main$main(call);
   } catch (error) {
     if (!(error instanceof BundleError)) throw error;
-    writeSync(2, `${name}: fatal: ${error.message}\n`);
+    writeSync(2, `${call.name}: fatal: ${error.message}\n`);
     return process.exit(EXIT_SYSTEM);
   }
 }

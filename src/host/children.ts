@@ -52,6 +52,11 @@ export interface Children {
   watch(child: Child, events: ChildEvents, options?: WatchOptions): void;
   /** Forget the child and close its pidfd: it outlives us, or is somebody else's to reap. */
   release(child: Child): void;
+  /**
+   * Tell now who has executed its program by now: for a log in which that comes before what a client of
+   * that program does next.
+   */
+  tellExecs(): void;
 }
 
 /** A child whose birth takes longer than this is killed, at twice this time at the latest. */
@@ -163,12 +168,17 @@ export class ChildRegistry implements Children {
     this.#lookTimer = this.#clock.setTimer(LOOK_MS_MIN, () => this.#look());
   }
 
-  #look(): void {
-    this.#lookTimer = undefined;
+  tellExecs(): void {
+    if (this.#awaited.size === 0) return;
     const inFlight = new Set(this.#posix.birthsInFlight());
     for (const watched of this.#awaited) {
       if (!inFlight.has(watched.child.birth)) this.#settleBirth(watched);
     }
+  }
+
+  #look(): void {
+    this.#lookTimer = undefined;
+    this.tellExecs();
     if (this.#awaited.size === 0) return;
     this.#lookMs = Math.min(2 * this.#lookMs, LOOK_MS_MAX);
     this.#lookTimer ??= this.#clock.setTimer(this.#lookMs, () => this.#look());

@@ -52,6 +52,7 @@ export function guard(
       has: (pid) => children.has(pid),
       watch: (child, events, options) => children.watch(child, guardedEvents(events), options),
       release: (child) => children.release(child),
+      tellExecs: () => children.tellExecs(),
     },
   };
 }

@@ -71,6 +71,7 @@ export class StderrLog implements Log {
   }
 
   flush(): boolean {
+    if (this.#queue.isEmpty && !this.#outlet.isDeferred) return true;
     const deadlineMs = this.#clock.monotonicMs() + this.#waitLeftMs;
     const leftMs = (): number => Math.max(0, deadlineMs - this.#clock.monotonicMs());
     let isWritten = true;

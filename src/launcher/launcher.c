@@ -1,7 +1,7 @@
 /*
  * The native launcher of a command: what runs before Node. It notes what Node is about to change (the
  * soft limit on open files, which descriptors are open, ignored and blocked signals), renames the
- * variables that Node would act on, and executes Node with the portable launcher of the same name.
+ * variables that Node would act on, and executes Node with what loads the command (src/command/loader.ts).
  * src/chain/inherit.ts reads the notes and gives everything back.
  *
  * It has no libc, so that one small file runs with every one of them and starts at once.
@@ -466,6 +466,8 @@ static char **prepare_environment(char **from, char **to, struct text *aside, ch
   return to;
 }
 
+static const char LAUNCHERS[] = "/dist/bin/";
+static const char LOADER[] = "/dist/cjs/load.cjs"; /* which Node loads without a package.json */
 static char SCRIPT[PATH_BYTES_MAX];
 static char FOLDER[PATH_BYTES_MAX];
 static char RECORD[RECORD_BYTES_MAX];
@@ -487,11 +489,14 @@ static void find_script(const char *executed) {
     add(&script, FOLDER);
     add(&script, "/..");
   }
-  add(&script, "/dist/bin/");
-  add(&script, NAME);
-  if (script.is_full) die(EXIT_SYSTEM, "its path is too long", "");
+  struct text launcher = script;
+  add(&launcher, LAUNCHERS);
+  add(&launcher, NAME);
+  if (launcher.is_full) die(EXIT_SYSTEM, "its path is too long", "");
   if (raw3(SYS_faccessat, AT_FDCWD, SCRIPT, F_OK) < 0)
     die(EXIT_SYSTEM, "the package of this launcher is gone: there is no ", SCRIPT);
+  add(&script, LOADER);
+  if (script.is_full) die(EXIT_SYSTEM, "its path is too long", "");
 }
 
 __attribute__((noreturn, used)) void launch(struct start *start) {
@@ -512,13 +517,14 @@ __attribute__((noreturn, used)) void launch(struct start *start) {
   struct text aside = {aside_room, aside_room + room, false};
   char *variables[2 * variable_count + 2];
   prepare_environment(environment, variables, &aside, RECORD);
-  char *argv[start->word_count + 5];
+  char *argv[start->word_count + 6];
   char **script = argv + 3;
   script[0] = SCRIPT;
-  script[1] = NULL;
+  script[1] = NAME;
+  script[2] = NULL;
   for (size_t i = 1; i < start->word_count; i++) {
-    script[i] = start->words[i];
-    script[i + 1] = NULL;
+    script[i + 1] = start->words[i];
+    script[i + 2] = NULL;
   }
   long error = execute_node(script, variables);
   die(error == -ENOENT ? EXIT_NOT_FOUND : EXIT_NOT_EXECUTABLE, "unable to execute node: ",

@@ -52,16 +52,13 @@ export function splitBlock(block: Uint8Array): string[] {
 
 /** A block of NUL-terminated strings. A word that holds a NUL is cut there, as execve(2) would. */
 export function joinBlock(words: Iterable<string>): Buffer {
-  const parts: Buffer[] = [];
+  let block = "";
   for (const word of words) {
-    const bytes = encodeBytes(word);
-    const nul = bytes.indexOf(0);
-    parts.push(nul < 0 ? bytes : bytes.subarray(0, nul), TERMINATOR);
+    const nul = word.indexOf("\0");
+    block += `${nul < 0 ? word : word.slice(0, nul)}\0`;
   }
-  return Buffer.concat(parts);
+  return encodeBytes(block);
 }
-
-const TERMINATOR = Buffer.from([0]);
 
 /** Longest valid UTF-8 sequences first, a lone surrogate for each byte that starts none. */
 function decodePiecewise(buffer: Buffer): string {

@@ -65,6 +65,7 @@ function obeySignals(
     context.host.signals.on([signal], () => {
       const order: Order = ORDERS[resident.isDraining ? "draining" : serving][signal];
       if (order === "ignore") return;
+      context.children.tellExecs();
       say(2, "info", `received ${signal}, ${DEEDS[order](resident.connections)}`);
       if (order === "endConnections") resident.endConnections();
       else stop(order);

@@ -42,6 +42,7 @@ export function logEvents(name: string, options: LogOptions, context: LinkContex
     acceptFailed: ({ message }) => say(1, "warning", `unable to accept: ${message}`),
     rejected(connection, count) {
       const { peer: remote, local } = connection;
+      context.children.tellExecs();
       say(1, "info", `reject ${TCP.label(remote)} count ${count}/${maxPerAddress}`);
       if (refusals === undefined) return;
       const reason = `${count} of at most ${maxPerAddress} connections from this address`;

@@ -186,6 +186,18 @@ describe("a program that was not executed", () => {
 });
 
 describe("the exec", () => {
+  test("an exec is told at once where somebody asks, and not once more by the timer", () => {
+    const world = newWorld();
+    const { child, told } = withBirthHeld(world);
+    world.children.tellExecs();
+    expect(told).toEqual([]);
+    world.posix.child(child.pid).hasExecuted = true;
+    world.children.tellExecs();
+    expect(told).toEqual(["executed"]);
+    world.clock.advance(1_000);
+    expect(told).toEqual(["executed"]);
+  });
+
   test("is told soon after, once, to those who want to hear of it", () => {
     const world = newWorld();
     const { child, told } = withBirthHeld(world);

@@ -74,6 +74,14 @@ describe("the package", () => {
     expect(stray).toEqual([]);
   });
 
+  test("has a core that loads no other bundle by itself, for short commands load it", () => {
+    const core = readFileSync(join(ROOT, "dist", "cjs", "core.cjs"), "utf8");
+    const bundles = core.match(/require\("\.\/[\w-]+\.cjs"\)/g) ?? [];
+    const later = core.match(/\.then\(\(\)=>require\("\.\/[\w-]+\.cjs"\)/g) ?? [];
+    expect(later.length).toBeGreaterThan(COMMAND_NAMES.length);
+    expect(bundles).toHaveLength(later.length);
+  });
+
   test("has everything that its exports name", () => {
     const targets = Object.values(manifest.exports).flatMap((target) =>
       typeof target === "string" ? [target] : Object.values(target),

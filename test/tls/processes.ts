@@ -66,7 +66,7 @@ export async function engineOf(server: number): Promise<number> {
 
 function isEngine(pid: number): boolean {
   try {
-    return /\/ucspi-tls-engine\0/.test(readFileSync(`/proc/${pid}/cmdline`, "latin1"));
+    return /[/\0]ucspi-tls-engine\0/.test(readFileSync(`/proc/${pid}/cmdline`, "latin1"));
   } catch {
     return false; // it is gone
   }

@@ -16,7 +16,10 @@ import type { Protocol } from "./protocol.ts";
 
 /** The events of connections, for logs and metrics. All optional; one that throws is a fault. */
 export interface ServerEvents<Peer, Local> {
-  /** Served by `pid`: `count` connections of its key, `total` in all, this one included. */
+  /**
+   * Served by `pid`. When it was accepted it was one of `count` connections of its key, and of `total` in
+   * all.
+   */
   accepted?(connection: Connection<Peer, Local>, pid: number, count: number, total: number): void;
   ended?(
     connection: Connection<Peer, Local>,
@@ -165,7 +168,8 @@ export class ConnectionServer<Peer, Local> {
       const local = asksLocalAddress ? protocol.local(posix.getsockname(fd)) : listenerAddress;
       if (peer === undefined || local === undefined) return undefined;
       const key = protocol.key(peer);
-      return { fd, local, peer, key, number: this.#counts.of(key) };
+      const { total } = this.#counts;
+      return { fd, local, peer, key, number: this.#counts.of(key), total: total + 1 };
     } catch (error) {
       if (!(error instanceof SystemError)) this.#fault(error);
       else if (!OF_RESET.has(error.code)) this.#tell(() => events.acceptFailed?.(error));
@@ -182,7 +186,7 @@ export class ConnectionServer<Peer, Local> {
     return {
       posix,
       accepted: (connection, pid) =>
-        events.accepted?.(connection, pid, this.#counts.of(connection.key), this.#counts.total),
+        events.accepted?.(connection, pid, connection.number + 1, connection.total),
       ended: (connection, pid, status) =>
         events.ended?.(connection, pid, status, this.#countsOf(connection)),
       dropped: (connection, why) => events.dropped?.(connection, why),

@@ -15,6 +15,8 @@ export interface Connection<Peer, Local> {
   readonly key: string;
   /** How many connections of that key were alive before this one. */
   readonly number: number;
+  /** How many connections were alive in all when it was accepted, this one included. */
+  readonly total: number;
   /** The decision to serve it, where the server itself has asked rules. */
   readonly admission?: Admitted;
 }

@@ -109,6 +109,7 @@ function serve(argv: readonly string[], links: readonly Link[] = [], awaitsExec 
       peer: endpoint("192.0.2.7", 50_000),
       key: "192.0.2.7",
       number,
+      total: number + 1,
     };
     const { events, live } = start(connection);
     return { events, live, connection };

@@ -50,7 +50,12 @@ class World {
       asksLocalAddress: false,
       service: (connection, life) => this.#take(new ManualWork(connection, life)),
       events: {
-        accepted: ({ key }, _pid, count, total) => this.#agree(key, count, total),
+        accepted: (connection, _pid, count, total) => {
+          expect({ count, total }).toEqual({
+            count: connection.number + 1,
+            total: connection.total,
+          });
+        },
         ended: ({ key }, _pid, _status, { count, total }) => this.#agree(key, count, total),
         rejected: ({ key }, count) => {
           this.rejected += 1;
@@ -96,6 +101,7 @@ class World {
 
   #take(work: ManualWork): ManualWork {
     expect(work.connection.number).toBe(this.#from(work.connection.key));
+    expect(work.connection.total).toBe(this.present.length + 1);
     this.served += 1;
     this.present.push(work);
     return work;

@@ -68,14 +68,14 @@ test("a connection tells the listener's address, the client's and how many were 
   expect([local.port, peer.port]).toEqual([7000, 50_000]);
 });
 
-test("each accepted and each ended connection is told with the numbers of those alive", () => {
+test("a connection is told as accepted with the counts of when it was, and as ended with those of now", () => {
   const { works, log, connect, server } = serve();
   connect("192.0.2.1", "192.0.2.1", "192.0.2.2");
   works.forEach((work, at) => work.serve(100 + at));
   workAt(works, 0).end();
   expect(log).toEqual([
-    "accepted 192.0.2.1 pid 100 2 3",
-    "accepted 192.0.2.1 pid 101 2 3",
+    "accepted 192.0.2.1 pid 100 1 1",
+    "accepted 192.0.2.1 pid 101 2 2",
     "accepted 192.0.2.2 pid 102 1 3",
     "ended 192.0.2.1 pid 100 1 2",
   ]);

@@ -34,7 +34,7 @@ test("a handshake that cannot begin drops its connection, and closes its socket 
     close: (closing) => void closed.push(closing),
   };
   const live = new LiveConnection<Endpoint, Endpoint>(
-    { fd, local: loopback(), peer: loopback(), key: "127.0.0.1", number: 0 },
+    { fd, local: loopback(), peer: loopback(), key: "127.0.0.1", number: 0, total: 1 },
     {
       posix: calls as Posix,
       accepted: () => told.push("accepted"),
