@@ -177,7 +177,7 @@ describe("the descriptors of children", () => {
         setUp(NUMBERS.map(() => "closed"));
         expect(ownTable()).toEqual(before);
       }),
-      { numRuns: 60 },
+      { numRuns: 20 },
     );
   });
 
