@@ -62,13 +62,22 @@ export function initialLaunch(posix: Posix, origin: Origin, argv: readonly strin
   };
 }
 
-/** Let the program have these descriptors: clear close-on-exec where Node has set it. */
+/**
+ * Let the program have these descriptors: clear close-on-exec where Node has set it. All of them were open, so
+ * a range ends with the first that is not: somebody has made these notes up, and they may be long.
+ */
 function keepListed(posix: Posix, ranges: NonNullable<Notes["open"]>): void {
   for (const [first, last] of ranges) {
-    for (let fd = first; fd <= last; fd += 1) {
-      if (posix.isOpen(fd)) posix.setCloseOnExec(fd, false);
-    }
+    let fd = first;
+    while (fd <= last && keepOpen(posix, fd)) fd += 1;
   }
+}
+
+/** False when there is no such descriptor. */
+function keepOpen(posix: Posix, fd: number): boolean {
+  if (!posix.isOpen(fd)) return false;
+  posix.setCloseOnExec(fd, false);
+  return true;
 }
 
 /** The launch as a portable launcher of ours has to get it, so that nothing is lost to its Node either. */

@@ -81,11 +81,17 @@ interface Piece {
 const LOOP = ["epoll", "pipe", "event"] as const;
 const FIRST_LOOP = ["epoll", "lock", "pipe", "event"] as const;
 
+/**
+ * Node's own loop, that of its platform's delayed tasks, and that of its tracing. What looks like more of
+ * them is inherited, at least in part, and which part nobody can tell.
+ */
+const LOOPS_MAX = 3;
+
 /** Those of these descriptors, given in ascending order, that can only be Node's. */
 export function nodesOwn(descriptors: readonly Described[]): ReadonlySet<number> {
   const pieces = piecesOf(descriptors);
   let order: Piece["kind"][] = firstFit(pieces, FIRST_LOOP) === undefined ? [] : [...FIRST_LOOP];
-  for (;;) {
+  for (let loops = 1; loops < LOOPS_MAX; loops += 1) {
     const longer = [...order, ...LOOP];
     if (firstFit(pieces, longer) === undefined) break;
     order = longer;

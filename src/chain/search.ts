@@ -13,12 +13,13 @@ const DEFAULT_PATH = "/usr/bin:/bin";
 
 /**
  * The files execvp would try for `word`, in order: the word itself if it has a slash, otherwise one
- * for each element of `path`. Empty elements are skipped, never the current directory.
+ * for each element of `path`. Empty elements are skipped, never the current directory; where there are no
+ * others, the empty path, which is no file's.
  */
 export function candidateFiles(word: string, path: string | undefined): readonly string[] {
   if (word.includes("/")) return [word];
   const elements = (path ?? DEFAULT_PATH).split(":").filter((element) => element !== "");
-  return elements.map((element) => `${element}/${word}`);
+  return elements.length === 0 ? [""] : elements.map((element) => `${element}/${word}`);
 }
 
 /** The time for which a look-up is valid, in milliseconds. */

@@ -6,7 +6,7 @@
 
 import type { ChildEnd } from "../host/index.ts";
 import { joinBlock, SystemError } from "../posix/index.ts";
-import type { Child, SpawnRequest, WaitStatus } from "../posix/index.ts";
+import type { Child, Limit, Resource, SpawnRequest, WaitStatus } from "../posix/index.ts";
 import { askersOf, blameFor } from "./blame.ts";
 import type { Askers } from "./blame.ts";
 import type { ChainResult } from "./chains.ts";
@@ -62,12 +62,15 @@ export class Spawner {
   readonly #server: string;
   readonly #search: ProgramSearch;
   readonly #words = new WeakMap<readonly string[], Words>();
+  /** The hard limit on open files that launches begin with. */
+  readonly #hardNofile: number;
 
   /** `server` is the name of the command that speaks when a child cannot be made. */
   constructor(server: string, context: LinkContext) {
     this.#server = server;
     this.#context = context;
     this.#search = new ProgramSearch(context);
+    this.#hardNofile = context.posix.getrlimit("nofile").hard;
   }
 
   /** Run the links at the head of the launch and spawn what is left. */
@@ -140,13 +143,21 @@ export class Spawner {
       environmentExtra: extra,
       descriptors: flatten(launch.descriptors),
       session: launch.session,
-      limits: launch.limits.size === 0 ? undefined : [...launch.limits],
+      limits: launch.limits.size === 0 ? undefined : this.#limitsOf(launch),
       identity: launch.identity,
       directory: launch.directory,
       umask: launch.umask,
       oomScore: launch.launcher?.oomScore?.original,
     };
     return posix.spawn(request);
+  }
+
+  /** A hard limit that no link has changed is what it is now: somebody may have lowered the server's. */
+  #limitsOf({ limits }: Launch): [Resource, Limit][] {
+    return [...limits].map(([resource, limit]) => {
+      const isUnchanged = resource === "nofile" && limit.hard === this.#hardNofile;
+      return [resource, isUnchanged ? { soft: limit.soft, hard: Number.NaN } : limit];
+    });
   }
 
   #wordsOf(argv: readonly string[], path: string | undefined): Words {

@@ -105,6 +105,24 @@ function keepStderrAsItIs(log: Log, name: string): void {
   Object.defineProperty(process, "stderr", { configurable: true, value: { fd: 2, write } });
 }
 
+/** What ends a process that does not say otherwise, and the exit codes that shells give it. */
+const ENDING = { SIGINT: 130, SIGTERM: 143 } as const;
+
+/**
+ * The kernel takes no default action for pid 1: without a handler no signal would end a command that is the
+ * first process of a container. One who hears of the signal does as it likes.
+ */
+function endOnSignals(posix: Posix, log: Log): void {
+  if (posix.getpid() !== 1) return;
+  for (const name of ["SIGINT", "SIGTERM"] as const) {
+    process.on(name, () => {
+      if (process.listenerCount(name) > 1) return;
+      log.end();
+      process.exit(ENDING[name]);
+    });
+  }
+}
+
 /** A command that was asked for: its name, the folder of launchers that it is in, and its words. */
 interface Call {
   readonly name: string;
@@ -115,6 +133,7 @@ interface Call {
 async function runAndExit(posix: Posix, call: Call): Promise<never> {
   const log = new StderrLog({ posix, clock: systemClock });
   keepStderrAsItIs(log, call.name);
+  endOnSignals(posix, log);
   const code = await runCommand(posix, log, call);
   log.end();
   process.exit(code);
@@ -335,9 +354,13 @@ function processWords(): string[] {
   return words.toSpliced(1, process.execArgv.length);
 }
 
-/** The environment as it was given to this process, byte for byte. */
+/**
+ * The environment as it was given to this process, byte for byte. Node finds no value for a name that is
+ * not UTF-8, and leaves such a variable out.
+ */
 function processVariables(): string[] {
   const variables = Object.entries(process.env).map(([name, value]) => `${name}=${value ?? ""}`);
-  const isIntact = variables.every((variable) => !variable.includes("�"));
+  const isWhole = variables.length === Reflect.ownKeys(process.env).length;
+  const isIntact = isWhole && variables.every((variable) => !variable.includes("�"));
   return isIntact ? variables : splitBlock(readFileSync("/proc/self/environ"));
 }

@@ -37,6 +37,7 @@ export interface SpawnRequest {
    * descriptors, limits, groups, gid, uid. So the directory is entered with the rights of this process.
    */
   readonly session?: Session | undefined;
+  /** A hard limit of NaN stays as it is, and is the most that the soft one becomes. */
   readonly limits?: readonly (readonly [Resource, Limit])[] | undefined;
   readonly identity?: Identity | undefined;
   /** A path, or an open directory. */

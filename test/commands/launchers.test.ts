@@ -181,7 +181,46 @@ describe.each(BOTH)("the notes of the %s launcher", (_, folder) => {
     );
     run.exits(0).stdoutIs("250\nSigIgn:\t0000000000000000\nUCSPI_ASIDE_A=b\nopen\n");
   });
+
+  test("cost nothing where they name descriptors that are not open", async () => {
+    await using scene = await newScene();
+    const start = "$(sed 's/.*) //' /proc/$$/stat | cut -d' ' -f20)";
+    const ranges = Array.from({ length: 1000 }, () => "0-1073741823").join(",");
+    const run = await scene.shell(
+      `UCSPI_INHERITED="1;$$;${start};99;${ranges};0;0;/" exec ${join(folder, "s6-envdir")} . true`,
+    );
+    run.exits(0);
+  });
 });
+
+describe.each(BOTH)("the environment, under the %s launcher,", (_, folder) => {
+  test("keeps a variable whose name is not UTF-8", async () => {
+    await using scene = await newScene({ files: { "empty/": "" } });
+    const run = await scene.shell(
+      `env "$(printf 'A\\377\\376')=b" ${join(folder, "s6-envdir")} empty env | LC_ALL=C grep -ac "$(printf '^A\\377\\376=b')"`,
+    );
+    run.exits(0).stdoutIs("1\n");
+  });
+});
+
+test("an empty PATH leads to no program", async () => {
+  await using scene = await newScene();
+  const run = await scene.run("s6-softlimit", ["-o", "50", "true"], { env: { PATH: "" } });
+  run.exits(127).stderrIs("s6-softlimit: fatal: unable to exec true: No such file or directory\n");
+});
+
+test.skipIf(!isRoot || unshare.isMissing)(
+  "a command that is pid 1 and does not care for signals is ended by them",
+  async () => {
+    await using scene = await newScene();
+    const clock = [join(BIN, "s6-taiclockd"), "-1", "-p", "0", "-i", "127.0.0.1"];
+    const first = scene.execute(unshare.path, ["-pf", ...clock]);
+    await first.line(/^\d+$/);
+    const pid = readFileSync(`/proc/${first.pid}/task/${first.pid}/children`, "latin1");
+    process.kill(Number(pid), "SIGTERM");
+    (await first.finished()).exits(143);
+  },
+);
 
 describe.each(BOTH)("without /proc, the %s launcher", (_, folder) => {
   test.skipIf(!isRoot || unshare.isMissing)(

@@ -7,9 +7,22 @@ import { logOf, startServer } from "../ucspi/servers.ts";
 /** Greets with its pid, then gives back what it gets. */
 const ECHO = ["sh", "-c", "echo $$; exec cat"];
 
+const prlimit = peer("prlimit");
+
 const INFO = "s6-tcpserverd: info:";
 
 describe("the program of a connection", () => {
+  test.skipIf(prlimit.isMissing)(
+    "is executed under a hard limit that somebody has lowered for the running server",
+    async () => {
+      await using scene = await newScene();
+      const { port, process: server } = await startServer(scene, "", ["sh", "-c", "ulimit -Hn"]);
+      const words = ["-p", String(server.pid), "--nofile=99:99"];
+      (await scene.execute(prlimit.path, words).finished()).exits(0);
+      expect(await ask(port)).toBe("99\n");
+    },
+  );
+
   bothWays("the program of a connection reads and writes it", async (newScene) => {
     await using scene = await newScene();
     const { port } = await startServer(scene, "", ["cat"]);

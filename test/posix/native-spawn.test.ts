@@ -1,14 +1,27 @@
 /** Births on the real kernel: many at a time, what is told of them, and what they leave behind. */
 
+import { spawnSync } from "node:child_process";
 import { mkdirSync, readdirSync, readFileSync, realpathSync } from "node:fs";
 import { describe, expect, test } from "vitest";
 import { loadPosix } from "../../src/posix/native.ts";
 import type { Child, Fd, WaitStatus } from "../../src/posix/posix.ts";
-import { IS_ROOT, readToEnd, request, runFixture, temporaryFolder, waitFor } from "./program.ts";
+import {
+  fixtureCommand,
+  inheritedEnvironment,
+  IS_ROOT,
+  readToEnd,
+  request,
+  run,
+  runFixture,
+  temporaryFolder,
+  waitFor,
+} from "./program.ts";
 
 const posix = loadPosix();
 const folder = temporaryFolder();
 const EXIT_127: WaitStatus = { kind: "exited", exitCode: 127 };
+const canUnshare = spawnSync("unshare", ["-pf", "true"]).status === 0;
+const NO_NAMESPACES = canUnshare ? "" : " (skipped: no right to make pid namespaces)";
 const MISSING = ["/nonexistent/program"];
 
 function end({ pid, pidfd }: Child): WaitStatus {
@@ -215,6 +228,15 @@ describe("oom scores", () => {
     expect(posix.birthFailure(child.birth)).toMatchObject({ code: "ENOENT", syscall: "execve" });
     expect(posix.birthsInFlight()).toEqual([]);
   });
+
+  test.skipIf(!canUnshare)(
+    `is no reason not to know that a program was executed, in a /proc of others${NO_NAMESPACES}`,
+    () => {
+      const words = ["unshare", "-pf", ...fixtureCommand("scored-birth")];
+      const { stdout } = run(words, { env: inheritedEnvironment() });
+      expect(stdout).toBe("in flight 0, failed undefined\nin flight 0, failed ENOENT\n");
+    },
+  );
 });
 
 test("spawning leaves no descriptors behind", () => {

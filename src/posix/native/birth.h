@@ -36,6 +36,7 @@ struct kernel_limit {
 
 struct limit {
   int resource;
+  bool keeps_hard; /* the hard limit stays as it is, and is the most that the soft one may be */
   struct kernel_limit value;
 };
 
@@ -57,9 +58,22 @@ struct rights {
   char byte;
 };
 
+/*
+ * A list of one futex, as set_robust_list(2) has it: when its owner executes a program or ends, the kernel
+ * takes the owner's number out of the word that is `offset` bytes behind `entry`.
+ */
+struct robust_list {
+  void *first;
+  long offset;
+  void *pending;
+  void *entry;
+};
+
 /* Everything a child has to know, and where it leaves word of what went wrong. */
 struct birth {
   struct program program;
+  pid_t *running; /* of a child with a copy of our memory: the word that tells that it is on its way */
+  struct robust_list robust;
   int session; /* 0, 1 setsid, 2 background */
   int umask;   /* -1 leaves it, as it does below */
   double uid;
@@ -98,14 +112,18 @@ struct pair {
 
 /*
  * The memory of a birth: the child reads nothing else, and runs on a stack at its far end. The kernel
- * clears `is_running` when the child has executed its program or is gone.
+ * clears `is_running` when the child has executed its program or is gone; where the child has a copy of our
+ * memory, the RUNNING bits of it.
  */
+enum { RUNNING = 0x3fffffff };
+
+
 struct place {
   pid_t is_running;
   pid_t pid;
   double serial;
   size_t length;
-  bool is_shared; /* the child has a copy of our memory but for this: the kernel clears nothing then */
+  bool is_shared; /* the child has a copy of our memory but for this */
   struct place *next;
   struct pair pair; /* until the child has received its rights or is gone */
   struct birth birth;

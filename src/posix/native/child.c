@@ -9,6 +9,7 @@
 
 #include <fcntl.h>
 #include <sched.h>
+#include <stddef.h>
 #include <sys/syscall.h>
 
 #ifdef SYS_setgroups32
@@ -114,10 +115,21 @@ IN_CHILD static long place_descriptors(struct birth *birth) {
   return 0;
 }
 
+IN_CHILD static long set_limit(const struct limit *limit) {
+  struct kernel_limit value = limit->value;
+  if (limit->keeps_hard) {
+    struct kernel_limit current;
+    long got = raw4(SYS_prlimit64, 0, limit->resource, NULL, &current);
+    if (got < 0) return got;
+    value.hard = current.hard;
+    if (value.soft > value.hard) value.soft = value.hard;
+  }
+  return raw4(SYS_prlimit64, 0, limit->resource, &value, NULL);
+}
+
 IN_CHILD static long set_limits(const struct birth *birth) {
   for (int i = 0; i < birth->limit_count; i++) {
-    const struct limit *limit = &birth->limits[i];
-    long set = raw4(SYS_prlimit64, 0, limit->resource, &limit->value, NULL);
+    long set = set_limit(&birth->limits[i]);
     if (set < 0) return set;
   }
   return 0;
@@ -131,6 +143,17 @@ IN_CHILD static long set_oom_score(const struct birth *birth) {
   long written = raw3(SYS_write, fd, birth->oom_score, length);
   raw1(SYS_close, fd);
   return written;
+}
+
+/* Where the kernel has no such list, /proc may tell whether the program was executed. */
+IN_CHILD static void set_running(struct birth *birth) {
+  struct robust_list *robust = &birth->robust;
+  robust->first = &robust->entry;
+  robust->entry = robust;
+  robust->offset = (char *)birth->running - (char *)&robust->entry;
+  robust->pending = NULL;
+  __atomic_store_n(birth->running, (pid_t)raw1(SYS_gettid, 0), __ATOMIC_RELEASE);
+  raw2(SYS_set_robust_list, robust, offsetof(struct robust_list, entry));
 }
 
 /* True when a step went well; else leaves word of it. */
@@ -178,6 +201,7 @@ IN_CHILD static bool set_identity(struct birth *birth) {
 
 IN_CHILD int child_main(void *argument) {
   struct birth *birth = argument;
+  if (birth->running != NULL) set_running(birth);
   bool has_descriptors = take_descriptors(birth);
   /* The handlers of Node and libuv must never run here. */
   if (birth->has_no_handlers)

@@ -43,7 +43,7 @@ struct births *births_of(struct instance *instance) {
 }
 
 static bool is_in_flight(const struct place *place) {
-  if (__atomic_load_n(&place->is_running, __ATOMIC_ACQUIRE) == 0) return false;
+  if ((__atomic_load_n(&place->is_running, __ATOMIC_ACQUIRE) & RUNNING) == 0) return false;
   return !place->is_shared || (place->birth.error == 0 && has_executed(place->pid) != 1);
 }
 

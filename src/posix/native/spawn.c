@@ -7,6 +7,7 @@
 #include "raw.h"
 
 #include <errno.h>
+#include <math.h>
 #include <sched.h>
 #include <signal.h>
 #include <stdio.h>
@@ -145,8 +146,9 @@ static void read_plan(struct birth *birth, const struct request *request) {
   for (size_t i = 0; i < request->groups; i++) birth->groups[i] = (gid_t)*at++;
   for (size_t i = 0; i < request->limits; i++, at += 3) {
     birth->limits[i].resource = RESOURCES[(int)at[0]];
+    birth->limits[i].keeps_hard = isnan(at[2]);
     birth->limits[i].value.soft = limit_of_double(at[1]);
-    birth->limits[i].value.hard = limit_of_double(at[2]);
+    birth->limits[i].value.hard = isnan(at[2]) ? 0 : limit_of_double(at[2]);
   }
   birth->closes_others = plan[PLAN_CLOSES] != 0;
   read_moves(birth, at);
@@ -219,6 +221,7 @@ static napi_value method_spawn(napi_env env, napi_callback_info info) {
   struct place *place = take_place(births, room_for(&request), has_oom_score);
   if (place == NULL) return throw_errno(env, "mmap", errno);
   copy_request(&place->birth, &request, place + 1);
+  place->birth.running = place->is_shared ? &place->is_running : NULL;
   read_plan(&place->birth, &request);
   hand_over(births, place);
   int pidfd = -1;
