@@ -1,5 +1,5 @@
-import { expect } from "vitest";
-import { bothWays, HELD_OPEN } from "../support/scene.ts";
+import { expect, test } from "vitest";
+import { bothWays, BIN, HELD_OPEN, newScene, peer } from "../support/scene.ts";
 
 const OBSOLESCENT =
   "s6-fghack: warning: this program is obsolescent, please use s6-background-watch instead\n";
@@ -32,6 +32,17 @@ bothWays("the program gets 31 descriptors of the pipe", async (scenes) => {
   const script = `P=$(readlink /proc/$$/fd/20); ${count}; echo $n`;
   (await scene.run("s6-fghack", ["sh", "-c", script])).exits(0).stdoutIs("31\n");
 });
+
+const prlimit = peer("prlimit");
+
+test.skipIf(prlimit.isMissing)(
+  "s6-fghack runs its program under a limit of 64 open files",
+  async () => {
+    await using scene = await newScene();
+    const words = ["--nofile=64:64", `${BIN}/s6-fghack`, "echo", "ok"];
+    (await scene.execute(prlimit.path, words).finished()).exits(0).stdoutIs("ok\n");
+  },
+);
 
 bothWays("s6-fghack exits 102 when the program writes to the pipe", async (scenes) => {
   await using scene = await scenes();

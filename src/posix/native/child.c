@@ -85,9 +85,12 @@ IN_CHILD static long move_out_of_the_way(struct birth *birth) {
   for (int i = 0; i < birth->move_count; i++) {
     struct move *move = &birth->moves[i];
     if (move->source < 0 || !is_target_of_other(birth, move->source, i)) continue;
-    long copy = raw3(SYS_fcntl, move->source, F_DUPFD_CLOEXEC, birth->first_free_fd);
+    int source = move->source;
+    long copy = raw3(SYS_fcntl, source, F_DUPFD_CLOEXEC, birth->first_free_fd);
     if (copy < 0) return copy;
-    move->source = (int)copy;
+    /* One copy for all that have this source: a low limit may have no room for more. */
+    for (int j = i; j < birth->move_count; j++)
+      if (birth->moves[j].source == source) birth->moves[j].source = (int)copy;
   }
   return 0;
 }
