@@ -156,6 +156,7 @@ export class FakeKernel {
         throw failure(this.socketFailure, "socket");
       },
       prepareSpawns: () => {},
+      getrlimit: () => ({ soft: 1024, hard: 1024 }),
       spawn: (request) => this.#spawn(request),
       birthFailure: (birth) => this.#takeFailure(birth),
       birthsInFlight: () => [...this.#unexecuted].filter((pid) => !this.#ended.has(pid)),
