@@ -34,6 +34,7 @@ enum {
   POLL_BATCH = 1024,
   PROBED_DESCRIPTORS_MAX = 65536, /* where /proc does not list those that are open */
   LINKS_MAX = 40,
+  NODE_DESCRIPTORS = 16, /* with fewer to open, Node 20 crashes before it can say why */
   EXIT_USAGE = 100,
   EXIT_SYSTEM = 111,
   EXIT_NOT_EXECUTABLE = 126,
@@ -194,9 +195,12 @@ struct ranges {
   struct text *text;
   long first;
   long last;
+  uint64_t limit;
+  uint64_t below_limit; /* how many there are below it */
 };
 
 static void add_descriptor(struct ranges *ranges, long fd) {
+  if ((uint64_t)fd < ranges->limit) ranges->below_limit++;
   if (ranges->first >= 0 && fd == ranges->last + 1) {
     ranges->last = fd;
     return;
@@ -251,8 +255,10 @@ static void probe_descriptors(struct ranges *ranges, uint64_t end) {
 }
 
 static void add_descriptors(struct text *record, uint64_t hard) {
-  struct ranges ranges = {record, -1, -1};
+  struct ranges ranges = {record, -1, -1, hard, 0};
   if (!list_descriptors(&ranges)) probe_descriptors(&ranges, hard);
+  if (hard - ranges.below_limit < NODE_DESCRIPTORS)
+    die(EXIT_SYSTEM, "the hard limit on open files leaves too few for Node", "");
   if (ranges.first >= 0) add_range(record, ranges.first, ranges.last);
 }
 

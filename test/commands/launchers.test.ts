@@ -27,6 +27,7 @@ const BOTH = [
 ] as const;
 
 const unshare = peer("unshare");
+const prlimit = peer("prlimit");
 
 /** Some kernels and mounts take no notice of set-user-ID. */
 function honoursSetUserId(): boolean {
@@ -244,6 +245,18 @@ describe.each(BOTH)("without /proc, the %s launcher", (_, folder) => {
     },
   );
 });
+
+test.skipIf(prlimit.isMissing)(
+  "a native launcher refuses a hard limit on open files under which Node would crash",
+  async () => {
+    await using scene = await newScene();
+    const words = ["--nofile=17:17", `${BIN}/s6-setsid`, "echo", "ok"];
+    const run = await scene.execute(prlimit.path, words).finished();
+    run
+      .exits(111)
+      .stderrIs("s6-setsid: fatal: the hard limit on open files leaves too few for Node\n");
+  },
+);
 
 test("a debugger that is open when the first line runs is closed by that line", async () => {
   await using scene = await newScene();
