@@ -85,12 +85,12 @@ describe("for s6", () => {
     const open = await scene.run(NAME, ["rules.cdb"], { input: "=bad.example:deny\n:allow\n" });
     open
       .exits(EXIT.usage)
-      .stderrMatches(/: fatal: line 1 denies a host, but s6 looks at addresses/);
+      .stderrMatches(/: fatal: line 1 denies a host, but s6 looks up addresses/);
     expect(scene.has("rules.cdb")).toBe(false);
     const closed = await scene.run(NAME, ["rules.cdb"], { input: "=good:allow\n10.:deny\n" });
     closed
       .exits(EXIT.ok)
-      .stderrMatches(/: warning: line 1 names a host, but s6 looks at addresses/);
+      .stderrMatches(/: warning: line 1 names a host, but s6 looks up addresses/);
   });
 });
 
