@@ -21,7 +21,7 @@ const COMMANDS: readonly (readonly [string, ...string[]])[] = [
 export async function measure({ root }: Bench): Promise<Row[]> {
   return Object.entries(LAUNCHERS).flatMap(([kind, folders]) =>
     COMMANDS.map(([name, ...words]) => {
-      const what = `${[name, ...words].join(" ")}, ${kind} launcher, against node -e 0`;
+      const what = `${[name, ...words].join(" ")}, ${kind} launcher`;
       const goal = kind === "native" ? "at most 1.25" : "none: the native ones are for speed";
       return compareStart(what, [join(root, ...folders, name), ...words], goal);
     }),

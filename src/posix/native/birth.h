@@ -1,7 +1,7 @@
 /*
  * What the files about births share: the parent (spawn.c), the child until it has executed its
  * program (child.c), the memory between them (places.c), and the way of the descriptors from one to
- * the other (handover.c). docs/architecture.md, "How a child is born", has the protocol.
+ * the other (handover.c). docs/architecture.md, "Spawning a child", has the protocol.
  */
 #ifndef UCSPI_BIRTH_H
 #define UCSPI_BIRTH_H
