@@ -478,7 +478,8 @@ test("every resource is released when all connections are over, whatever happens
       kernel.listenerWatchFailure = undefined;
       for (
         let round = 0;
-        round < 60 && (server.connections > 0 || kernel.waiting(world.fd) > 0);
+        round < 60 &&
+        (server.connections > 0 || kernel.waiting(world.fd) > 0 || clock.pendingTimers > 0);
         round += 1
       ) {
         for (const open of gates.splice(0)) open();
