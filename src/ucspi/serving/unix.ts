@@ -24,7 +24,7 @@ export const UNIX: UnixProtocol = unixProtocol(true);
 export const UNIX_UNKNOWN: UnixProtocol = unixProtocol(false);
 
 /** The path of an address. Names of the abstract space are none, and no variable can hold them. */
-function pathOf(path: string): string {
+export function pathOf(path: string): string {
   return path.startsWith("\0") ? "" : path;
 }
 
