@@ -46,7 +46,11 @@ export type {
   TcpServerOptions,
   TcpServerSystem,
 } from "./tcp-server.ts";
-export type { Handler, TcpConnection } from "./serving/handler-service.ts";
+export type { Handler, TcpConnection } from "./serving/tcp-connection.ts";
+export type { LocalClient, LocalConnection, LocalHandler } from "./serving/local-connection.ts";
+export { LocalServer } from "./local/server.ts";
+export type { LocalListenTarget, LocalServerOptions } from "./local/server.ts";
+export type { LibrarySystem } from "./library-server.ts";
 export {
   CONNECTIONS_MAX,
   SOCKETBINDER_OPTIONS,

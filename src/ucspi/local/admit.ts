@@ -31,7 +31,7 @@ export interface LocalAdmissionRequest {
 }
 
 /** The decision of rules about a client. */
-function decideByIds(rules: Rules, ids: PeerIds, posix: Posix): Admission {
+export function decideByIds(rules: Rules, ids: PeerIds, posix: Posix): Admission {
   return decide(rules.checkUidGid(localPeer(ids, posix)), posix, "-Pc");
 }
 

@@ -9,6 +9,7 @@ import { loadPosix } from "../../../src/posix/index.ts";
 import type { Posix } from "../../../src/posix/index.ts";
 import type { TlsAcceptor } from "../../../src/tls/index.ts";
 import { handlerService } from "../../../src/ucspi/serving/handler-service.ts";
+import { tcpView } from "../../../src/ucspi/serving/tcp-connection.ts";
 import { LiveConnection } from "../../../src/ucspi/serving/live-connection.ts";
 
 const posix = loadPosix();
@@ -47,6 +48,7 @@ test("a handshake that cannot begin drops its connection, and closes its socket 
   );
   live.start(
     handlerService(() => void told.push("handled"), {
+      view: tcpView,
       allowHalfOpen: false,
       acceptor: acceptor as TlsAcceptor,
       refused: () => told.push("refused"),
