@@ -3,10 +3,8 @@
  * `exec` file (networking 8.2). Nothing is remembered: a change counts from the next check on.
  */
 
-import { errnoOf, listNames, readHead } from "../../posix/index.ts";
+import { errnoOf, readHead } from "../../posix/index.ts";
 import { readEnvironmentDirectory } from "./environment.ts";
-import { CLIENT_CERTIFICATE_KIND, isNameKey } from "../lookup/client-certificate.ts";
-import { RULES_ENTRIES_MAX } from "../lookup/kernel.ts";
 import { RULE_EXEC_BYTES_MAX } from "../lookup/rule-value.ts";
 import { DENIED, failed, NOT_FOUND, ProbedRules } from "../lookup/rules.ts";
 
@@ -33,18 +31,6 @@ export class DirectoryRules extends ProbedRules {
     if (allow === undefined) return this.#allowed(rule);
     if (allow !== "ENOENT" && allow !== "EACCES") return unreadable(`${rule}/allow`, allow);
     return this.#denied(`${rule}/deny`);
-  }
-
-  /** A rule without `allow` or `deny` counts too. */
-  override hasNameRules(): boolean | Failed {
-    const path = `${this.#directory}/${CLIENT_CERTIFICATE_KIND}`;
-    try {
-      const names = listNames(this.#posix, path, RULES_ENTRIES_MAX);
-      return names.some((name) => isNameKey(`${CLIENT_CERTIFICATE_KIND}/${name}`));
-    } catch (error) {
-      const code = errnoOf(error);
-      return code === "ENOENT" ? false : unreadable(path, code);
-    }
   }
 
   /** One that we may not read denies: an `allow` is lost that way, a denial never. */
