@@ -25,7 +25,7 @@ export type SideMaterial =
 /** Throws TlsMaterialError for material that OpenSSL will not use. */
 export function openSide(side: SideMaterial, clock: Clock): TlsSide {
   if (side.role === "client") {
-    const contexts = new ClientContexts(side.material);
+    const contexts = new ClientContexts(side.material, clock);
     return {
       start: (wire) => contexts.connect(wire),
       verdict: (socket) => contexts.verdict(socket),

@@ -1,7 +1,7 @@
 import { once } from "node:events";
-import { Duplex } from "node:stream";
 import type { TLSSocket } from "node:tls";
 import { describe, expect, test } from "vitest";
+import { streamPair } from "../../support/stream-pair.ts";
 import { FakeClock } from "../../support/fake-clock.ts";
 import { ClientContexts, ServerContexts } from "../../../src/tls/handshake/contexts.ts";
 import { describeTlsError, tlsEdits } from "../../../src/tls/index.ts";
@@ -37,37 +37,11 @@ const CLIENT: ClientMaterial = {
   verifiesName: true,
 };
 
+/** Certificates of tests are of today. */
+const WALL_CLOCK = { realtimeNs: () => BigInt(Date.now()) * 1_000_000n };
+
 function pairOf(certificate: Certificate): KeyPair {
   return { file: "leaf.crt", chain: certificate.chainPem, key: certificate.keyPem };
-}
-
-/**
- * Two streams, each of which reads what the other writes, a moment later: as on a network, a write is
- * over before its answer comes. (Else Node has no turn to send the alert of an error.)
- */
-function streamPair(): readonly [Duplex, Duplex] {
-  const left: Duplex = pipeTo(() => right);
-  const right: Duplex = pipeTo(() => left);
-  return [left, right];
-}
-
-function pipeTo(other: () => Duplex): Duplex {
-  return new Duplex({
-    read() {},
-    write(chunk: Buffer, _, done) {
-      later(() => other().push(chunk));
-      done();
-    },
-    final(done) {
-      later(() => other().push(null));
-      done();
-    },
-  });
-}
-
-/** Node tells itself of the end of a write with setImmediate. */
-function later(deliver: () => void): void {
-  setImmediate(() => setImmediate(() => setImmediate(deliver)));
 }
 
 interface Outcome {
@@ -107,7 +81,7 @@ function serverOf(material: Partial<ServerMaterial> = {}, clock = new FakeClock(
 }
 
 function clientOf(material: Partial<ClientMaterial> = {}): ClientContexts {
-  return new ClientContexts({ ...CLIENT, ...material });
+  return new ClientContexts({ ...CLIENT, ...material }, WALL_CLOCK);
 }
 
 /** The verdict of a client on a server. */
