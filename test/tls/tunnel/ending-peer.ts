@@ -3,11 +3,11 @@
  * ways in which peers end.
  */
 
-import { readFileSync } from "node:fs";
 import type { Socket } from "node:net";
 import { Duplex } from "node:stream";
 import { connect, createSecureContext, TLSSocket } from "node:tls";
 import type { SecureVersion } from "node:tls";
+import { acknowledged } from "../../support/acknowledged.ts";
 import { newSelfSigned } from "../../support/certificates.ts";
 
 export const CERTIFICATE = newSelfSigned({ subject: "localhost", names: ["dns:localhost"] });
@@ -128,22 +128,9 @@ export class EndingPeer {
   }
 
   /** The other side's kernel has all that was written. */
-  async acknowledged(): Promise<void> {
-    do {
-      await new Promise((resolve) => setImmediate(resolve));
-    } while (this.plain.writableLength > 0 || unacknowledgedBytes(this.plain) > 0);
+  acknowledged(): Promise<void> {
+    return acknowledged(this.plain);
   }
-}
-
-/** The bytes of a connection over IPv4 that wait in the kernel (proc(5), `tx_queue`). */
-function unacknowledgedBytes({ localPort = 0, remotePort = 0 }: Socket): number {
-  const hex = (port: number): string => `:${port.toString(16).toUpperCase().padStart(4, "0")}`;
-  for (const line of readFileSync("/proc/net/tcp", "latin1").split("\n")) {
-    const [, local = "", remote = "", , queues = ""] = line.trim().split(/ +/);
-    if (!local.endsWith(hex(localPort)) || !remote.endsWith(hex(remotePort))) continue;
-    return Number.parseInt(queues.split(":")[0] ?? "", 16);
-  }
-  return 0;
 }
 
 /** The connection without what node:tls would do to it at an end. */
