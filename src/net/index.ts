@@ -64,3 +64,4 @@ export type { Hosts } from "./hosts.ts";
 export { isHostName } from "./host-name.ts";
 export { openResolver } from "./resolver.ts";
 export type { AddressQuery, Lookup, LookupFailure, Resolver, ResolverOptions } from "./resolver.ts";
+export { RECEIVED_WORD_BYTES_MAX, receivedText, receivedWord } from "./received-value.ts";
