@@ -76,15 +76,13 @@ export class Tunnel {
     makeNonblocking(options.posix, options.network);
     this.#wire = new Wire(options.posix, options.network, {
       moved: () => this.#moved(),
-      readFailed: (error) => this.#happen({ kind: "failed", failure: readFailure(error) }),
-      writeFailed: () => this.#happen({ kind: "unreachable" }),
+      writeFailed: () => this.#happen({ kind: "unreachable", reset: this.#resetEnd() }),
     });
     this.#wire.on("error", ignore);
     this.#socket = options.side.start(this.#wire);
     this.#listen();
     this.#setTimer(options.handshakeTimeoutMs, () => {
-      const message = options.tellsTimeout ? "handshake timed out" : undefined;
-      this.#happen({ kind: "failed", failure: tlsFailure(message) });
+      this.#expire(options.tellsTimeout ? "handshake timed out" : undefined);
     });
   }
 
@@ -106,7 +104,10 @@ export class Tunnel {
     makeNonblocking(this.#options.posix, local);
     this.#program = new Program(this.#options.posix, local, {
       moved: () => this.#moved(),
-      arrived: (bytes, taken) => this.#socket.write(bytes, taken),
+      arrived: (bytes, taken) => {
+        this.#wire.releaseOutput();
+        this.#socket.write(bytes, taken);
+      },
       closed: () => this.#happen({ kind: "programClosed" }),
       stoppedReading: () => this.#happen({ kind: "programStopped" }),
       isFull: () => this.#socket.pause(),
@@ -123,14 +124,27 @@ export class Tunnel {
 
   #listen(): void {
     const socket = this.#socket;
-    const { describeError } = this.#options.side;
+    const { side } = this.#options;
+    const { describeError } = side;
+    if (side.role === "server") holdTickets(socket, this.#wire);
     socket.once("secure", () => this.#judge());
     for (const event of ERRORS) {
-      socket.on(event, (error: unknown) => this.#failTls(describeError(error)));
+      socket.on(event, (error: unknown) => this.#engineFailed(describeError(error)));
     }
-    socket.on("close", () => this.#failTls("the peer closed the connection"));
+    socket.on("close", () => {
+      this.#failTls("the peer closed the connection");
+      this.#happen({ kind: "allRead" });
+    });
     socket.once("end", () => this.#happen({ kind: "allRead" }));
     watchForEnd(socket, () => this.#peerEnded());
+  }
+
+  /** TLS can go on no more; all that it has decrypted is in the socket, and is to be read first. */
+  #engineFailed(detail: string): void {
+    this.#failTls(detail);
+    if (this.#state === "over") return;
+    keepSocket(this.#socket);
+    this.#socket.push(null);
   }
 
   /** The handshake is done: is the peer accepted? */
@@ -142,13 +156,26 @@ export class Tunnel {
   }
 
   #peerEnded(): void {
-    if (!this.#wire.readableEnded) this.#happen({ kind: "peerEnded", how: "notified" });
+    const reset = this.#resetEnd();
+    const hasWireEnded = this.#wire.readableEnded;
+    this.#wire.stopInput();
+    if (!hasWireEnded) this.#happen({ kind: "peerEnded", how: "notified" });
+    else if (reset !== undefined) this.#happen({ kind: "reset", end: reset });
     else if (this.#wire.isInsideRecord) this.#happen({ kind: "peerEnded", how: "cut" });
     else this.#happen({ kind: "peerEnded", how: "ended" });
   }
 
+  #resetEnd(): TunnelEnd | undefined {
+    const { failure } = this.#wire;
+    return failure && readFailure(failure);
+  }
+
   #failTls(detail: string): void {
-    this.#happen({ kind: "failed", failure: { detail } });
+    this.#happen({ kind: "failed", detail });
+  }
+
+  #expire(message: string | undefined): void {
+    this.#happen({ kind: "expired", end: tlsFailure(message) });
   }
 
   /** Take the step that follows from an event, and perform its effects, one event after another. */
@@ -191,6 +218,10 @@ export class Tunnel {
       case "closeOutput":
         this.#program?.closeOutput();
         break;
+      case "endOutput":
+        if (this.#program === undefined) this.#happen({ kind: "programClosed" });
+        else this.#program.endOutput();
+        break;
       case "pause":
         this.#socket.pause();
         break;
@@ -198,14 +229,19 @@ export class Tunnel {
         this.#wire.shutdownWrite();
         break;
       case "sendCloseNotify":
+        this.#wire.releaseOutput();
         this.#socket.end();
         break;
       case "answerCloseNotify":
+        this.#wire.releaseOutput();
         this.#socket.end(() => this.#happen({ kind: "answered" }));
         break;
       case "linger":
-        this.#setTimer(LINGER_MS, () => this.#failTls("the peer goes on sending"));
+        this.#limit();
         this.#socket.resume();
+        break;
+      case "limit":
+        this.#limit();
         break;
       case "finish":
         this.#timer?.cancel();
@@ -215,6 +251,10 @@ export class Tunnel {
         this.#settleEnd(effect.end);
         break;
     }
+  }
+
+  #limit(): void {
+    this.#setTimer(LINGER_MS, () => this.#expire("the peer does not end"));
   }
 
   #startProgram(): void {
@@ -244,8 +284,7 @@ export class Tunnel {
       this.#setTimer(leftMs, () => this.#checkIdle());
       return;
     }
-    const failure = tlsFailure(`idle for ${idleTimeoutMs} milliseconds`);
-    this.#happen({ kind: "failed", failure });
+    this.#expire(`idle for ${idleTimeoutMs} milliseconds`);
   }
 
   #setTimer(delayMs: number | undefined, expired: () => void): void {
@@ -270,6 +309,21 @@ function watchForEnd(socket: TLSSocket, ended: () => void): void {
     if (chunk === null) ended();
     return push(chunk, encoding);
   };
+}
+
+/**
+ * Keep the tickets of TLS 1.3 until there are bytes of our own for them to go with. Those of 1.2 are a
+ * part of the handshake.
+ */
+function holdTickets(socket: TLSSocket, wire: Wire): void {
+  socket.prependOnceListener("secure", () => {
+    if (socket.getProtocol() === "TLSv1.3") wire.holdOutput();
+  });
+}
+
+/** Node destroys a client's socket for an error of TLS, with all that has not been read. Not this one. */
+function keepSocket(socket: TLSSocket & { _controlReleased?: boolean }): void {
+  socket._controlReleased = false;
 }
 
 function readFailure({ message }: SystemError): TunnelEnd {
