@@ -197,6 +197,7 @@ function writeMaterial(scene: Scene): void {
   scene.write("x509", pem.replaceAll("CERTIFICATE", "X509 CERTIFICATE"));
   scene.write("empty", "");
   scene.write("long", pem.repeat(33));
+  newSelfSigned({ key: "ed25519" }).write(scene.path("ed25519"));
 }
 
 /** A file rather than a pipe as standard input: the original needs its reads to be complete. */
@@ -257,6 +258,13 @@ describe.skipIf(withoutSuite !== "")(`differences from the C suite${withoutSuite
       CERTFILE: "empty",
       C: 98,
       ours: 96,
+    },
+    {
+      title: "an Ed25519 key is used",
+      KEYFILE: "ed25519.key",
+      CERTFILE: "ed25519.crt",
+      C: 96,
+      ours: 98,
     },
     {
       title: "a chain of more than 32 certificates is refused",
