@@ -16,10 +16,10 @@ import type { Content, Run, RunOptions, Scene } from "../support/scene.ts";
 import { original, startOf, withoutSuite } from "./support.ts";
 import type { Suite } from "./support.ts";
 
-/** The end of a run, and the last line of what it said. */
+/** The end of a run, and its words. */
 interface Outcome {
   readonly exitCode: number;
-  /** Standard output and standard error, one of which is empty in each row. */
+  /** Standard output, then the first line of standard error. */
   readonly says: string;
 }
 
@@ -165,6 +165,20 @@ const ROWS: readonly Row[] = [
     words: ["--", "smtp", "tcp"],
     original: { exitCode: 1, says: "" },
     ours: { exitCode: 0, says: "25" },
+  },
+  {
+    title: "s6-ucspitlsd without a key says so before it is asked for TLS",
+    command: "s6-ucspitlsd",
+    words: ["echo", "ran"],
+    original: { exitCode: 0, says: "ran" },
+    ours: { exitCode: 0, says: "ran\ns6-tlsd-io: fatal: KEYFILE not set" },
+  },
+  {
+    title: "the key is missed before the certificate",
+    command: "s6-tlsd",
+    words: ["true"],
+    original: { exitCode: 100, says: "s6-tlsd-io: fatal: CERTFILE not set" },
+    ours: { exitCode: 100, says: "s6-tlsd-io: fatal: KEYFILE not set" },
   },
   {
     title: "an offset with a second of nanoseconds is refused",
