@@ -9,7 +9,7 @@
 
 import type { TLSSocket } from "node:tls";
 import type { Clock, Timer } from "../../clock/index.ts";
-import type { Posix, SystemError } from "../../posix/index.ts";
+import type { Posix } from "../../posix/index.ts";
 import type { TlsFacts } from "../handshake/facts.ts";
 import type { TlsSide } from "../handshake/side.ts";
 import { tlsFailure, TUNNEL_EXIT } from "./exit.ts";
@@ -17,6 +17,7 @@ import type { TunnelEnd } from "./exit.ts";
 import { step } from "./machine.ts";
 import type { ClosingSettings, Effect, Event, State } from "./machine.ts";
 import { Program } from "./program.ts";
+import { endReading, holdTickets, watchForEnd } from "./tls-socket.ts";
 import { Wire } from "./wire.ts";
 import type { Ends } from "./wire.ts";
 
@@ -136,15 +137,17 @@ export class Tunnel {
       this.#happen({ kind: "allRead" });
     });
     socket.once("end", () => this.#happen({ kind: "allRead" }));
-    watchForEnd(socket, () => this.#peerEnded());
+    watchForEnd(socket, this.#wire, (end) => {
+      if (end.how !== "reset") this.#happen({ kind: "peerEnded", how: end.how });
+      else this.#happen({ kind: "reset", end: readFailure(end.error) });
+    });
   }
 
   /** TLS can go on no more; all that it has decrypted is in the socket, and is to be read first. */
   #engineFailed(detail: string): void {
     this.#failTls(detail);
     if (this.#state === "over") return;
-    keepSocket(this.#socket);
-    this.#socket.push(null);
+    endReading(this.#socket);
   }
 
   /** The handshake is done: is the peer accepted? */
@@ -153,16 +156,6 @@ export class Tunnel {
     const why = this.#options.side.verdict(this.#socket);
     if (why === undefined) this.#happen({ kind: "secured" });
     else this.#failTls(why);
-  }
-
-  #peerEnded(): void {
-    const reset = this.#resetEnd();
-    const hasWireEnded = this.#wire.readableEnded;
-    this.#wire.stopInput();
-    if (!hasWireEnded) this.#happen({ kind: "peerEnded", how: "notified" });
-    else if (reset !== undefined) this.#happen({ kind: "reset", end: reset });
-    else if (this.#wire.isInsideRecord) this.#happen({ kind: "peerEnded", how: "cut" });
-    else this.#happen({ kind: "peerEnded", how: "ended" });
   }
 
   #resetEnd(): TunnelEnd | undefined {
@@ -299,34 +292,7 @@ function makeNonblocking(posix: Posix, { read, write }: Ends): void {
   posix.setNonblocking(write, true);
 }
 
-/**
- * Notice the end of what the peer sends when it is received, and not when the last bytes have been read:
- * by then a peer that sent close_notify may have closed the connection as well.
- */
-function watchForEnd(socket: TLSSocket, ended: () => void): void {
-  const push = socket.push.bind(socket);
-  socket.push = (chunk: unknown, encoding?: BufferEncoding) => {
-    if (chunk === null) ended();
-    return push(chunk, encoding);
-  };
-}
-
-/**
- * Keep the tickets of TLS 1.3 until there are bytes of our own for them to go with. Those of 1.2 are a
- * part of the handshake.
- */
-function holdTickets(socket: TLSSocket, wire: Wire): void {
-  socket.prependOnceListener("secure", () => {
-    if (socket.getProtocol() === "TLSv1.3") wire.holdOutput();
-  });
-}
-
-/** Node destroys a client's socket for an error of TLS, with all that has not been read. Not this one. */
-function keepSocket(socket: TLSSocket & { _controlReleased?: boolean }): void {
-  socket._controlReleased = false;
-}
-
-function readFailure({ message }: SystemError): TunnelEnd {
+function readFailure({ message }: Error): TunnelEnd {
   return { exitCode: TUNNEL_EXIT.system, message: `unable to read from remote: ${message}` };
 }
 

@@ -86,6 +86,16 @@ export class Wire extends Duplex {
     return this.#failure;
   }
 
+  /** The descriptor that it writes to. */
+  get fd(): Fd {
+    return this.#ends.write;
+  }
+
+  /** Writing has failed, or was ended. */
+  get hasLostPeer(): boolean {
+    return !this.#isWriteSideOpen;
+  }
+
   /** Read no more: node:tls would keep for ever what comes behind the end that TLS has told. */
   stopInput(): void {
     this.#isInputWanted = false;

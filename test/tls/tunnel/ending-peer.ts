@@ -59,7 +59,7 @@ export const ENDINGS: readonly Ending[] = [
     exitCode: 0,
     end(peer) {
       peer.notify();
-      peer.plain.end(Buffer.alloc(30_000, 0xaa));
+      peer.plain.end(Buffer.alloc(3000, 0xaa));
     },
   },
   {
