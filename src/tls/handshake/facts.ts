@@ -2,7 +2,12 @@
 
 import { createHash } from "node:crypto";
 import type { TLSSocket } from "node:tls";
-import { formatAlternativeNames, parseAlternativeNames, withoutFinalDot } from "../../net/index.ts";
+import {
+  formatAlternativeNames,
+  parseAlternativeNames,
+  receivedWord,
+  withoutFinalDot,
+} from "../../net/index.ts";
 import type { AlternativeName, EnvironmentEdit, Variables } from "../../net/index.ts";
 import { readAlternativeNames } from "../material/certificate-fields.ts";
 import { formatSubject } from "../material/subject.ts";
@@ -93,12 +98,9 @@ export function factsOf(socket: TLSSocket, options: FactsOptions): TlsFacts {
   };
 }
 
-/**
- * A word of the peer's that may become a variable: visible ASCII, which names of hosts and protocols
- * are made of. Others are taken for no word at all.
- */
+/** A word of the peer's that may become a variable. Others are taken for no word at all. */
 export function exportable(word: string | false | null | undefined): string | undefined {
-  return typeof word === "string" && /^[\x21-\x7e]{1,255}$/.test(word) ? word : undefined;
+  return typeof word === "string" ? receivedWord(word) : undefined;
 }
 
 function peerCertificate(socket: TLSSocket): PeerCertificate | undefined {

@@ -10,6 +10,7 @@ import type { TlsFacts } from "./facts.ts";
 
 /** One of the two sides of TLS: starts a handshake, and decides whether the other side is accepted. */
 export interface TlsSide {
+  readonly role: "server" | "client";
   start(wire: Duplex): TLSSocket;
   /** The reason why the other side is not accepted, once the handshake is done. */
   verdict(socket: TLSSocket): string | undefined;
@@ -27,6 +28,7 @@ export function openSide(side: SideMaterial, clock: Clock): TlsSide {
   if (side.role === "client") {
     const contexts = new ClientContexts(side.material, clock);
     return {
+      role: side.role,
       start: (wire) => contexts.connect(wire),
       verdict: (socket) => contexts.verdict(socket),
       facts: (socket) => contexts.facts(socket),
@@ -35,6 +37,7 @@ export function openSide(side: SideMaterial, clock: Clock): TlsSide {
   }
   const contexts = new ServerContexts(side.material, clock);
   return {
+    role: side.role,
     start: (wire) => contexts.accept(wire),
     verdict: (socket) => contexts.verdict(socket),
     facts: (socket) => contexts.facts(socket),

@@ -194,7 +194,6 @@ test("the lint reports the faults that only a directory can have", () => {
     "error stray uid/README",
     "warning both uid/1",
     "warning empty uid/2",
-    "warning empty uid/5",
     "warning exec-cut uid/4",
     "warning unreadable uid/5",
   ]);

@@ -34,6 +34,7 @@ const FACTS = {
 
 /** A server that takes anybody. */
 export const SIDE: TlsSide = {
+  role: "server",
   start: (wire) => new TLSSocket(wire, { isServer: true, secureContext }),
   verdict: () => undefined,
   facts: () => FACTS,

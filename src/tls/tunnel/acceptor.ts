@@ -1,22 +1,24 @@
-/** TLS for connections that a function serves in this very process, on ordinary sockets of Node. */
+/** TLS for connections that a function serves in this very process. */
 
-import type { Socket } from "node:net";
 import type { TLSSocket } from "node:tls";
 import type { Clock } from "../../clock/index.ts";
 import type { EnvironmentEdit } from "../../net/index.ts";
-import type { Posix } from "../../posix/index.ts";
-import { ServerContexts } from "./contexts.ts";
-import { describeTlsError } from "./describe-error.ts";
-import { tlsEdits } from "./facts.ts";
-import type { TlsFacts } from "./facts.ts";
-import { admitPeer } from "./peer-rules.ts";
-import type { AdmitPeer } from "./peer-rules.ts";
+import type { Fd, Posix } from "../../posix/index.ts";
+import { ServerContexts } from "../handshake/contexts.ts";
+import { describeTlsError } from "../handshake/describe-error.ts";
+import { tlsEdits } from "../handshake/facts.ts";
+import type { TlsFacts } from "../handshake/facts.ts";
+import { admitPeer } from "../handshake/peer-rules.ts";
+import type { AdmitPeer } from "../handshake/peer-rules.ts";
 import { loadServerMaterial, pairsOf, validityWarnings } from "../material/material.ts";
 import type { ServerMaterial } from "../material/material.ts";
 import { MaterialSource } from "../material/material-source.ts";
+import { carry, deliverFirst } from "./handled-stream.ts";
+import { holdTickets } from "./tls-socket.ts";
+import type { Wire } from "./wire.ts";
 import { DEFAULT_HANDSHAKE_TIMEOUT_MS } from "../options/declarations.ts";
-import { materialOptions, materialVariables } from "./tls-options.ts";
-import type { TlsOptions } from "./tls-options.ts";
+import { materialOptions, materialVariables } from "../handshake/tls-options.ts";
+import type { TlsOptions } from "../handshake/tls-options.ts";
 
 export interface AcceptorOptions {
   readonly posix: Posix;
@@ -70,8 +72,13 @@ export class TlsAcceptor {
     });
   }
 
+  /** The stream of a connection, for `accept`; the descriptor is its own from now on. */
+  carry(fd: Fd): Wire {
+    return carry(this.#options.posix, fd);
+  }
+
   /** Do the handshake on a connection, whose owner the socket of TLS becomes; `done` is called once. */
-  accept(connection: Socket, done: (accepted: HandshakeOutcome) => void): TLSSocket {
+  accept(connection: Wire, done: (accepted: HandshakeOutcome) => void): TLSSocket {
     const { contexts } = this.#source.current();
     const stream = contexts.accept(connection);
     let isDone = false;
@@ -91,10 +98,11 @@ export class TlsAcceptor {
     // A socket that belongs to no tls.Server tells errors of the engine by the second name only.
     stream.on("error", (error) => fail(describeTlsError(error)));
     stream.on("_tlsError", (error: unknown) => {
-      if (isDone) stream.destroy(error instanceof Error ? error : undefined);
-      else fail(describeTlsError(error));
+      fail(describeTlsError(error));
     });
     stream.once("close", () => fail("the client closed the connection"));
+    connection.once("end", () => fail("the client closed the connection"));
+    holdTickets(stream, connection);
     stream.once("secure", () => {
       const why = contexts.verdict(stream);
       if (why !== undefined) {
@@ -103,9 +111,12 @@ export class TlsAcceptor {
       }
       const facts = contexts.facts(stream);
       const admission = admitPeer(facts.peer, this.#options.admit);
-      if (admission.kind !== "admit") fail(admission.reason);
-      else
-        settle({ kind: "secured", stream, facts, edits: [...tlsEdits(facts), ...admission.edits] });
+      if (admission.kind !== "admit") {
+        fail(admission.reason);
+        return;
+      }
+      deliverFirst(stream, connection, this.#options.posix);
+      settle({ kind: "secured", stream, facts, edits: [...tlsEdits(facts), ...admission.edits] });
     });
     return stream;
   }
