@@ -5,8 +5,8 @@ import type { TLSSocket } from "node:tls";
 import {
   formatAlternativeNames,
   parseAlternativeNames,
+  receivedServerName,
   receivedWord,
-  withoutFinalDot,
 } from "../../net/index.ts";
 import type { AlternativeName, EnvironmentEdit, Variables } from "../../net/index.ts";
 import { readAlternativeNames } from "../material/certificate-fields.ts";
@@ -91,7 +91,7 @@ export function factsOf(socket: TLSSocket, options: FactsOptions): TlsFacts {
   return {
     protocol: socket.getProtocol() ?? "unknown",
     cipher: socket.getCipher().name,
-    serverName: serverName === undefined ? undefined : withoutFinalDot(serverName),
+    serverName: serverName === undefined ? undefined : receivedServerName(serverName),
     alpn: exportable(socket.alpnProtocol),
     reportsPeer,
     peer: isPeerVerified ? peerCertificate(socket) : undefined,
