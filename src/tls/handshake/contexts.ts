@@ -6,7 +6,7 @@
  * here asks for the `verdict` once it is secure, and lets nothing through before.
  */
 
-import { createHash, constants, randomBytes, X509Certificate } from "node:crypto";
+import { createHash, constants, randomBytes } from "node:crypto";
 import { isIP } from "node:net";
 import type { Duplex } from "node:stream";
 import { connect, createSecureContext, TLSSocket } from "node:tls";
@@ -20,6 +20,7 @@ import { exportable, factsOf, peerCertificateOf, shownCertificates } from "./fac
 import type { TlsFacts } from "./facts.ts";
 import { TlsMaterialError } from "../material/material-error.ts";
 import type { ClientMaterial, ServerMaterial, TlsPolicy } from "../material/material.ts";
+import { parsePem } from "../material/pem.ts";
 import { hasServerNames, isCertificateFor, parseServerIdentity } from "./server-identity.ts";
 import type { ServerIdentity } from "./server-identity.ts";
 import { ServerNames } from "./server-names.ts";
@@ -119,7 +120,8 @@ export class ClientContexts {
   readonly #sentName: string | undefined;
   /** Undefined: any server that is trusted will do. */
   readonly #expected: ServerIdentity | undefined;
-  #anchors: readonly X509Certificate[] | undefined;
+  /** In DER, once they were needed. */
+  #anchors: readonly Uint8Array[] | undefined;
 
   /**
    * Throws TlsMaterialError: 100 for settings, and for a name to verify that no certificate can be for, 96
@@ -165,7 +167,7 @@ export class ClientContexts {
 
   #areWildcardsAllowed(shown: readonly Uint8Array[]): boolean {
     const nowMs = Number(this.#clock.realtimeNs() / 1_000_000n);
-    this.#anchors ??= this.#material.anchors.map((pem) => new X509Certificate(pem));
+    this.#anchors ??= this.#material.anchors.flatMap((pem) => parsePem(pem).map(({ der }) => der));
     return areWildcardsAllowed({ shown, anchors: this.#anchors, nowMs });
   }
 

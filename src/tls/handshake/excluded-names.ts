@@ -10,14 +10,14 @@
  */
 
 import { X509Certificate } from "node:crypto";
-import { readNameConstraints } from "../material/certificate-fields.ts";
+import { readDistinguishedNames, readNameConstraints } from "../material/certificate-fields.ts";
 import { wildcardsOf } from "./server-identity.ts";
 
-/** Everything that a way can be made of. */
+/** Everything that a way can be made of, in DER. */
 export interface ShownChain {
-  /** The peer's certificate and those it has shown with it, in DER. */
+  /** The peer's certificate and those it has shown with it. */
   readonly shown: readonly Uint8Array[];
-  readonly anchors: readonly X509Certificate[];
+  readonly anchors: readonly Uint8Array[];
   readonly nowMs: number;
 }
 
@@ -29,26 +29,48 @@ const DNS_NAME = 0x82;
  * without wildcards, whatever the chain.
  */
 export function areWildcardsAllowed({ shown, anchors, nowMs }: ShownChain): boolean {
-  const [first] = shown;
-  const wildcards = first === undefined ? [] : wildcardsOf(first);
-  if (first === undefined || wildcards.length === 0) return true;
-  const leaf = new X509Certificate(first);
-  const above = shown.slice(1).map((der) => new X509Certificate(der));
-  const issuers = [...above, ...anchors].filter((issuer) => isUsable(issuer, wildcards, nowMs));
-  const isAnchor = (one: X509Certificate) => anchors.some(({ raw }) => raw.equals(one.raw));
-  const reached = new Set([leaf]);
-  for (const one of reached) {
-    if (isAnchor(one)) return true;
-    for (const issuer of issuers) {
-      if (!reached.has(issuer) && isIssuedBy(one, issuer)) reached.add(issuer);
+  const [leaf, ...above] = shown;
+  const wildcards = leaf === undefined ? [] : wildcardsOf(leaf);
+  if (leaf === undefined || wildcards.length === 0) return true;
+  const issuers = [...above, ...anchors];
+  const parsed = remembered((der) => new X509Certificate(der));
+  const names = remembered(readDistinguishedNames);
+  const isIssuer = (issuer: Uint8Array, one: Uint8Array): boolean =>
+    isIssuedBy(parsed(one), parsed(issuer)) && isUsable(parsed(issuer), wildcards, nowMs);
+  const findWay = (isCandidate: (issuer: Uint8Array, one: Uint8Array) => boolean): boolean => {
+    const reached = new Set([leaf]);
+    for (const one of reached) {
+      if (anchors.some((anchor) => Buffer.compare(anchor, one) === 0)) return true;
+      for (const issuer of issuers) {
+        if (!reached.has(issuer) && isCandidate(issuer, one) && isIssuer(issuer, one)) {
+          reached.add(issuer);
+        }
+      }
     }
-  }
-  return false;
+    return false;
+  };
+  // To parse all anchors takes long, and nearly all issuers are written as their subject is.
+  const isNamed = (issuer: Uint8Array, one: Uint8Array): boolean => {
+    const [subject, wanted] = [names(issuer)?.subject, names(one)?.issuer];
+    return subject !== undefined && wanted !== undefined && Buffer.compare(subject, wanted) === 0;
+  };
+  return findWay(isNamed) || findWay(() => true);
+}
+
+/** The results of reading certificates, each of which is read once. */
+function remembered<T>(read: (der: Uint8Array) => T): (der: Uint8Array) => T {
+  const known = new Map<Uint8Array, { readonly result: T }>();
+  return (der) => {
+    const entry = known.get(der) ?? { result: read(der) };
+    known.set(der, entry);
+    return entry.result;
+  };
 }
 
 function isUsable(issuer: X509Certificate, wildcards: readonly string[], nowMs: number): boolean {
   if (!issuer.ca) return false;
-  if (Date.parse(issuer.validFrom) > nowMs || Date.parse(issuer.validTo) < nowMs) return false;
+  const isValid = Date.parse(issuer.validFrom) <= nowMs && nowMs <= Date.parse(issuer.validTo);
+  if (!isValid) return false;
   const constraints = readNameConstraints(issuer.raw);
   if (constraints === "none") return true;
   const names = constraints?.excluded.filter(({ tag }) => tag === DNS_NAME);

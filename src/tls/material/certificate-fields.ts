@@ -21,7 +21,8 @@ const NAME_CONSTRAINTS = "551d1e";
 /** The tags of the fields that may be missing: [0] version and [3] extensions. */
 const VERSION = 0xa0;
 const EXTENSIONS = 0xa3;
-/** The number of fields between the version and the subject. */
+/** The number of fields between the version and the issuer, and the subject. */
+const FIELDS_BEFORE_ISSUER = 2;
 const FIELDS_BEFORE_SUBJECT = 4;
 /** [1] in NameConstraints. */
 const EXCLUDED_SUBTREES = 0xa1;
@@ -39,6 +40,16 @@ export function readSubject(certificate: Uint8Array): NameAttribute[] | undefine
     }
   }
   return sets === undefined ? undefined : attributes;
+}
+
+/** The names of issuer and subject, each as its DER has it; undefined when this is no certificate. */
+export function readDistinguishedNames(
+  certificate: Uint8Array,
+): { readonly issuer: Uint8Array; readonly subject: Uint8Array } | undefined {
+  const fields = certificateFields(certificate);
+  const issuer = fields?.[FIELDS_BEFORE_ISSUER];
+  const subject = fields?.[FIELDS_BEFORE_SUBJECT];
+  return issuer && subject && { issuer: issuer.content, subject: subject.content };
 }
 
 /**

@@ -258,7 +258,7 @@ describe("a wildcard", () => {
     (name) => {
       const { server, anchors } = constrained({ excluded: [`dns:${name}`] }, wildcard);
       const shown = [server, ...server.intermediates].map((one) => one.der);
-      const trusted = anchors.map((one) => one.x509);
+      const trusted = anchors.map((one) => one.der);
       expect(areWildcardsAllowed({ shown, anchors: trusted, nowMs: Date.now() })).toBe(false);
     },
   );
@@ -284,7 +284,7 @@ describe("a wildcard", () => {
       root.issueAuthority({ ...free, notBefore: new Date(Date.now() + 86_400_000) }),
     ],
   ])("a wildcard gains nothing by a certificate of its issuer %s", async (_, decoy) => {
-    const [nowMs, anchors] = [Date.now(), [root.x509]];
+    const [nowMs, anchors] = [Date.now(), [root.der]];
     for (const shown of [
       [server, decoy],
       [server, decoy, authority],
@@ -305,6 +305,13 @@ describe("a wildcard", () => {
     for (const behind of [[unconstrained], [unconstrained, authority]]) {
       expectVerdict(await verdict({ server, behind, anchors: [root] }), TRUSTED);
     }
+  });
+
+  test("a wildcard is trusted by an anchor whose name is the same in another type of string", async () => {
+    const subject = [{ type: "CN", value: "rOOT", tag: 0x13 }];
+    const anchor = newAuthority({ subject, keyPair: root.key });
+    const shown = { server: root.issue({ names: wildcard }), anchors: [anchor] };
+    expectVerdict(await verdict(shown), TRUSTED);
   });
 
   test("a wildcard is trusted whatever else is shown, and by an anchor that is shown as another's", async () => {
