@@ -30,7 +30,7 @@ export { ServerNames } from "./handshake/server-names.ts";
 export type { ServerNamesOptions } from "./handshake/server-names.ts";
 export { formatSubject, INVALID_SUBJECT } from "./material/subject.ts";
 export { TlsAcceptor } from "./handshake/acceptor.ts";
-export type { Secured } from "./handshake/acceptor.ts";
+export type { Destroyable, Secured } from "./handshake/acceptor.ts";
 export { tlsdLine } from "./handshake/tls-options.ts";
 export type { KeyPairFiles, TlsOptions } from "./handshake/tls-options.ts";
 export { runTunnel } from "./wrap/run-tunnel.ts";

@@ -19,7 +19,7 @@ export class ServerNames<T> {
   constructor({ level, fallback, named }: ServerNamesOptions<T>) {
     this.#fallback = level === 2 ? undefined : fallback;
     const entries = level === 0 ? [] : [...named].filter(([name]) => name !== "");
-    this.#named = new Map(entries.map(([name, entry]) => [lowerCase(name), entry]));
+    this.#named = new Map(entries.map(([name, entry]) => [nameKey(name), entry]));
   }
 
   /**
@@ -30,7 +30,7 @@ export class ServerNames<T> {
    * the end, which RFC 6066 forbids to send, is part of the name.
    */
   lookup(name: string | undefined): T | undefined {
-    const asked = lowerCase(name ?? "");
+    const asked = nameKey(name);
     return this.#named.get(asked) ?? this.#named.get(wildcardFor(asked)) ?? this.#fallback;
   }
 }
@@ -42,7 +42,10 @@ function wildcardFor(name: string): string {
   return dot >= 0 && domain.includes(".") ? `*.${domain}` : "";
 }
 
-/** Of ASCII letters alone: others are bytes like any. */
-function lowerCase(name: string): string {
+/**
+ * The same text for names that are the same, and the empty one for none. Of ASCII letters the case does not
+ * count; others are bytes like any.
+ */
+export function nameKey(name = ""): string {
   return name.replaceAll(/[A-Z]/g, (letter) => letter.toLowerCase());
 }

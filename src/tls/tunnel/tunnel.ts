@@ -11,7 +11,7 @@ import type { TLSSocket } from "node:tls";
 import type { Clock, Timer } from "../../clock/index.ts";
 import type { Posix, SystemError } from "../../posix/index.ts";
 import type { TlsFacts } from "../handshake/facts.ts";
-import type { TlsSide } from "../handshake/side.ts";
+import type { TlsHandshake, TlsSide } from "../handshake/handshake.ts";
 import { tlsFailure, TUNNEL_EXIT } from "./exit.ts";
 import type { TunnelEnd } from "./exit.ts";
 import { step } from "./machine.ts";
@@ -54,7 +54,8 @@ const ABORTED: TunnelEnd = { exitCode: TUNNEL_EXIT.tls, message: undefined };
 export class Tunnel {
   readonly #options: TunnelOptions;
   readonly #wire: Wire;
-  readonly #socket: TLSSocket;
+  /** Undefined until a server has read its client's first message. */
+  #begun: TlsHandshake | undefined;
   readonly #handshake: Promise<Handshake>;
   readonly #ended: Promise<TunnelEnd>;
   #settleHandshake: (handshake: Handshake) => void = ignore;
@@ -68,7 +69,7 @@ export class Tunnel {
   /** The target of the effects for the program, from `relay` on. */
   #program: Program | undefined;
 
-  /** Begins the handshake at once. */
+  /** Begins the handshake as soon as its side can; the time for it is counted from now. */
   constructor(options: TunnelOptions) {
     this.#options = options;
     this.#handshake = new Promise((resolve) => (this.#settleHandshake = resolve));
@@ -80,11 +81,13 @@ export class Tunnel {
       writeFailed: () => this.#happen({ kind: "unreachable" }),
     });
     this.#wire.on("error", ignore);
-    this.#socket = options.side.start(this.#wire);
-    this.#listen();
     this.#setTimer(options.handshakeTimeoutMs, () => {
       const message = options.tellsTimeout ? "handshake timed out" : undefined;
       this.#happen({ kind: "failed", failure: tlsFailure(message) });
+    });
+    options.side.open(this.#wire, {
+      ready: (start) => this.#begin(start),
+      ended: () => this.#happen({ kind: "allRead" }),
     });
   }
 
@@ -121,12 +124,20 @@ export class Tunnel {
     this.#happen({ kind: "aborted", end });
   }
 
-  #listen(): void {
-    const socket = this.#socket;
-    const { describeError } = this.#options.side;
-    socket.once("secure", () => this.#judge());
+  /** Of TLS. There is one before the state says that the handshake is done. */
+  get #socket(): TLSSocket {
+    if (this.#begun === undefined) throw new Error("the handshake has not begun");
+    return this.#begun.socket;
+  }
+
+  #begin(start: () => TlsHandshake): void {
+    if (this.#state === "over") return;
+    const handshake = start();
+    const { socket } = handshake;
+    this.#begun = handshake;
+    socket.once("secure", () => this.#judge(handshake));
     for (const event of ERRORS) {
-      socket.on(event, (error: unknown) => this.#failTls(describeError(error)));
+      socket.on(event, (error: unknown) => this.#failTls(handshake.describeError(error)));
     }
     socket.on("close", () => this.#failTls("the peer closed the connection"));
     socket.once("end", () => this.#happen({ kind: "allRead" }));
@@ -134,9 +145,9 @@ export class Tunnel {
   }
 
   /** The handshake is done: is the peer accepted? */
-  #judge(): void {
+  #judge(handshake: TlsHandshake): void {
     if (this.#state === "over") return;
-    const why = this.#options.side.verdict(this.#socket);
+    const why = handshake.verdict();
     if (why === undefined) this.#happen({ kind: "secured" });
     else this.#failTls(why);
   }
@@ -171,7 +182,9 @@ export class Tunnel {
     switch (effect.do) {
       case "tellSecured":
         this.#timer?.cancel();
-        this.#settleHandshake({ kind: "secured", facts: this.#options.side.facts(this.#socket) });
+        if (this.#begun !== undefined) {
+          this.#settleHandshake({ kind: "secured", facts: this.#begun.facts() });
+        }
         break;
       case "tellFailed":
         this.#settleHandshake({ kind: "failed", end: effect.end });
@@ -210,7 +223,7 @@ export class Tunnel {
       case "finish":
         this.#timer?.cancel();
         this.#closeProgram();
-        this.#socket.destroy();
+        this.#begun?.socket.destroy();
         this.#wire.destroy();
         this.#settleEnd(effect.end);
         break;

@@ -4,7 +4,7 @@ import { Socket } from "node:net";
 import { tcpServerEdits } from "../../net/index.ts";
 import type { Endpoint, EnvironmentEdit } from "../../net/index.ts";
 import type { WaitStatus } from "../../posix/index.ts";
-import type { Secured, TlsAcceptor, TlsFacts } from "../../tls/index.ts";
+import type { Destroyable, Secured, TlsAcceptor, TlsFacts } from "../../tls/index.ts";
 import type { Life, Service, Work } from "./connection.ts";
 import type { AcceptedTcp } from "./tcp.ts";
 
@@ -63,7 +63,7 @@ class HandlerWork implements Work {
   readonly #handler: Handler;
   readonly #options: HandlerOptions;
   /** TLS first: Node requires that it is destroyed before the socket below it. */
-  readonly #layers: Socket[] = [];
+  readonly #layers: Destroyable[] = [];
 
   constructor(connection: AcceptedTcp, life: Life, handler: Handler, options: HandlerOptions) {
     this.#connection = connection;
