@@ -4,12 +4,12 @@ import type { TLSSocket } from "node:tls";
 import type { Clock } from "../../clock/index.ts";
 import type { EnvironmentEdit } from "../../net/index.ts";
 import type { Fd, Posix } from "../../posix/index.ts";
-import { ServerContexts } from "../handshake/contexts.ts";
-import { describeTlsError } from "../handshake/describe-error.ts";
 import { tlsEdits } from "../handshake/facts.ts";
 import type { TlsFacts } from "../handshake/facts.ts";
+import type { TlsHandshake } from "../handshake/handshake.ts";
 import { admitPeer } from "../handshake/peer-rules.ts";
 import type { AdmitPeer } from "../handshake/peer-rules.ts";
+import { ServerContexts } from "../handshake/server-contexts.ts";
 import { loadServerMaterial, pairsOf, validityWarnings } from "../material/material.ts";
 import type { ServerMaterial } from "../material/material.ts";
 import { MaterialSource } from "../material/material-source.ts";
@@ -45,6 +45,13 @@ export type HandshakeOutcome =
   /** The connection has been closed. */
   | { readonly kind: "failed"; readonly why: string };
 
+/** Something that can be ended here and now. */
+export interface Destroyable {
+  destroy(): void;
+}
+
+const CLOSED = "the client closed the connection";
+
 /** The material as it was read, and the objects made of it, which are hidden from JSON. */
 interface Loaded {
   readonly material: ServerMaterial;
@@ -77,10 +84,13 @@ export class TlsAcceptor {
     return carry(this.#options.posix, fd);
   }
 
-  /** Do the handshake on a connection, whose owner the socket of TLS becomes; `done` is called once. */
-  accept(connection: Wire, done: (accepted: HandshakeOutcome) => void): TLSSocket {
+  /**
+   * Do the handshake on a connection, whose owner the socket of TLS becomes; `done` is called once. The result
+   * is to be destroyed before the connection when that is ended from here.
+   */
+  accept(connection: Wire, done: (accepted: HandshakeOutcome) => void): Destroyable {
     const { contexts } = this.#source.current();
-    const stream = contexts.accept(connection);
+    let stream: TLSSocket | undefined;
     let isDone = false;
     const timer = this.#limit(() => fail("handshake timed out"));
     function settle(accepted: HandshakeOutcome): void {
@@ -91,34 +101,32 @@ export class TlsAcceptor {
     }
     function fail(why: string): void {
       if (isDone) return;
-      stream.destroy();
+      stream?.destroy();
       connection.destroy();
       settle({ kind: "failed", why });
     }
-    // A socket that belongs to no tls.Server tells errors of the engine by the second name only.
-    stream.on("error", (error) => fail(describeTlsError(error)));
-    stream.on("_tlsError", (error: unknown) => {
-      fail(describeTlsError(error));
+    connection.once("close", () => fail(CLOSED));
+    contexts.open(connection, {
+      ended: () => fail(CLOSED),
+      ready: (start) => {
+        if (isDone) return;
+        const handshake = start();
+        stream = handshake.socket;
+        listen(handshake, fail);
+        connection.once("end", () => fail(CLOSED));
+        holdTickets(stream, connection);
+        stream.once("secure", () => {
+          const outcome = judge(handshake, this.#options.admit);
+          if (outcome.kind === "failed") {
+            fail(outcome.why);
+            return;
+          }
+          deliverFirst(handshake.socket, connection, this.#options.posix);
+          settle(outcome);
+        });
+      },
     });
-    stream.once("close", () => fail("the client closed the connection"));
-    connection.once("end", () => fail("the client closed the connection"));
-    holdTickets(stream, connection);
-    stream.once("secure", () => {
-      const why = contexts.verdict(stream);
-      if (why !== undefined) {
-        fail(why);
-        return;
-      }
-      const facts = contexts.facts(stream);
-      const admission = admitPeer(facts.peer, this.#options.admit);
-      if (admission.kind !== "admit") {
-        fail(admission.reason);
-        return;
-      }
-      deliverFirst(stream, connection, this.#options.posix);
-      settle({ kind: "secured", stream, facts, edits: [...tlsEdits(facts), ...admission.edits] });
-    });
-    return stream;
+    return { destroy: () => stream?.destroy() };
   }
 
   #limit(expired: () => void): { cancel(): void } | undefined {
@@ -128,4 +136,23 @@ export class TlsAcceptor {
       ? undefined
       : clock.setTimer(handshakeTimeoutMs, expired);
   }
+}
+
+function listen(handshake: TlsHandshake, fail: (why: string) => void): void {
+  const { socket } = handshake;
+  socket.on("error", (error) => fail(handshake.describeError(error)));
+  // A socket that belongs to no tls.Server tells errors of the engine by the second name only.
+  socket.on("_tlsError", (error: unknown) => fail(handshake.describeError(error)));
+  socket.once("close", () => fail(CLOSED));
+}
+
+/** The outcome of a handshake that is done. */
+function judge(handshake: TlsHandshake, admit: AdmitPeer | undefined): HandshakeOutcome {
+  const why = handshake.verdict();
+  if (why !== undefined) return { kind: "failed", why };
+  const facts = handshake.facts();
+  const admission = admitPeer(facts.peer, admit);
+  if (admission.kind !== "admit") return { kind: "failed", why: admission.reason };
+  const edits = [...tlsEdits(facts), ...admission.edits];
+  return { kind: "secured", stream: handshake.socket, facts, edits };
 }
