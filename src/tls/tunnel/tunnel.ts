@@ -11,7 +11,7 @@ import type { TLSSocket } from "node:tls";
 import type { Clock, Timer } from "../../clock/index.ts";
 import type { Posix } from "../../posix/index.ts";
 import type { TlsFacts } from "../handshake/facts.ts";
-import type { TlsSide } from "../handshake/side.ts";
+import type { TlsHandshake, TlsSide } from "../handshake/handshake.ts";
 import { tlsFailure, TUNNEL_EXIT } from "./exit.ts";
 import type { TunnelEnd } from "./exit.ts";
 import { step } from "./machine.ts";
@@ -55,7 +55,8 @@ const ABORTED: TunnelEnd = { exitCode: TUNNEL_EXIT.tls, message: undefined };
 export class Tunnel {
   readonly #options: TunnelOptions;
   readonly #wire: Wire;
-  readonly #socket: TLSSocket;
+  /** Undefined until a server has read its client's first message. */
+  #begun: TlsHandshake | undefined;
   readonly #handshake: Promise<Handshake>;
   readonly #ended: Promise<TunnelEnd>;
   #settleHandshake: (handshake: Handshake) => void = ignore;
@@ -69,7 +70,7 @@ export class Tunnel {
   /** The target of the effects for the program, from `relay` on. */
   #program: Program | undefined;
 
-  /** Begins the handshake at once. */
+  /** Begins the handshake as soon as its side can; the time for it is counted from now. */
   constructor(options: TunnelOptions) {
     this.#options = options;
     this.#handshake = new Promise((resolve) => (this.#settleHandshake = resolve));
@@ -80,10 +81,12 @@ export class Tunnel {
       writeFailed: () => this.#happen({ kind: "unreachable", reset: this.#resetEnd() }),
     });
     this.#wire.on("error", ignore);
-    this.#socket = options.side.start(this.#wire);
-    this.#listen();
     this.#setTimer(options.handshakeTimeoutMs, () => {
       this.#expire(options.tellsTimeout ? "handshake timed out" : undefined);
+    });
+    options.side.open(this.#wire, {
+      ready: (start) => this.#begin(start),
+      ended: () => this.#endedEarly(),
     });
   }
 
@@ -123,14 +126,21 @@ export class Tunnel {
     this.#happen({ kind: "aborted", end });
   }
 
-  #listen(): void {
-    const socket = this.#socket;
-    const { side } = this.#options;
-    const { describeError } = side;
-    if (side.role === "server") holdTickets(socket, this.#wire);
-    socket.once("secure", () => this.#judge());
+  /** Of TLS. There is one before the state says that the handshake is done. */
+  get #socket(): TLSSocket {
+    if (this.#begun === undefined) throw new Error("the handshake has not begun");
+    return this.#begun.socket;
+  }
+
+  #begin(start: () => TlsHandshake): void {
+    if (this.#state === "over") return;
+    const handshake = start();
+    const { socket } = handshake;
+    this.#begun = handshake;
+    if (this.#options.side.role === "server") holdTickets(socket, this.#wire);
+    socket.once("secure", () => this.#judge(handshake));
     for (const event of ERRORS) {
-      socket.on(event, (error: unknown) => this.#engineFailed(describeError(error)));
+      socket.on(event, (error: unknown) => this.#engineFailed(handshake.describeError(error)));
     }
     socket.on("close", () => {
       this.#failTls("the peer closed the connection");
@@ -143,6 +153,12 @@ export class Tunnel {
     });
   }
 
+  /** The peer has ended before the handshake began. */
+  #endedEarly(): void {
+    const reset = this.#resetEnd();
+    this.#happen(reset === undefined ? { kind: "allRead" } : { kind: "reset", end: reset });
+  }
+
   /** TLS can go on no more; all that it has decrypted is in the socket, and is to be read first. */
   #engineFailed(detail: string): void {
     this.#failTls(detail);
@@ -151,9 +167,9 @@ export class Tunnel {
   }
 
   /** The handshake is done: is the peer accepted? */
-  #judge(): void {
+  #judge(handshake: TlsHandshake): void {
     if (this.#state === "over") return;
-    const why = this.#options.side.verdict(this.#socket);
+    const why = handshake.verdict();
     if (why === undefined) this.#happen({ kind: "secured" });
     else this.#failTls(why);
   }
@@ -191,7 +207,9 @@ export class Tunnel {
     switch (effect.do) {
       case "tellSecured":
         this.#timer?.cancel();
-        this.#settleHandshake({ kind: "secured", facts: this.#options.side.facts(this.#socket) });
+        if (this.#begun !== undefined) {
+          this.#settleHandshake({ kind: "secured", facts: this.#begun.facts() });
+        }
         break;
       case "tellFailed":
         this.#settleHandshake({ kind: "failed", end: effect.end });
@@ -239,7 +257,7 @@ export class Tunnel {
       case "finish":
         this.#timer?.cancel();
         this.#closeProgram();
-        this.#socket.destroy();
+        this.#begun?.socket.destroy();
         this.#wire.destroy();
         this.#settleEnd(effect.end);
         break;

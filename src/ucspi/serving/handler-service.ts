@@ -5,7 +5,7 @@ import type { Duplex } from "node:stream";
 import { formatIp, tcpServerEdits } from "../../net/index.ts";
 import type { Endpoint, EnvironmentEdit } from "../../net/index.ts";
 import type { WaitStatus } from "../../posix/index.ts";
-import type { Secured, TlsAcceptor, TlsFacts } from "../../tls/index.ts";
+import type { Destroyable, Secured, TlsAcceptor, TlsFacts } from "../../tls/index.ts";
 import type { Life, Service, Work } from "./connection.ts";
 import type { AcceptedTcp } from "./tcp.ts";
 
@@ -64,7 +64,7 @@ class HandlerWork implements Work {
   readonly #handler: Handler;
   readonly #options: HandlerOptions;
   /** TLS first: Node requires that it is destroyed before the socket below it. */
-  readonly #layers: Duplex[] = [];
+  readonly #layers: Destroyable[] = [];
 
   constructor(connection: AcceptedTcp, life: Life, handler: Handler, options: HandlerOptions) {
     this.#connection = connection;

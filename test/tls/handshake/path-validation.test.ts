@@ -4,10 +4,7 @@
  * and the tests of Go's crypto/x509; none of their certificates is.
  */
 
-import { once } from "node:events";
-import { streamPair } from "../../support/stream-pair.ts";
 import { describe, expect, test } from "vitest";
-import { ClientContexts, ServerContexts } from "../../../src/tls/handshake/contexts.ts";
 import { areWildcardsAllowed } from "../../../src/tls/handshake/excluded-names.ts";
 import {
   Authority,
@@ -19,14 +16,7 @@ import {
   newSelfSigned,
 } from "../../support/certificates.ts";
 import type { Certificate, CertificateOptions } from "../../support/certificates.ts";
-
-const CLOCK = { realtimeNs: () => BigInt(Date.now()) * 1_000_000n };
-const POLICY = {
-  minVersion: "TLSv1.2",
-  maxVersion: "TLSv1.3",
-  ciphers: undefined,
-  alpn: [],
-} as const;
+import { clientOf, handshake, serverOf } from "./handshakes.ts";
 
 const HOST = "foo.example.com";
 const TRUSTED = undefined;
@@ -51,38 +41,11 @@ async function verdict({
   name = HOST,
 }: Shown): Promise<string | undefined> {
   const chain = [server, ...(behind ?? server.intermediates)].map(({ pem }) => pem).join("");
-  const pair = { file: "server.crt", chain, key: server.keyPem };
-  const servers = new ServerContexts(
-    {
-      ...POLICY,
-      sniLevel: 0,
-      defaultPair: pair,
-      namedPairs: [],
-      clientCertificate: "none",
-      anchors: [],
-    },
-    CLOCK,
-  );
-  const clients = new ClientContexts(
-    {
-      ...POLICY,
-      pair: undefined,
-      anchors: anchors.map(({ pem }) => pem),
-      serverName: name,
-      verifiesCertificate: true,
-      verifiesName: true,
-    },
-    CLOCK,
-  );
-  const [left, right] = streamPair();
-  const [accepted, connected] = [servers.accept(left), clients.connect(right)];
-  try {
-    await Promise.all([once(accepted, "secure"), once(connected, "secure")]);
-    return clients.verdict(connected);
-  } finally {
-    accepted.destroy();
-    connected.destroy();
-  }
+  const defaultPair = { file: "server.crt", chain, key: server.keyPem };
+  const clients = clientOf({ anchors: anchors.map(({ pem }) => pem), serverName: name });
+  const { client, clientSaid } = await handshake(serverOf({ defaultPair }), clients);
+  expect(clientSaid).toBe("secure");
+  return clients.verdict(client);
 }
 
 const root = newAuthority();
