@@ -120,7 +120,8 @@ describe("compiling a directory", () => {
     ["a stray file at the top", { "rules/README": "x" }, /unable to read the directory .*README/],
   ])("compiling a directory reports %s, and makes no file", (_, files, message) => {
     using directory = new TemporaryDirectory();
-    directory.write({ ...files, "rules.cdb": "old" });
+    const old = cdbBytes([["uid/0", "D"]]);
+    directory.write({ ...files, "rules.cdb": old });
     const problem = problemOf(() =>
       compileDirectory(directory.file("rules"), directory.file("rules.cdb"), {
         posix: new NodeFiles(),
@@ -129,7 +130,7 @@ describe("compiling a directory", () => {
     );
     expect(problem.fault).toBe("system");
     expect(problem.message).toMatch(message);
-    expect(readFileSync(directory.file("rules.cdb"), "utf8")).toBe("old");
+    expect(readFileSync(directory.file("rules.cdb"))).toEqual(old);
     expect(readdirSync(directory.path).sort()).toEqual(["rules", "rules.cdb"]);
   });
 
@@ -150,6 +151,20 @@ describe("compiling a directory", () => {
       expect(readdirSync(directory.path)).toEqual(["rules"]);
     },
   );
+
+  test("compiling a directory overwrites no file that is no database, and says so before it reads any rule", () => {
+    using directory = new TemporaryDirectory();
+    directory.write({ "rules/README": "", "notes.txt": "x".repeat(5000) });
+    const problem = problemOf(() =>
+      compileDirectory(directory.file("rules"), directory.file("notes.txt"), {
+        posix: new NodeFiles(),
+        warn: () => {},
+      }),
+    );
+    expect(problem).toMatchObject({ fault: "system" });
+    expect(problem.message).toMatch(/notes.txt exists and is not a CDB file: it is left as it is$/);
+    expect(readFileSync(directory.file("notes.txt"), "utf8")).toBe("x".repeat(5000));
+  });
 
   test("compiling a directory refuses variables that no reader would take, from the first byte on", () => {
     // NAME, =, value and NUL of two variables.
