@@ -155,6 +155,29 @@ describe("s6-tcprules", () => {
 });
 
 describe("s6-tcprulescheck", () => {
+  test("s6-tcprulescheck reports which rules it takes a database without records for", async () => {
+    using directory = new TemporaryDirectory();
+    directory.write({ cdb: cdbBytes([]) });
+    const cdb = directory.file("cdb");
+    expect(await run(tcprulescheck, [cdb])).toEqual({
+      exitCode: 0,
+      stdout: "default:\ndeny connection\n",
+      stderr: [
+        expect.stringMatching(/^warning: .*cdb has no records: it is taken for rules of s6,/),
+      ],
+    });
+    for (const [format, verdict] of [
+      ["djb", "allow"],
+      ["s6", "deny"],
+    ]) {
+      expect(await run(tcprulescheck, [`--format=${format}`, cdb])).toEqual({
+        exitCode: 0,
+        stdout: `default:\n${verdict} connection\n`,
+        stderr: [],
+      });
+    }
+  });
+
   test.each([
     [{}, "default:\nallow connection\n"],
     [{ TCPREMOTEIP: "1.2.3.4" }, "rule 1.:\nset environment variable A=b\nallow connection\n"],

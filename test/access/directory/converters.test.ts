@@ -242,12 +242,6 @@ describe("unpacking a database", () => {
     }
   });
 
-  test("unpacking a database makes a bare directory of a rule without effect", () => {
-    const { files, paths } = unpacked([["uid/0", "X"]]);
-    expect(files).toEqual({});
-    expect(paths).toContain("uid/0");
-  });
-
   test("unpacking a database leaves out the second of two rules, which would turn the first around", () => {
     const { files, warnings } = unpacked([
       ["uid/0", "D"],
@@ -273,6 +267,11 @@ describe("unpacking a database", () => {
     ["an empty value", ["uid/0", ""]],
     ["a variable that is a path", ["uid/0", "A\0\x07../x=y\0\0\0"]],
     ["a variable without an end", ["uid/0", "A\0\x03A=b\0\0"]],
+    ["a value that neither allows nor denies", ["uid/0", "X"]],
+    ["a key of ucspi-tcp", ["=a.example", "D"]],
+    ["a key of one part", ["uid", "D"]],
+    ["a key of three parts", ["uid/0/allow", "D"]],
+    ["a name that is longer than a file name", [`reversedns/${"x".repeat(256)}`, "D"]],
   ])("unpacking a database refuses a record with %s and leaves nothing behind", (_, record) => {
     using directory = new TemporaryDirectory();
     directory.write({ "rules.cdb": cdbBytes([["uid/1", "D"], record]) });
