@@ -6,8 +6,8 @@
 import type { Clock } from "../../clock/index.ts";
 import type { Resident, Stop } from "../../host/index.ts";
 import type { Fd, Posix } from "../../posix/index.ts";
+import type { TlsSide } from "../handshake/handshake.ts";
 import { openSide } from "../handshake/side.ts";
-import type { TlsSide } from "../handshake/side.ts";
 import { TlsConnection } from "../tunnel/tls-connection.ts";
 import type { TlsConnectionOptions } from "../tunnel/tls-connection.ts";
 import { TUNNEL_EXIT } from "../tunnel/exit.ts";

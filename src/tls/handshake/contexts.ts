@@ -1,25 +1,21 @@
 /**
- * Handshakes, from material: what to offer, whom to trust, and what came of it. TLS itself is OpenSSL's,
- * by way of node:tls, which is loaded with this file and no other.
- *
- * Node finishes a handshake whatever it thinks of the peer's certificate. So whoever takes a socket from
- * here asks for the `verdict` once it is secure, and lets nothing through before.
+ * Contexts from material: what to offer and whom to trust; and the handshakes of a client. TLS itself is
+ * OpenSSL's, by way of node:tls. Those of a server are in `server-contexts.ts`.
  */
 
-import { createHash, constants, randomBytes } from "node:crypto";
+import { constants } from "node:crypto";
 import { isIP } from "node:net";
 import type { Duplex } from "node:stream";
-import { checkServerIdentity, connect, createSecureContext, TLSSocket } from "node:tls";
-import type { SecureContext } from "node:tls";
-import type { Clock } from "../../clock/index.ts";
+import { checkServerIdentity, connect, createSecureContext } from "node:tls";
+import type { SecureContext, TLSSocket } from "node:tls";
 import { errnoOf } from "../../posix/index.ts";
 import type { KeyPair } from "../material/credentials.ts";
 import { describeTlsError, describeUntrusted } from "./describe-error.ts";
-import { exportable, factsOf, peerCertificateOf } from "./facts.ts";
+import { factsOf } from "./facts.ts";
 import type { TlsFacts } from "./facts.ts";
+import type { TlsHandshake } from "./handshake.ts";
 import { TlsMaterialError } from "../material/material-error.ts";
-import type { ClientMaterial, ServerMaterial, TlsPolicy } from "../material/material.ts";
-import { ServerNames } from "./server-names.ts";
+import type { ClientMaterial, TlsPolicy } from "../material/material.ts";
 
 /** The ciphers when no list is given: forward secrecy and authenticated encryption. */
 const DEFAULT_CIPHERS = [
@@ -34,74 +30,7 @@ const DEFAULT_CIPHERS = [
   "ECDHE-RSA-CHACHA20-POLY1305",
 ].join(":");
 
-/** The lifetime of the keys of session tickets, in nanoseconds: 12 hours. */
-const TICKET_KEYS_LIFE_NS = 43_200_000_000_000n;
-const TICKET_KEYS_BYTES = 48;
-/** The longest SSL_CTX session id context. */
-const SESSION_ID_CONTEXT_LENGTH = 32;
-
-/** A server's side of handshakes. Make another one when the material has changed. */
-export class ServerContexts {
-  readonly #material: ServerMaterial;
-  readonly #clock: Pick<Clock, "realtimeNs">;
-  #epoch: bigint;
-  #contexts: ContextTable;
-
-  /** Throws TlsMaterialError: 100 for settings, 96 for a pair that OpenSSL will not use. */
-  constructor(material: ServerMaterial, clock: Pick<Clock, "realtimeNs">) {
-    this.#material = material;
-    this.#clock = clock;
-    checkCiphers(material);
-    this.#epoch = this.#currentEpoch();
-    this.#contexts = tableOf(material);
-  }
-
-  /** Start the handshake with a client; `secure` and `error` of the socket tell how it ends. */
-  accept(duplex: Duplex): TLSSocket {
-    const { sniLevel, clientCertificate, alpn } = this.#material;
-    const { initial, names } = this.#currentContexts();
-    return new TLSSocket(duplex, {
-      isServer: true,
-      secureContext: initial,
-      requestCert: clientCertificate !== "none",
-      rejectUnauthorized: clientCertificate === "required", // no certificate: an alert
-      ...(alpn.length === 0 ? {} : { ALPNProtocols: [...alpn] }),
-      ...(sniLevel === 0
-        ? {}
-        : { SNICallback: (name, done) => done(null, names.lookup(name) ?? initial) }),
-    });
-  }
-
-  /** The reason why a client must not be served after its handshake; undefined: serve it. */
-  verdict(socket: TLSSocket): string | undefined {
-    if (this.#material.clientCertificate !== "required") return undefined;
-    return problemOfClient(socket);
-  }
-
-  /** The results of the handshake. */
-  facts(socket: TLSSocket): TlsFacts {
-    const reportsPeer = this.#material.clientCertificate !== "none";
-    return factsOf(socket, {
-      serverName: exportable(sentServerName(socket)),
-      reportsPeer,
-      isPeerVerified: reportsPeer && problemOfClient(socket) === undefined,
-    });
-  }
-
-  /** New keys for session tickets take new contexts; sessions of the old ones are not resumed. */
-  #currentContexts(): ContextTable {
-    const epoch = this.#currentEpoch();
-    if (epoch !== this.#epoch) {
-      this.#contexts = tableOf(this.#material);
-      this.#epoch = epoch;
-    }
-    return this.#contexts;
-  }
-
-  #currentEpoch(): bigint {
-    return this.#clock.realtimeNs() / TICKET_KEYS_LIFE_NS;
-  }
-}
+const OPTIONS = constants.SSL_OP_NO_RENEGOTIATION | constants.SSL_OP_CIPHER_SERVER_PREFERENCE;
 
 /** A client's side of handshakes. */
 export class ClientContexts {
@@ -117,6 +46,17 @@ export class ClientContexts {
     this.#context = contextOf(material, material.pair, {});
     const name = material.serverName?.replace(/\.$/, "");
     this.#sentName = name === undefined || isIP(name) !== 0 ? undefined : name;
+  }
+
+  /** Start the handshake with a server. Sessions are not kept, so there is none to resume. */
+  handshake(duplex: Duplex): TlsHandshake {
+    const socket = this.connect(duplex);
+    return {
+      socket,
+      verdict: () => this.verdict(socket),
+      facts: () => this.facts(socket),
+      describeError: describeTlsError,
+    };
   }
 
   /** Start the handshake with a server; `secure` and `error` of the socket tell how it ends. */
@@ -152,48 +92,19 @@ export class ClientContexts {
   }
 }
 
-/** The contexts of one set of ticket keys. */
-interface ContextTable {
-  /** The context that a handshake begins with; without a certificate when the client must send a name. */
-  readonly initial: SecureContext;
-  readonly names: ServerNames<SecureContext>;
-}
-
-/**
- * The session id context that the contexts of a server share, so that a session of one is not taken for
- * one of another.
- */
-interface SessionOptions {
+/** The settings of a context that keep its sessions apart from those of others. */
+export interface SessionOptions {
   readonly sessionIdContext?: string;
   readonly ticketKeys?: Buffer;
+  /** False: no session can be resumed. */
+  readonly hasSessions?: boolean;
 }
 
-function tableOf(material: ServerMaterial): ContextTable {
-  const sessions = sessionOptions(material);
-  const { sniLevel, defaultPair, namedPairs } = material;
-  const initial = contextOf(material, defaultPair, sessions);
-  const named = namedPairs.map(
-    ({ name, pair }) => [name, contextOf(material, pair, sessions)] as const,
-  );
-  return { initial, names: new ServerNames({ level: sniLevel, fallback: initial, named }) };
-}
-
-/**
- * A session stands for the verification of its client's certificate, so it must not outlive a change of
- * whom we trust: that takes other contexts, with keys of their own.
- */
-function sessionOptions({ clientCertificate, anchors }: ServerMaterial): SessionOptions {
-  const policy = createHash("sha256")
-    .update(JSON.stringify([clientCertificate, anchors]))
-    .digest("hex");
-  const sessionIdContext = policy.slice(0, SESSION_ID_CONTEXT_LENGTH);
-  return { sessionIdContext, ticketKeys: randomBytes(TICKET_KEYS_BYTES) };
-}
-
-function contextOf(
+/** Throws TlsMaterialError: 96 for a pair that OpenSSL will not use. */
+export function contextOf(
   policy: TlsPolicy & { readonly anchors: readonly string[] },
   pair: KeyPair | undefined,
-  sessions: SessionOptions,
+  { hasSessions = true, ...session }: SessionOptions,
 ): SecureContext {
   try {
     return createSecureContext({
@@ -203,8 +114,8 @@ function contextOf(
       minVersion: policy.minVersion,
       maxVersion: policy.maxVersion,
       ciphers: policy.ciphers ?? DEFAULT_CIPHERS,
-      secureOptions: constants.SSL_OP_NO_RENEGOTIATION | constants.SSL_OP_CIPHER_SERVER_PREFERENCE,
-      ...sessions,
+      secureOptions: hasSessions ? OPTIONS : OPTIONS | constants.SSL_OP_NO_TICKET,
+      ...session,
     });
   } catch (error) {
     const detail = describeTlsError(error);
@@ -213,8 +124,8 @@ function contextOf(
   }
 }
 
-/** Before anything is made of them: OpenSSL passes over a list that leaves a version without ciphers. */
-function checkCiphers({ ciphers, minVersion, maxVersion }: TlsPolicy): void {
+/** Throws TlsMaterialError (100), before anything is made of them: OpenSSL passes over a list that leaves a version without ciphers. */
+export function checkCiphers({ ciphers, minVersion, maxVersion }: TlsPolicy): void {
   if (ciphers === undefined) return;
   const isNew = ciphers.split(":").map((name) => name.startsWith("TLS_"));
   const isUsable = (maxVersion === "TLSv1.3" && isNew.includes(true)) || isNew.includes(false);
@@ -226,27 +137,6 @@ function checkCiphers({ ciphers, minVersion, maxVersion }: TlsPolicy): void {
   } catch (error) {
     throw new TlsMaterialError(100, `no such ciphers: ${ciphers}`, { cause: error });
   }
-}
-
-/** The reason why the certificate of a client is not trusted; undefined when it is. */
-function problemOfClient(socket: TLSSocket): string | undefined {
-  // A resumed session without a certificate has nothing wrong with it either.
-  if (peerCertificateOf(socket) === undefined) return "the client has shown no certificate";
-  const problem = verifyError(socket);
-  return problem && `the client's certificate is not trusted: ${describeUntrusted(problem)}`;
-}
-
-/**
- * The error of OpenSSL when it verified the peer's chain; undefined: none. Of sockets that accept, Node
- * tells it to its own tls.Server alone, hence the `ssl` of old. Without that no peer is trusted.
- */
-function verifyError(socket: TLSSocket): string | undefined {
-  const { ssl } = socket as { ssl?: { verifyError?: () => unknown } | null };
-  if (typeof ssl?.verifyError !== "function") return "Node does not report the reason";
-  const error = ssl.verifyError();
-  if (error === undefined || error === null) return undefined;
-  const { code } = error as { code?: unknown };
-  return typeof code === "string" ? code : "unknown reason";
 }
 
 /** Node throws at names that it cannot take apart; a certificate with such names fits no name. */
@@ -262,10 +152,4 @@ function isCertificateFor(serverName: string, socket: TLSSocket): boolean {
 function untrustedServer(socket: TLSSocket): string {
   const code = String(socket.authorizationError ?? "it has not been verified");
   return `the server's certificate is not trusted: ${describeUntrusted(code)}`;
-}
-
-/** The name that a client asked for; @types/node knows it of client sockets only. */
-function sentServerName(socket: TLSSocket): string | undefined {
-  const { servername } = socket as { servername?: unknown };
-  return typeof servername === "string" ? servername : undefined;
 }
