@@ -19,7 +19,7 @@ import type { TlsHandshake } from "./handshake.ts";
 import { TlsMaterialError } from "../material/material-error.ts";
 import type { ClientMaterial, TlsPolicy } from "../material/material.ts";
 import { parsePem } from "../material/pem.ts";
-import { hasServerNames, isCertificateFor, parseServerIdentity } from "./server-identity.ts";
+import { isCertificateFor, parseServerIdentity } from "./server-identity.ts";
 import type { ServerIdentity } from "./server-identity.ts";
 
 /** The ciphers when no list is given: forward secrecy and authenticated encryption. */
@@ -39,7 +39,6 @@ const OPTIONS = constants.SSL_OP_NO_RENEGOTIATION | constants.SSL_OP_CIPHER_SERV
 
 const EXCLUDED_WILDCARD =
   "the server's certificate is not trusted: no chain from an anchor allows its wildcards";
-const NO_NAMES = "it has no alternative names, and the common name does not count";
 
 /** A client's side of handshakes. */
 export class ClientContexts {
@@ -102,8 +101,7 @@ export class ClientContexts {
     if (this.#expected === undefined || isCertificateFor(this.#expected, certificate)) {
       return undefined;
     }
-    const hint = hasServerNames(certificate) ? "" : `: ${NO_NAMES}`;
-    return `the server's certificate is not for ${this.#material.serverName}${hint}`;
+    return `the server's certificate is not for ${this.#material.serverName}`;
   }
 
   #areWildcardsAllowed(shown: readonly Uint8Array[]): boolean {

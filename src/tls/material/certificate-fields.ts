@@ -59,18 +59,22 @@ export function readDistinguishedNames(
  * that no address has, a second list (RFC 5280, section 4.2, has one), and whatever is no certificate.
  */
 export function readAlternativeNames(certificate: Uint8Array): AlternativeName[] | undefined {
-  const known = readGeneralNames(certificate)?.filter(({ tag }) => TAGS_OF_NAMES.has(tag));
-  const names = allOf(known, alternativeName);
+  const all = readGeneralNames(certificate);
+  if (all === "none") return [];
+  const names = allOf(
+    all?.filter(({ tag }) => TAGS_OF_NAMES.has(tag)),
+    alternativeName,
+  );
   return names !== undefined && areFewAlternativeNames(names) ? names : undefined;
 }
 
 /**
- * The alternative names of every kind, each with its tag and bytes. None without the extension; undefined
+ * The alternative names of every kind, each with its tag and bytes. "none" without the extension; undefined
  * when it cannot be read, or is there twice.
  */
-export function readGeneralNames(certificate: Uint8Array): DerElement[] | undefined {
+export function readGeneralNames(certificate: Uint8Array): DerElement[] | "none" | undefined {
   const list = readExtension(certificate, SUBJECT_ALT_NAME);
-  return list === "none" ? [] : list && readList(list);
+  return list === "none" ? list : list && readList(list);
 }
 
 /** The subtrees of names that an authority must stay inside or outside of (RFC 5280, section 4.2.1.10). */

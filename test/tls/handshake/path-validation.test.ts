@@ -1,7 +1,7 @@
 /**
  * Chains that clients must trust, and some that they must not, each shown to a client in a handshake. They are
- * made here after the descriptions in public collections of such chains: x509-limbo (C2SP), BetterTLS (Netflix)
- * and the tests of Go's crypto/x509; none of their certificates is.
+ * made here after the descriptions in x509-limbo (C2SP), a public collection of such chains; none of its
+ * certificates is.
  */
 
 import { describe, expect, test } from "vitest";
@@ -373,8 +373,13 @@ describe("a chain", () => {
     ],
     ["of a server without names", () => leaf({ names: [] }), NOT_FOR],
     [
-      "of a server with its name as common name alone",
-      () => leaf({ names: [], subject: HOST }),
+      "of a server with another common name alone",
+      () => leaf({ names: [], subject: "other.example" }),
+      NOT_FOR,
+    ],
+    [
+      "of a server with a partial wildcard as common name alone",
+      () => leaf({ names: [], subject: "fo*.example.com" }),
       NOT_FOR,
     ],
     [

@@ -1,11 +1,11 @@
 import fc from "fast-check";
 import { describe, expect, test } from "vitest";
 import {
-  hasServerNames,
   isCertificateFor,
   parseServerIdentity,
 } from "../../../src/tls/handshake/server-identity.ts";
-import { der } from "../../support/certificates.ts";
+import { der, newSelfSigned } from "../../support/certificates.ts";
+import type { CertificateOptions } from "../../support/certificates.ts";
 
 type Name = string | { readonly tag: number; readonly content: Uint8Array };
 
@@ -123,7 +123,44 @@ describe("a certificate is for a server", () => {
     const server = parseServerIdentity("a.example.com");
     const certificate = withExtensions(...extensions);
     expect(server && isCertificateFor(server, certificate)).toBe(false);
-    expect(hasServerNames(certificate)).toBe(false);
+  });
+});
+
+describe("the common name of a certificate", () => {
+  const [HOST, COMMON_NAME] = ["foo.example.com", "2.5.4.3"];
+  test.each<[string, CertificateOptions, boolean]>([
+    ["counts without alternative names", { subject: HOST }, true],
+    ["counts in capitals", { subject: "FOO.Example.com" }, true],
+    ["counts as a wildcard", { subject: "*.example.com" }, true],
+    ["does not count beside another name", { subject: HOST, names: ["dns:a.example"] }, false],
+    ["does not count beside an address", { subject: HOST, names: ["ip:192.0.2.1"] }, false],
+    ["does not count beside an email", { subject: HOST, names: ["email:me@a.example"] }, false],
+    ["does not count beside a URI", { subject: HOST, names: ["uri:http://a.example"] }, false],
+    ["does not count as a partial wildcard", { subject: "fo*.example.com" }, false],
+    ["does not count with a NUL behind it", { subject: `${HOST}\0.evil.example` }, false],
+    [
+      "does not count in two bytes a letter",
+      {
+        subject: [
+          { type: COMMON_NAME, tag: 0x1e, value: Buffer.from(`\0${[...HOST].join("\0")}`) },
+        ],
+      },
+      false,
+    ],
+    [
+      "does not count with a second one",
+      { subject: ["other.example", HOST].map((value) => ({ type: COMMON_NAME, value })) },
+      false,
+    ],
+  ])("the common name of a certificate %s", (_, options, isIt) => {
+    const server = parseServerIdentity(HOST);
+    expect(server && isCertificateFor(server, newSelfSigned(options).der)).toBe(isIt);
+  });
+
+  test("the common name of a certificate is for no address", () => {
+    const server = parseServerIdentity("192.0.2.1");
+    const certificate = newSelfSigned({ subject: "192.0.2.1" });
+    expect(server && isCertificateFor(server, certificate.der)).toBe(false);
   });
 });
 
