@@ -11,7 +11,8 @@ import {
 } from "./client-certificate.ts";
 import { ipKeys, reverseDnsKeys, uidGidKeys } from "./keys.ts";
 
-import type { EnvironmentEdit, IpAddress } from "../../net/index.ts";
+import { ALTERNATIVE_NAMES_BYTES_MAX, areFewAlternativeNames } from "../../net/index.ts";
+import type { AlternativeName, EnvironmentEdit, IpAddress } from "../../net/index.ts";
 import type { ClientCertificate } from "./client-certificate.ts";
 import type { LocalPeer } from "./keys.ts";
 
@@ -63,27 +64,30 @@ export interface Rules {
 export interface CertificateRules extends Rules {
   /**
    * Ask after the handshake, with undefined for a client whose certificate is absent or not verified.
-   * More than 128 names are an error, unless the fingerprint decides.
+   * Names that are not known, or are longer than ALTERNATIVE_NAMES_BYTES_MAX, are an error where a rule
+   * about one of them might decide: not where the fingerprint does, and not where there are no such rules.
    */
   checkClientCertificate(certificate: ClientCertificate | undefined): Verdict;
+  /** Is there any rule about the alternative names of certificates? */
+  hasNameRules(): boolean | Failed;
 }
-
-/** Certificates of public authorities hold 100 at most; each costs two system calls in a directory. */
-const ALTERNATIVE_NAMES_MAX = 128;
 
 export const NOT_FOUND = { kind: "notFound" } as const;
 export const DENIED: Denied = { kind: "deny" };
 const EMPTY_NAME: Verdict = failedAt("the host name is empty", "EINVAL", undefined);
 const NO_FINGERPRINT = failedAt("the certificate has no SHA-256 fingerprint", "EINVAL", undefined);
-const TOO_MANY_NAMES = failedAt(
-  `the certificate has more than ${ALTERNATIVE_NAMES_MAX} alternative names`,
-  "E2BIG",
-  undefined,
-);
+const UNKNOWN_NAMES: Verdict = {
+  ...failed(
+    "there are rules about names, and the alternative names of the certificate are unreadable " +
+      `or longer than ${ALTERNATIVE_NAMES_BYTES_MAX} bytes`,
+  ),
+  rule: undefined,
+};
 
 /** Rules that answer key by key; what decides is the first key with an answer. */
 export abstract class ProbedRules implements CertificateRules {
   abstract probe(key: string): RuleResult;
+  abstract hasNameRules(): boolean | Failed;
 
   checkIp(ip: IpAddress): Verdict {
     return this.firstDecisive(ipKeys(ip));
@@ -105,12 +109,21 @@ export abstract class ProbedRules implements CertificateRules {
     if (fingerprintKey === undefined) return NO_FINGERPRINT;
     const byFingerprint = this.firstDecisive([fingerprintKey]);
     if (byFingerprint.kind !== "notFound") return byFingerprint;
-    if (alternativeNames.length > ALTERNATIVE_NAMES_MAX) return TOO_MANY_NAMES;
-    const byName = this.#strictest(alternativeNameKeys(alternativeNames));
+    const byName = this.#byName(alternativeNames);
     if (byName.kind !== "notFound") return byName;
     const subjectKey = certificateKey({ kind: "subject", value: subject });
     const rest = [subjectKey, ANY_CERTIFICATE_KEY];
     return this.firstDecisive(rest.filter((key) => key !== undefined));
+  }
+
+  /** Names that are not known might be those of a rule, if there is one about names. */
+  #byName(names: readonly AlternativeName[] | undefined): Verdict {
+    if (names !== undefined && areFewAlternativeNames(names)) {
+      return this.#strictest(alternativeNameKeys(names));
+    }
+    const hasRules = this.hasNameRules();
+    if (typeof hasRules !== "boolean") return { ...hasRules, rule: undefined };
+    return hasRules ? UNKNOWN_NAMES : NOT_FOUND;
   }
 
   protected firstDecisive(keys: Iterable<string>): Verdict {

@@ -9,6 +9,7 @@ import type { TlsFacts } from "./facts.ts";
  * chooses what the handshake is made with.
  */
 export interface TlsSide {
+  readonly role: "server" | "client";
   /** Wait for what this side has to know first, which may be there before this returns. */
   open(wire: Duplex, events: SideEvents): void;
 }

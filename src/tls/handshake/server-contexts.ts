@@ -26,6 +26,7 @@ const TICKET_KEYS_LIFE_MS = 43_200_000;
 
 /** A server's side of handshakes. Make another one when the material has changed. */
 export class ServerContexts implements TlsSide {
+  readonly role = "server";
   readonly #material: ServerMaterial;
   readonly #clock: Pick<Clock, "realtimeNs" | "monotonicMs">;
   readonly #certificates: ClientCertificates;

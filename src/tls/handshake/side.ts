@@ -14,5 +14,5 @@ export type SideMaterial =
 export function openSide(side: SideMaterial, clock: Clock): TlsSide {
   if (side.role === "server") return new ServerContexts(side.material, clock);
   const contexts = new ClientContexts(side.material);
-  return { open: (wire, { ready }) => ready(() => contexts.handshake(wire)) };
+  return { role: side.role, open: (wire, { ready }) => ready(() => contexts.handshake(wire)) };
 }

@@ -9,7 +9,7 @@
 
 import type { TLSSocket } from "node:tls";
 import type { Clock, Timer } from "../../clock/index.ts";
-import type { Posix, SystemError } from "../../posix/index.ts";
+import type { Posix } from "../../posix/index.ts";
 import type { TlsFacts } from "../handshake/facts.ts";
 import type { TlsHandshake, TlsSide } from "../handshake/handshake.ts";
 import { tlsFailure, TUNNEL_EXIT } from "./exit.ts";
@@ -17,6 +17,7 @@ import type { TunnelEnd } from "./exit.ts";
 import { step } from "./machine.ts";
 import type { ClosingSettings, Effect, Event, State } from "./machine.ts";
 import { Program } from "./program.ts";
+import { endReading, holdTickets, watchForEnd } from "./tls-socket.ts";
 import { Wire } from "./wire.ts";
 import type { Ends } from "./wire.ts";
 
@@ -77,17 +78,15 @@ export class Tunnel {
     makeNonblocking(options.posix, options.network);
     this.#wire = new Wire(options.posix, options.network, {
       moved: () => this.#moved(),
-      readFailed: (error) => this.#happen({ kind: "failed", failure: readFailure(error) }),
-      writeFailed: () => this.#happen({ kind: "unreachable" }),
+      writeFailed: () => this.#happen({ kind: "unreachable", reset: this.#resetEnd() }),
     });
     this.#wire.on("error", ignore);
     this.#setTimer(options.handshakeTimeoutMs, () => {
-      const message = options.tellsTimeout ? "handshake timed out" : undefined;
-      this.#happen({ kind: "failed", failure: tlsFailure(message) });
+      this.#expire(options.tellsTimeout ? "handshake timed out" : undefined);
     });
     options.side.open(this.#wire, {
       ready: (start) => this.#begin(start),
-      ended: () => this.#happen({ kind: "allRead" }),
+      ended: () => this.#endedEarly(),
     });
   }
 
@@ -109,7 +108,10 @@ export class Tunnel {
     makeNonblocking(this.#options.posix, local);
     this.#program = new Program(this.#options.posix, local, {
       moved: () => this.#moved(),
-      arrived: (bytes, taken) => this.#socket.write(bytes, taken),
+      arrived: (bytes, taken) => {
+        this.#wire.releaseOutput();
+        this.#socket.write(bytes, taken);
+      },
       closed: () => this.#happen({ kind: "programClosed" }),
       stoppedReading: () => this.#happen({ kind: "programStopped" }),
       isFull: () => this.#socket.pause(),
@@ -135,13 +137,33 @@ export class Tunnel {
     const handshake = start();
     const { socket } = handshake;
     this.#begun = handshake;
+    if (this.#options.side.role === "server") holdTickets(socket, this.#wire);
     socket.once("secure", () => this.#judge(handshake));
     for (const event of ERRORS) {
-      socket.on(event, (error: unknown) => this.#failTls(handshake.describeError(error)));
+      socket.on(event, (error: unknown) => this.#engineFailed(handshake.describeError(error)));
     }
-    socket.on("close", () => this.#failTls("the peer closed the connection"));
+    socket.on("close", () => {
+      this.#failTls("the peer closed the connection");
+      this.#happen({ kind: "allRead" });
+    });
     socket.once("end", () => this.#happen({ kind: "allRead" }));
-    watchForEnd(socket, () => this.#peerEnded());
+    watchForEnd(socket, this.#wire, (end) => {
+      if (end.how !== "reset") this.#happen({ kind: "peerEnded", how: end.how });
+      else this.#happen({ kind: "reset", end: readFailure(end.error) });
+    });
+  }
+
+  /** The peer has ended before the handshake began. */
+  #endedEarly(): void {
+    const reset = this.#resetEnd();
+    this.#happen(reset === undefined ? { kind: "allRead" } : { kind: "reset", end: reset });
+  }
+
+  /** TLS can go on no more; all that it has decrypted is in the socket, and is to be read first. */
+  #engineFailed(detail: string): void {
+    this.#failTls(detail);
+    if (this.#state === "over") return;
+    endReading(this.#socket);
   }
 
   /** The handshake is done: is the peer accepted? */
@@ -152,14 +174,17 @@ export class Tunnel {
     else this.#failTls(why);
   }
 
-  #peerEnded(): void {
-    if (!this.#wire.readableEnded) this.#happen({ kind: "peerEnded", how: "notified" });
-    else if (this.#wire.isInsideRecord) this.#happen({ kind: "peerEnded", how: "cut" });
-    else this.#happen({ kind: "peerEnded", how: "ended" });
+  #resetEnd(): TunnelEnd | undefined {
+    const { failure } = this.#wire;
+    return failure && readFailure(failure);
   }
 
   #failTls(detail: string): void {
-    this.#happen({ kind: "failed", failure: { detail } });
+    this.#happen({ kind: "failed", detail });
+  }
+
+  #expire(message: string | undefined): void {
+    this.#happen({ kind: "expired", end: tlsFailure(message) });
   }
 
   /** Take the step that follows from an event, and perform its effects, one event after another. */
@@ -204,6 +229,10 @@ export class Tunnel {
       case "closeOutput":
         this.#program?.closeOutput();
         break;
+      case "endOutput":
+        if (this.#program === undefined) this.#happen({ kind: "programClosed" });
+        else this.#program.endOutput();
+        break;
       case "pause":
         this.#socket.pause();
         break;
@@ -211,14 +240,19 @@ export class Tunnel {
         this.#wire.shutdownWrite();
         break;
       case "sendCloseNotify":
+        this.#wire.releaseOutput();
         this.#socket.end();
         break;
       case "answerCloseNotify":
+        this.#wire.releaseOutput();
         this.#socket.end(() => this.#happen({ kind: "answered" }));
         break;
       case "linger":
-        this.#setTimer(LINGER_MS, () => this.#failTls("the peer goes on sending"));
+        this.#limit();
         this.#socket.resume();
+        break;
+      case "limit":
+        this.#limit();
         break;
       case "finish":
         this.#timer?.cancel();
@@ -228,6 +262,10 @@ export class Tunnel {
         this.#settleEnd(effect.end);
         break;
     }
+  }
+
+  #limit(): void {
+    this.#setTimer(LINGER_MS, () => this.#expire("the peer does not end"));
   }
 
   #startProgram(): void {
@@ -257,8 +295,7 @@ export class Tunnel {
       this.#setTimer(leftMs, () => this.#checkIdle());
       return;
     }
-    const failure = tlsFailure(`idle for ${idleTimeoutMs} milliseconds`);
-    this.#happen({ kind: "failed", failure });
+    this.#expire(`idle for ${idleTimeoutMs} milliseconds`);
   }
 
   #setTimer(delayMs: number | undefined, expired: () => void): void {
@@ -273,19 +310,7 @@ function makeNonblocking(posix: Posix, { read, write }: Ends): void {
   posix.setNonblocking(write, true);
 }
 
-/**
- * Notice the end of what the peer sends when it is received, and not when the last bytes have been read:
- * by then a peer that sent close_notify may have closed the connection as well.
- */
-function watchForEnd(socket: TLSSocket, ended: () => void): void {
-  const push = socket.push.bind(socket);
-  socket.push = (chunk: unknown, encoding?: BufferEncoding) => {
-    if (chunk === null) ended();
-    return push(chunk, encoding);
-  };
-}
-
-function readFailure({ message }: SystemError): TunnelEnd {
+function readFailure({ message }: Error): TunnelEnd {
   return { exitCode: TUNNEL_EXIT.system, message: `unable to read from remote: ${message}` };
 }
 

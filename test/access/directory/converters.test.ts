@@ -1,5 +1,6 @@
 import { createHash } from "node:crypto";
-import { existsSync, readdirSync, readFileSync, statSync } from "node:fs";
+import { existsSync, mkdirSync, readdirSync, readFileSync, statSync, symlinkSync } from "node:fs";
+import { dirname } from "node:path";
 import { describe, expect, test } from "vitest";
 import { compileDirectory, RulesProblem, unpackCdb } from "../../../src/access/index.ts";
 import { loadPosix } from "../../../src/posix/index.ts";
@@ -131,6 +132,24 @@ describe("compiling a directory", () => {
     expect(readFileSync(directory.file("rules.cdb"), "utf8")).toBe("old");
     expect(readdirSync(directory.path).sort()).toEqual(["rules", "rules.cdb"]);
   });
+
+  test.each(["allow", "deny", "env", "env/A", "exec"])(
+    "compiling a directory refuses a symbolic link to nowhere in the place of %s, and makes no file",
+    (name) => {
+      using directory = new TemporaryDirectory();
+      directory.write(name.startsWith("e") ? { "rules/uid/0/allow": "" } : { "rules/uid/0/": "" });
+      mkdirSync(dirname(directory.file(`rules/uid/0/${name}`)), { recursive: true });
+      symlinkSync("/nonexistent", directory.file(`rules/uid/0/${name}`));
+      const problem = problemOf(() =>
+        compileDirectory(directory.file("rules"), directory.file("rules.cdb"), {
+          posix: new NodeFiles(),
+          warn: () => {},
+        }),
+      );
+      expect(problem.message).toMatch(/^unable to read .*rules\/uid\/0\//);
+      expect(readdirSync(directory.path)).toEqual(["rules"]);
+    },
+  );
 
   test("compiling a directory refuses variables that no reader would take, from the first byte on", () => {
     // NAME, =, value and NUL of two variables.

@@ -34,7 +34,10 @@ const FACTS = {
 };
 
 /** A server that takes anybody. */
-export const SIDE: TlsSide = { open: (wire, { ready }) => ready(() => accept(wire)) };
+export const SIDE: TlsSide = {
+  role: "server",
+  open: (wire, { ready }) => ready(() => accept(wire)),
+};
 
 function accept(wire: Duplex): TlsHandshake {
   return {
@@ -86,6 +89,7 @@ export async function openTunnel(
     posix,
     clock,
     side: {
+      role: "server",
       open(wire, { ready }) {
         ready(() => {
           const handshake = accept(wire);

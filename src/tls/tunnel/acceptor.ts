@@ -1,15 +1,15 @@
-/** TLS for connections that a function serves in this very process, on ordinary sockets of Node. */
+/** TLS for connections that a function serves in this very process. */
 
-import type { Socket } from "node:net";
 import type { TLSSocket } from "node:tls";
 import type { Clock } from "../../clock/index.ts";
 import type { EnvironmentEdit } from "../../net/index.ts";
-import type { Posix } from "../../posix/index.ts";
-import { tlsEdits } from "./facts.ts";
-import type { TlsFacts } from "./facts.ts";
-import type { TlsHandshake } from "./handshake.ts";
-import { admitPeer } from "./peer-rules.ts";
-import type { AdmitPeer } from "./peer-rules.ts";
+import type { Fd, Posix } from "../../posix/index.ts";
+import { tlsEdits } from "../handshake/facts.ts";
+import type { TlsFacts } from "../handshake/facts.ts";
+import type { TlsHandshake } from "../handshake/handshake.ts";
+import { admitPeer } from "../handshake/peer-rules.ts";
+import type { AdmitPeer } from "../handshake/peer-rules.ts";
+import { ServerContexts } from "../handshake/server-contexts.ts";
 import {
   loadServerMaterial,
   pairsOf,
@@ -19,10 +19,12 @@ import {
 import type { ServerMaterial } from "../material/material.ts";
 import { TlsMaterialError } from "../material/material-error.ts";
 import { MaterialSource } from "../material/material-source.ts";
+import { carry, deliverFirst } from "./handled-stream.ts";
+import { holdTickets } from "./tls-socket.ts";
+import type { Wire } from "./wire.ts";
 import { DEFAULT_HANDSHAKE_TIMEOUT_MS } from "../options/declarations.ts";
-import { materialOptions, materialVariables } from "./tls-options.ts";
-import type { TlsOptions } from "./tls-options.ts";
-import { ServerContexts } from "./server-contexts.ts";
+import { materialOptions, materialVariables } from "../handshake/tls-options.ts";
+import type { TlsOptions } from "../handshake/tls-options.ts";
 
 export interface AcceptorOptions {
   readonly posix: Posix;
@@ -87,11 +89,16 @@ export class TlsAcceptor {
     });
   }
 
+  /** The stream of a connection, for `accept`; the descriptor is its own from now on. */
+  carry(fd: Fd): Wire {
+    return carry(this.#options.posix, fd);
+  }
+
   /**
    * Do the handshake on a connection, whose owner the socket of TLS becomes; `done` is called once. The result
    * is to be destroyed before the connection when that is ended from here.
    */
-  accept(connection: Socket, done: (accepted: HandshakeOutcome) => void): Destroyable {
+  accept(connection: Wire, done: (accepted: HandshakeOutcome) => void): Destroyable {
     const contexts = this.#contextsNow();
     if (contexts instanceof TlsMaterialError) {
       connection.destroy();
@@ -121,10 +128,16 @@ export class TlsAcceptor {
         const handshake = start();
         stream = handshake.socket;
         listen(handshake, fail);
+        connection.once("end", () => fail(CLOSED));
+        holdTickets(stream, connection);
         stream.once("secure", () => {
           const outcome = judge(handshake, this.#options.admit);
-          if (outcome.kind === "failed") fail(outcome.why);
-          else settle(outcome);
+          if (outcome.kind === "failed") {
+            fail(outcome.why);
+            return;
+          }
+          deliverFirst(handshake.socket, connection, this.#options.posix);
+          settle(outcome);
         });
       },
     });
@@ -154,10 +167,7 @@ function listen(handshake: TlsHandshake, fail: (why: string) => void): void {
   const { socket } = handshake;
   socket.on("error", (error) => fail(handshake.describeError(error)));
   // A socket that belongs to no tls.Server tells errors of the engine by the second name only.
-  socket.on("_tlsError", (error: unknown) => {
-    fail(handshake.describeError(error));
-    socket.destroy(error instanceof Error ? error : undefined);
-  });
+  socket.on("_tlsError", (error: unknown) => fail(handshake.describeError(error)));
   socket.once("close", () => fail(CLOSED));
 }
 
