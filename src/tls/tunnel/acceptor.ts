@@ -10,8 +10,14 @@ import type { TlsHandshake } from "../handshake/handshake.ts";
 import { admitPeer } from "../handshake/peer-rules.ts";
 import type { AdmitPeer } from "../handshake/peer-rules.ts";
 import { ServerContexts } from "../handshake/server-contexts.ts";
-import { loadServerMaterial, pairsOf, validityWarnings } from "../material/material.ts";
+import {
+  loadServerMaterial,
+  pairsOf,
+  validityWarnings,
+  withServerTrust,
+} from "../material/material.ts";
 import type { ServerMaterial } from "../material/material.ts";
+import { TlsMaterialError } from "../material/material-error.ts";
 import { MaterialSource } from "../material/material-source.ts";
 import { carry, deliverFirst } from "./handled-stream.ts";
 import { holdTickets } from "./tls-socket.ts";
@@ -26,7 +32,7 @@ export interface AcceptorOptions {
   readonly tls: TlsOptions;
   /** Rules for the certificates of clients; without them everyone with an accepted one is served. */
   readonly admit: AdmitPeer | undefined;
-  /** Files in use were replaced by some that cannot be used, or a certificate has expired. */
+  /** Files were replaced by some that cannot be used, or a certificate has expired. */
   warn(text: string): void;
 }
 
@@ -75,7 +81,11 @@ export class TlsAcceptor {
         for (const text of validityWarnings(pairsOf(material), posix.realtimeNs())) warn(text);
         return { material, contexts };
       },
-      onBroken: ({ message }) => warn(`${message}; the files read before stay in use`),
+      renewTrust: (before, files) => {
+        const material = withServerTrust(before.material, materialVariables(tls), files);
+        return { material, contexts: new ServerContexts(material, clock) };
+      },
+      warn,
     });
   }
 
@@ -89,7 +99,12 @@ export class TlsAcceptor {
    * is to be destroyed before the connection when that is ended from here.
    */
   accept(connection: Wire, done: (accepted: HandshakeOutcome) => void): Destroyable {
-    const { contexts } = this.#source.current();
+    const contexts = this.#contextsNow();
+    if (contexts instanceof TlsMaterialError) {
+      connection.destroy();
+      done({ kind: "failed", why: contexts.message });
+      return connection;
+    }
     let stream: TLSSocket | undefined;
     let isDone = false;
     const timer = this.#limit(() => fail("handshake timed out"));
@@ -127,6 +142,16 @@ export class TlsAcceptor {
       },
     });
     return { destroy: () => stream?.destroy() };
+  }
+
+  /** Or the reason why there are none. */
+  #contextsNow(): ServerContexts | TlsMaterialError {
+    try {
+      return this.#source.current().contexts;
+    } catch (error) {
+      if (error instanceof TlsMaterialError) return error;
+      throw error;
+    }
   }
 
   #limit(expired: () => void): { cancel(): void } | undefined {
