@@ -71,4 +71,9 @@ export type { Hosts } from "./hosts.ts";
 export { comparableHostName, isHostName, withoutFinalDot } from "./host-name.ts";
 export { openResolver } from "./resolver.ts";
 export type { AddressQuery, Lookup, LookupFailure, Resolver, ResolverOptions } from "./resolver.ts";
-export { RECEIVED_WORD_BYTES_MAX, receivedText, receivedWord } from "./received-value.ts";
+export {
+  RECEIVED_WORD_BYTES_MAX,
+  receivedServerName,
+  receivedText,
+  receivedWord,
+} from "./received-value.ts";

@@ -6,16 +6,21 @@
 import { constants } from "node:crypto";
 import { isIP } from "node:net";
 import type { Duplex } from "node:stream";
-import { checkServerIdentity, connect, createSecureContext } from "node:tls";
+import { connect, createSecureContext } from "node:tls";
 import type { SecureContext, TLSSocket } from "node:tls";
-import { errnoOf } from "../../posix/index.ts";
+import type { Clock } from "../../clock/index.ts";
+import { parseIp, withoutFinalDot } from "../../net/index.ts";
 import type { KeyPair } from "../material/credentials.ts";
 import { describeTlsError, describeUntrusted } from "./describe-error.ts";
-import { factsOf } from "./facts.ts";
+import { areWildcardsAllowed } from "./excluded-names.ts";
+import { factsOf, shownCertificates } from "./facts.ts";
 import type { TlsFacts } from "./facts.ts";
 import type { TlsHandshake } from "./handshake.ts";
 import { TlsMaterialError } from "../material/material-error.ts";
 import type { ClientMaterial, TlsPolicy } from "../material/material.ts";
+import { parsePem } from "../material/pem.ts";
+import { hasServerNames, isCertificateFor, parseServerIdentity } from "./server-identity.ts";
+import type { ServerIdentity } from "./server-identity.ts";
 
 /** The ciphers when no list is given: forward secrecy and authenticated encryption. */
 const DEFAULT_CIPHERS = [
@@ -32,20 +37,34 @@ const DEFAULT_CIPHERS = [
 
 const OPTIONS = constants.SSL_OP_NO_RENEGOTIATION | constants.SSL_OP_CIPHER_SERVER_PREFERENCE;
 
+const EXCLUDED_WILDCARD =
+  "the server's certificate is not trusted: no chain from an anchor allows its wildcards";
+const NO_NAMES = "it has no alternative names, and the common name does not count";
+
 /** A client's side of handshakes. */
 export class ClientContexts {
   readonly #material: ClientMaterial;
+  readonly #clock: Pick<Clock, "realtimeNs">;
   readonly #context: SecureContext;
   /** As sent: a name, not an address (RFC 6066, section 3), without a dot at its end. */
   readonly #sentName: string | undefined;
+  /** Undefined: any server that is trusted will do. */
+  readonly #expected: ServerIdentity | undefined;
+  /** In DER, once they were needed. */
+  #anchors: readonly Uint8Array[] | undefined;
 
-  /** Throws TlsMaterialError: 100 for settings, 96 for a pair that OpenSSL will not use. */
-  constructor(material: ClientMaterial) {
+  /**
+   * Throws TlsMaterialError: 100 for settings, and for a name to verify that no certificate can be for, 96
+   * for a pair that OpenSSL will not use.
+   */
+  constructor(material: ClientMaterial, clock: Pick<Clock, "realtimeNs">) {
     this.#material = material;
+    this.#clock = clock;
     checkCiphers(material);
     this.#context = contextOf(material, material.pair, {});
-    const name = material.serverName?.replace(/\.$/, "");
-    this.#sentName = name === undefined || isIP(name) !== 0 ? undefined : name;
+    const name = material.serverName && withoutFinalDot(material.serverName);
+    this.#sentName = name === undefined || isAddress(name) ? undefined : name;
+    this.#expected = expectedServer(material);
   }
 
   /** Start the handshake with a server. Sessions are not kept, so there is none to resume. */
@@ -74,12 +93,23 @@ export class ClientContexts {
 
   /** The reason why a server must not be used after its handshake; undefined: use it. */
   verdict(socket: TLSSocket): string | undefined {
-    const { verifiesCertificate, verifiesName, serverName } = this.#material;
-    if (!verifiesCertificate) return undefined;
+    if (!this.#material.verifiesCertificate) return undefined;
     if (!socket.authorized) return untrustedServer(socket);
-    if (!verifiesName || serverName === undefined) return undefined;
-    if (isCertificateFor(serverName, socket)) return undefined;
-    return `the server's certificate is not for ${serverName}`;
+    const shown = shownCertificates(socket);
+    const [certificate] = shown;
+    if (certificate === undefined) return "the server has shown no certificate";
+    if (!this.#areWildcardsAllowed(shown)) return EXCLUDED_WILDCARD;
+    if (this.#expected === undefined || isCertificateFor(this.#expected, certificate)) {
+      return undefined;
+    }
+    const hint = hasServerNames(certificate) ? "" : `: ${NO_NAMES}`;
+    return `the server's certificate is not for ${this.#material.serverName}${hint}`;
+  }
+
+  #areWildcardsAllowed(shown: readonly Uint8Array[]): boolean {
+    const nowMs = Number(this.#clock.realtimeNs() / 1_000_000n);
+    this.#anchors ??= this.#material.anchors.flatMap((pem) => parsePem(pem).map(({ der }) => der));
+    return areWildcardsAllowed({ shown, anchors: this.#anchors, nowMs });
   }
 
   /** The results of the handshake. */
@@ -139,14 +169,24 @@ export function checkCiphers({ ciphers, minVersion, maxVersion }: TlsPolicy): vo
   }
 }
 
-/** Node throws at names that it cannot take apart; a certificate with such names fits no name. */
-function isCertificateFor(serverName: string, socket: TLSSocket): boolean {
-  try {
-    return checkServerIdentity(serverName, socket.getPeerCertificate()) === undefined;
-  } catch (error) {
-    if (errnoOf(error) === "ERR_TLS_CERT_ALTNAME_FORMAT") return false;
-    throw error;
-  }
+/** In any spelling that we or Node take for an address. */
+function isAddress(text: string): boolean {
+  return parseIp(text) !== undefined || isIP(text) !== 0;
+}
+
+/** The server whose name is verified, where one is. */
+function expectedServer({
+  serverName,
+  verifiesCertificate,
+  verifiesName,
+}: ClientMaterial): ServerIdentity | undefined {
+  if (serverName === undefined || !verifiesCertificate || !verifiesName) return undefined;
+  const identity = parseServerIdentity(serverName);
+  if (identity !== undefined) return identity;
+  const hint = /^[\0-\x7f]*$/.test(serverName)
+    ? ""
+    : "; use the ASCII form, which begins with xn--";
+  throw new TlsMaterialError(100, `no certificate can be for ${JSON.stringify(serverName)}${hint}`);
 }
 
 function untrustedServer(socket: TLSSocket): string {

@@ -13,6 +13,6 @@ export type SideMaterial =
 /** Throws TlsMaterialError for material that OpenSSL will not use. */
 export function openSide(side: SideMaterial, clock: Clock): TlsSide {
   if (side.role === "server") return new ServerContexts(side.material, clock);
-  const contexts = new ClientContexts(side.material);
+  const contexts = new ClientContexts(side.material, clock);
   return { role: side.role, open: (wire, { ready }) => ready(() => contexts.handshake(wire)) };
 }

@@ -139,5 +139,5 @@ export function serverOf(
 }
 
 export function clientOf(material: Partial<ClientMaterial> = {}): ClientContexts {
-  return new ClientContexts({ ...CLIENT, ...material });
+  return new ClientContexts({ ...CLIENT, ...material }, stoppedClock());
 }
