@@ -41,6 +41,9 @@ export interface WireEvents {
   writeFailed(): void;
 }
 
+/** Has `read` called later, or never if the handshake ends before. */
+type TakeTurn = (read: () => void) => void;
+
 type Callback = (error?: Error | null) => void;
 
 export class Wire extends Duplex {
@@ -52,6 +55,8 @@ export class Wire extends Duplex {
   readonly #writeWatch: Watch;
   readonly #held = new HeldBytes();
   #isReading = false;
+  #takeTurn: TakeTurn | undefined;
+  #isAwaitingTurn = false;
   #isInputWanted = true;
   #failure: SystemError | undefined;
   /** The bytes that are being written. */
@@ -111,6 +116,14 @@ export class Wire extends Duplex {
     this.#held.release();
   }
 
+  /** From now on read when it is time for that, each time; undefined: at once, as at the beginning. */
+  takeTurns(takeTurn: TakeTurn | undefined): void {
+    this.#takeTurn = takeTurn;
+    if (!this.#isAwaitingTurn) return;
+    this.#isAwaitingTurn = false;
+    this.#wait();
+  }
+
   /** Tell the peer that nothing more will come: the end of a connection, or of a pipe. */
   shutdownWrite(): void {
     if (!this.#isWriteSideOpen) return;
@@ -156,19 +169,34 @@ export class Wire extends Duplex {
   }
 
   #ready({ readable, writable, hangup }: Readiness): void {
-    if (this.#isReading && (readable || hangup)) this.#receive();
+    if (this.#isReading && (readable || hangup)) this.#receiveInTurn();
     if (this.#pending.length > 0 && (writable || hangup)) this.#flush();
   }
 
   #wait(): void {
     if (this.destroyed) return;
-    const readable = this.#isReading;
+    const readable = this.#isReading && !this.#isAwaitingTurn;
     const writable = this.#pending.length > 0;
     if (this.#readWatch === this.#writeWatch) this.#readWatch.update({ readable, writable });
     else {
       this.#readWatch.update({ readable });
       this.#writeWatch.update({ writable });
     }
+  }
+
+  #receiveInTurn(): void {
+    if (this.#takeTurn === undefined) {
+      this.#receive();
+      return;
+    }
+    if (this.#isAwaitingTurn) return;
+    this.#isAwaitingTurn = true;
+    this.#wait();
+    this.#takeTurn(() => {
+      this.#isAwaitingTurn = false;
+      this.#wait();
+      if (this.#isReading && !this.destroyed) this.#receive();
+    });
   }
 
   #receive(): void {
