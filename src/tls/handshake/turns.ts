@@ -4,7 +4,8 @@
  *
  * In one round of the event loop some handshakes begin, and one takes its turn, for OpenSSL does its work in
  * one piece; then all connections that are ready are served. Where those take much time, handshakes wait until
- * they have had as much as the handshakes before.
+ * they have had as much as the handshakes before. One that comes when they have had it is worked on at once,
+ * for another round of the event loop costs something too.
  */
 
 import type { Clock, Timer } from "../../clock/index.ts";
@@ -16,7 +17,7 @@ import { RefusalTally } from "./refusal-tally.ts";
 /** A round of the event loop that takes no longer had hardly anything to do beside handshakes. */
 const QUIET_ROUND_MS = 0.1;
 
-/** In one round handshakes begin for so long, each in some tens of microseconds. */
+/** In one round handshakes begin for so long, each in some tens of microseconds, and then leave time for as long. */
 const BEGINNING_MS = 0.25;
 
 /** Refusals are reported when the first one happens, and then at most once in this time. */
@@ -32,7 +33,7 @@ export interface QueuedHandshake {
 
 /** The place of one handshake. */
 export interface HandshakeSlot {
-  /** Wait for a place. Where there is no other handshake `begin` may be called before this returns. */
+  /** Wait for a place. Either method may be called before this returns. */
   enter(handshake: QueuedHandshake): void;
   /** The peer has sent something: do `work` when it is its turn, unless it leaves before. */
   takeTurn(work: () => void): void;
@@ -58,6 +59,7 @@ export class HandshakeTurns {
   readonly #queue = new HandshakeQueue<Slot>();
   readonly #tally = new RefusalTally();
   #isScheduled = false;
+  #isWorking = false;
   /** Some wait for a place, and there may be one. */
   #mayBegin = false;
   #workEndedMs = -Infinity;
@@ -94,7 +96,7 @@ export class HandshakeTurns {
 
   #ready(slot: Slot): void {
     this.#queue.ready(slot);
-    this.#schedule();
+    this.#workSoon();
   }
 
   #leave(slot: Slot): void {
@@ -106,7 +108,15 @@ export class HandshakeTurns {
     this.#patience?.cancel();
     this.#patience = undefined;
     this.#mayBegin = true;
-    this.#schedule();
+    this.#workSoon();
+  }
+
+  /** Now, if everything else has had its time since handshakes were worked on; mostly it has. */
+  #workSoon(): void {
+    const nowMs = this.#options.clock.monotonicMs();
+    const hasHadTime = nowMs - this.#workEndedMs > Math.max(this.#owedMs, BEGINNING_MS);
+    if (this.#isScheduled || this.#isWorking || !hasHadTime) this.#schedule();
+    else this.#work(nowMs);
   }
 
   #schedule(): void {
@@ -123,11 +133,8 @@ export class HandshakeTurns {
     const roundMs = startMs - this.#workEndedMs;
     this.#owedMs = roundMs < QUIET_ROUND_MS ? 0 : this.#owedMs - roundMs;
     this.#workEndedMs = startMs;
-    try {
-      if (this.#owedMs <= 0) this.#work(startMs);
-    } finally {
-      this.#schedule();
-    }
+    if (this.#owedMs <= 0) this.#work(startMs);
+    else this.#schedule();
   }
 
   #work(startMs: number): void {
@@ -136,8 +143,15 @@ export class HandshakeTurns {
       this.#workEndedMs = this.#options.clock.monotonicMs();
       this.#owedMs = this.#workEndedMs - startMs;
     });
-    if (this.#mayBegin) this.#beginUntil(startMs + BEGINNING_MS);
-    this.#queue.turn(startMs)?.work();
+    this.#isWorking = true;
+    try {
+      if (this.#mayBegin) this.#beginUntil(startMs + BEGINNING_MS);
+      this.#queue.turn(startMs)?.work();
+    } finally {
+      this.#isWorking = false;
+      this.#workEndedMs = this.#options.clock.monotonicMs();
+      this.#schedule();
+    }
   }
 
   #beginUntil(endMs: number): void {

@@ -57,6 +57,8 @@ export class Wire extends Duplex {
   #isReading = false;
   #takeTurn: TakeTurn | undefined;
   #isAwaitingTurn = false;
+  /** Not watched meanwhile. */
+  #isPausedForTurn = false;
   #isInputWanted = true;
   #failure: SystemError | undefined;
   /** The bytes that are being written. */
@@ -119,9 +121,7 @@ export class Wire extends Duplex {
   /** From now on read when it is time for that, each time; undefined: at once, as at the beginning. */
   takeTurns(takeTurn: TakeTurn | undefined): void {
     this.#takeTurn = takeTurn;
-    if (!this.#isAwaitingTurn) return;
-    this.#isAwaitingTurn = false;
-    this.#wait();
+    this.#endPause();
   }
 
   /** Tell the peer that nothing more will come: the end of a connection, or of a pipe. */
@@ -175,7 +175,7 @@ export class Wire extends Duplex {
 
   #wait(): void {
     if (this.destroyed) return;
-    const readable = this.#isReading && !this.#isAwaitingTurn;
+    const readable = this.#isReading && !this.#isPausedForTurn;
     const writable = this.#pending.length > 0;
     if (this.#readWatch === this.#writeWatch) this.#readWatch.update({ readable, writable });
     else {
@@ -189,14 +189,28 @@ export class Wire extends Duplex {
       this.#receive();
       return;
     }
-    if (this.#isAwaitingTurn) return;
+    if (this.#isAwaitingTurn) {
+      this.#pauseForTurn(); // it was told already, and the turn has not come by the next round
+      return;
+    }
     this.#isAwaitingTurn = true;
-    this.#wait();
     this.#takeTurn(() => {
-      this.#isAwaitingTurn = false;
-      this.#wait();
+      this.#endPause();
       if (this.#isReading && !this.destroyed) this.#receive();
     });
+  }
+
+  #pauseForTurn(): void {
+    if (this.#isPausedForTurn) return;
+    this.#isPausedForTurn = true;
+    this.#wait();
+  }
+
+  #endPause(): void {
+    this.#isAwaitingTurn = false;
+    if (!this.#isPausedForTurn) return;
+    this.#isPausedForTurn = false;
+    this.#wait();
   }
 
   #receive(): void {

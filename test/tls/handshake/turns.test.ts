@@ -19,6 +19,16 @@ class Scene {
     report: (text) => this.reports.push(text),
   });
 
+  constructor() {
+    this.busy();
+  }
+
+  /** The last round has just had work, so that nothing more is done in it. */
+  busy(): void {
+    const slot = this.turns.slot("busy", LIMITS);
+    slot.enter({ begin: () => slot.leave(), refuse: () => undefined });
+  }
+
   /** A handshake that tells what happens to it, and leaves when it is refused. */
   enter(name: string, source = name): HandshakeSlot {
     const slot = this.turns.slot(source, LIMITS);
@@ -146,6 +156,27 @@ describe("turns of handshakes", () => {
     scene.clock.advance(1);
     await scene.rounds(2);
     expect(scene.take()).toBe("a1 is refused a3 begins");
+  });
+});
+
+describe("handshakes that come one by one", () => {
+  test("handshakes that come one by one are worked on at once, when all else has had its time", async () => {
+    const scene = new Scene();
+    scene.clock.advance(1);
+    const slot = scene.enter("a");
+    expect(scene.take()).toBe("a begins");
+    scene.clock.advance(1);
+    slot.takeTurn(() => {
+      scene.events.push("turn of a");
+      scene.clock.advance(5);
+    });
+    expect(scene.take()).toBe("turn of a");
+    await Promise.resolve();
+    scene.clock.advance(5);
+    slot.takeTurn(() => scene.events.push("second turn of a"));
+    expect(scene.take()).toBe("");
+    await scene.rounds(2);
+    expect(scene.take()).toBe("second turn of a");
   });
 });
 
