@@ -12,8 +12,14 @@ import type { AdmitPeer } from "../handshake/peer-rules.ts";
 import { ServerContexts } from "../handshake/server-contexts.ts";
 import { sourceOfIp } from "../handshake/source.ts";
 import { HandshakeTurns } from "../handshake/turns.ts";
-import { loadServerMaterial, pairsOf, validityWarnings } from "../material/material.ts";
+import {
+  loadServerMaterial,
+  pairsOf,
+  validityWarnings,
+  withServerTrust,
+} from "../material/material.ts";
 import type { ServerMaterial } from "../material/material.ts";
+import { TlsMaterialError } from "../material/material-error.ts";
 import { MaterialSource } from "../material/material-source.ts";
 import { carry, deliverFirst } from "./handled-stream.ts";
 import { holdTickets } from "./tls-socket.ts";
@@ -29,7 +35,7 @@ export interface AcceptorOptions {
   readonly tls: TlsOptions;
   /** Rules for the certificates of clients; without them everyone with an accepted one is served. */
   readonly admit: AdmitPeer | undefined;
-  /** Files in use were replaced by some that cannot be used, or a certificate has expired. */
+  /** Files were replaced by some that cannot be used, or a certificate has expired. */
   warn(text: string): void;
 }
 
@@ -83,7 +89,11 @@ export class TlsAcceptor {
         for (const text of validityWarnings(pairsOf(material), posix.realtimeNs())) warn(text);
         return { material, contexts };
       },
-      onBroken: ({ message }) => warn(`${message}; the files read before stay in use`),
+      renewTrust: (before, files) => {
+        const material = withServerTrust(before.material, materialVariables(tls), files);
+        return { material, contexts: new ServerContexts(material, clock) };
+      },
+      warn,
     });
   }
 
@@ -93,15 +103,20 @@ export class TlsAcceptor {
   }
 
   /**
-   * Do the handshake on a connection with this peer, whose owner the socket of TLS becomes; `done` is called once. The result
-   * is to be destroyed before the connection when that is ended from here.
+   * Do the handshake on a connection with this peer, whose owner the socket of TLS becomes; `done` is called
+   * once. The result is to be destroyed before the connection when that is ended from here.
    */
   accept(
     connection: Wire,
     peer: IpAddress,
     done: (accepted: HandshakeOutcome) => void,
   ): Destroyable {
-    const { contexts } = this.#source.current();
+    const contexts = this.#contextsNow();
+    if (contexts instanceof TlsMaterialError) {
+      connection.destroy();
+      done({ kind: "failed", why: contexts.message });
+      return connection;
+    }
     const slot = this.#turns.slot(sourceOfIp(peer), this.#limits);
     let stream: TLSSocket | undefined;
     let isDone = false;
@@ -147,6 +162,16 @@ export class TlsAcceptor {
       refuse: () => fail(REFUSED),
     });
     return { destroy: () => stream?.destroy() };
+  }
+
+  /** Or the reason why there are none. */
+  #contextsNow(): ServerContexts | TlsMaterialError {
+    try {
+      return this.#source.current().contexts;
+    } catch (error) {
+      if (error instanceof TlsMaterialError) return error;
+      throw error;
+    }
   }
 
   #limit(expired: () => void): { cancel(): void } | undefined {

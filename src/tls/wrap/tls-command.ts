@@ -15,6 +15,8 @@ import {
   loadServerMaterial,
   pairsOf,
   validityWarnings,
+  withClientTrust,
+  withServerTrust,
 } from "../material/material.ts";
 import { networkOf } from "../tunnel/network.ts";
 import type { EndNumbers } from "../tunnel/network.ts";
@@ -127,6 +129,12 @@ export function findNetwork(
 /** Reads what the variables name, and says what is odd about it. */
 export interface Loader {
   load(variables: Environment, files: MaterialFiles): EngineConfiguration;
+  /** The same with the trust that the files give now; throws TlsMaterialError when they give none. */
+  renewTrust(
+    before: EngineConfiguration,
+    variables: Environment,
+    files: MaterialFiles,
+  ): EngineConfiguration;
   warn(text: string): void;
 }
 
@@ -157,6 +165,7 @@ export function serverLoader(
         speaker,
       };
     },
+    renewTrust: renewedTrust,
   };
 }
 
@@ -179,18 +188,35 @@ export function clientLoader(
         speaker,
       };
     },
+    renewTrust: renewedTrust,
+  };
+}
+
+function renewedTrust(
+  before: EngineConfiguration,
+  variables: Environment,
+  files: MaterialFiles,
+): EngineConfiguration {
+  const { side } = before;
+  return {
+    ...before,
+    side:
+      side.role === "server"
+        ? { ...side, material: withServerTrust(side.material, variables, files) }
+        : { ...side, material: withClientTrust(side.material, variables, files) },
   };
 }
 
 /** The modules that an engine needs: loaded now, and not with the next connection. */
 function checked(loader: Loader, { clock }: LinkContext): Loader {
+  const check = (configuration: EngineConfiguration): EngineConfiguration => {
+    openSide(configuration.side, clock);
+    return configuration;
+  };
   return {
     ...loader,
-    load(variables, files) {
-      const configuration = loader.load(variables, files);
-      openSide(configuration.side, clock);
-      return configuration;
-    },
+    load: (variables, files) => check(loader.load(variables, files)),
+    renewTrust: (before, variables, files) => check(loader.renewTrust(before, variables, files)),
   };
 }
 
