@@ -12,6 +12,8 @@ import { makeCertificates } from "../support/certificates.ts";
 import type { TestCertificates } from "../support/certificates.ts";
 import { BIN, newScene, ROOT } from "../support/scene.ts";
 import type { Scene } from "../support/scene.ts";
+import { clientAt, clientHello, Flood } from "../tls/floods.ts";
+import { until } from "../tls/processes.ts";
 import { dial } from "./dial.ts";
 
 const LOOPBACK = { host: "127.0.0.1", port: 0 };
@@ -313,3 +315,35 @@ function writeRule(scene: Scene, path: string): void {
   mkdirSync(dirname(scene.path(path)), { recursive: true });
   writeFileSync(scene.path(path), "");
 }
+
+describe("a flood of handshakes that are never completed", () => {
+  test("a flood of handshakes that are never completed does not keep a client of another address out", async () => {
+    await using scene = await newScene();
+    const pki = makeCertificates(scene.directory);
+    const refused: string[] = [];
+    const tls = { ...filesOf(pki), handshakes: { perSource: 2, inAll: 4 } };
+    await using server = await serve({
+      tls,
+      serve: ({ stream }) => void stream.end("served"),
+      onRefused: ({ reason }) => refused.push(reason),
+    });
+    using flood = new Flood();
+    await flood.send(server.port, await clientHello(), 40, ["127.0.1.1"]);
+    await until(() => flood.closed >= 20);
+    for (let count = 0; count < 5; count += 1) {
+      expect(await ask(server.port, pki, clientAt("127.0.2.1"))).toBe("served");
+    }
+    expect(new Set(refused)).toEqual(new Set(["too many handshakes at a time"]));
+    expect(refused.length).toBeGreaterThanOrEqual(20);
+  });
+
+  test.each([{ perSource: 0 }, { inAll: 0.5 }, { inAll: NaN }])(
+    "a server whose limits of handshakes are %j does not start",
+    async (handshakes) => {
+      await using scene = await newScene();
+      const tls = { ...filesOf(makeCertificates(scene.directory)), handshakes };
+      const server = new TcpServer({ listen: LOOPBACK, tls, serve: () => undefined });
+      await expect(server.start()).rejects.toThrow(/handshakes\.(perSource|inAll)/);
+    },
+  );
+});

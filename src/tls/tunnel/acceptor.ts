@@ -2,7 +2,7 @@
 
 import type { TLSSocket } from "node:tls";
 import type { Clock } from "../../clock/index.ts";
-import type { EnvironmentEdit } from "../../net/index.ts";
+import type { EnvironmentEdit, IpAddress } from "../../net/index.ts";
 import type { Fd, Posix } from "../../posix/index.ts";
 import { tlsEdits } from "../handshake/facts.ts";
 import type { TlsFacts } from "../handshake/facts.ts";
@@ -10,6 +10,8 @@ import type { TlsHandshake } from "../handshake/handshake.ts";
 import { admitPeer } from "../handshake/peer-rules.ts";
 import type { AdmitPeer } from "../handshake/peer-rules.ts";
 import { ServerContexts } from "../handshake/server-contexts.ts";
+import { sourceOfIp } from "../handshake/source.ts";
+import { HandshakeTurns } from "../handshake/turns.ts";
 import {
   loadServerMaterial,
   pairsOf,
@@ -23,7 +25,8 @@ import { carry, deliverFirst } from "./handled-stream.ts";
 import { holdTickets } from "./tls-socket.ts";
 import type { Wire } from "./wire.ts";
 import { DEFAULT_HANDSHAKE_TIMEOUT_MS } from "../options/declarations.ts";
-import { materialOptions, materialVariables } from "../handshake/tls-options.ts";
+import type { HandshakeLimits } from "../options/declarations.ts";
+import { handshakeLimits, materialOptions, materialVariables } from "../handshake/tls-options.ts";
 import type { TlsOptions } from "../handshake/tls-options.ts";
 
 export interface AcceptorOptions {
@@ -56,6 +59,7 @@ export interface Destroyable {
   destroy(): void;
 }
 
+const REFUSED = "too many handshakes at a time";
 const CLOSED = "the client closed the connection";
 
 /** The material as it was read, and the objects made of it, which are hidden from JSON. */
@@ -67,11 +71,15 @@ interface Loaded {
 export class TlsAcceptor {
   readonly #options: AcceptorOptions;
   readonly #source: MaterialSource<Loaded>;
+  readonly #turns: HandshakeTurns;
+  readonly #limits: HandshakeLimits;
 
-  /** Reads the files. Throws TlsMaterialError. */
+  /** Reads the files. Throws TlsMaterialError, and RangeError for limits that are none. */
   constructor(options: AcceptorOptions) {
     const { posix, clock, tls, warn } = options;
     this.#options = options;
+    this.#turns = new HandshakeTurns({ clock });
+    this.#limits = handshakeLimits(tls);
     this.#source = new MaterialSource({
       posix,
       clock,
@@ -95,16 +103,21 @@ export class TlsAcceptor {
   }
 
   /**
-   * Do the handshake on a connection, whose owner the socket of TLS becomes; `done` is called once. The result
-   * is to be destroyed before the connection when that is ended from here.
+   * Do the handshake on a connection with this peer, whose owner the socket of TLS becomes; `done` is called
+   * once. The result is to be destroyed before the connection when that is ended from here.
    */
-  accept(connection: Wire, done: (accepted: HandshakeOutcome) => void): Destroyable {
+  accept(
+    connection: Wire,
+    peer: IpAddress,
+    done: (accepted: HandshakeOutcome) => void,
+  ): Destroyable {
     const contexts = this.#contextsNow();
     if (contexts instanceof TlsMaterialError) {
       connection.destroy();
       done({ kind: "failed", why: contexts.message });
       return connection;
     }
+    const slot = this.#turns.slot(sourceOfIp(peer), this.#limits);
     let stream: TLSSocket | undefined;
     let isDone = false;
     const timer = this.#limit(() => fail("handshake timed out"));
@@ -112,6 +125,8 @@ export class TlsAcceptor {
       if (isDone) return;
       isDone = true;
       timer?.cancel();
+      connection.takeTurns(undefined);
+      slot.leave();
       done(accepted);
     }
     function fail(why: string): void {
@@ -121,25 +136,30 @@ export class TlsAcceptor {
       settle({ kind: "failed", why });
     }
     connection.once("close", () => fail(CLOSED));
-    contexts.open(connection, {
-      ended: () => fail(CLOSED),
-      ready: (start) => {
-        if (isDone) return;
-        const handshake = start();
-        stream = handshake.socket;
-        listen(handshake, fail);
-        connection.once("end", () => fail(CLOSED));
-        holdTickets(stream, connection);
-        stream.once("secure", () => {
-          const outcome = judge(handshake, this.#options.admit);
-          if (outcome.kind === "failed") {
-            fail(outcome.why);
-            return;
-          }
-          deliverFirst(handshake.socket, connection, this.#options.posix);
-          settle(outcome);
-        });
-      },
+    const begin = (start: () => TlsHandshake): void => {
+      connection.takeTurns((read) => slot.takeTurn(read));
+      const handshake = start();
+      stream = handshake.socket;
+      listen(handshake, fail);
+      connection.once("end", () => fail(CLOSED));
+      holdTickets(stream, connection);
+      stream.once("secure", () => {
+        const outcome = judge(handshake, this.#options.admit);
+        if (outcome.kind === "failed") {
+          fail(outcome.why);
+          return;
+        }
+        deliverFirst(handshake.socket, connection, this.#options.posix);
+        settle(outcome);
+      });
+    };
+    slot.enter({
+      begin: () =>
+        contexts.open(connection, {
+          ended: () => fail(CLOSED),
+          ready: (start) => slot.takeTurn(() => begin(start)),
+        }),
+      refuse: () => fail(REFUSED),
     });
     return { destroy: () => stream?.destroy() };
   }

@@ -12,6 +12,8 @@ import type { Clock, Timer } from "../../clock/index.ts";
 import type { Posix } from "../../posix/index.ts";
 import type { TlsFacts } from "../handshake/facts.ts";
 import type { TlsHandshake, TlsSide } from "../handshake/handshake.ts";
+import { FREE_SLOT } from "../handshake/turns.ts";
+import type { HandshakeSlot } from "../handshake/turns.ts";
 import { tlsFailure, TUNNEL_EXIT } from "./exit.ts";
 import type { TunnelEnd } from "./exit.ts";
 import { step } from "./machine.ts";
@@ -42,6 +44,8 @@ export interface TunnelOptions extends TunnelSettings {
   readonly posix: Posix;
   readonly clock: Clock;
   readonly side: TlsSide;
+  /** Its place among other handshakes; undefined where there are no others to consider. */
+  readonly slot?: HandshakeSlot | undefined;
   /** The tunnel's own from now on. */
   readonly network: Ends;
 }
@@ -50,11 +54,15 @@ export type Handshake =
   | { readonly kind: "secured"; readonly facts: TlsFacts }
   | { readonly kind: "failed"; readonly end: TunnelEnd };
 
+/** Whoever keeps the slots says so, for all that were refused. */
+const REFUSED: TunnelEnd = { exitCode: TUNNEL_EXIT.tls, message: undefined };
+
 const ABORTED: TunnelEnd = { exitCode: TUNNEL_EXIT.tls, message: undefined };
 
 export class Tunnel {
   readonly #options: TunnelOptions;
   readonly #wire: Wire;
+  readonly #slot: HandshakeSlot;
   /** Undefined until a server has read its client's first message. */
   #begun: TlsHandshake | undefined;
   readonly #handshake: Promise<Handshake>;
@@ -84,10 +92,8 @@ export class Tunnel {
     this.#setTimer(options.handshakeTimeoutMs, () => {
       this.#expire(options.tellsTimeout ? "handshake timed out" : undefined);
     });
-    options.side.open(this.#wire, {
-      ready: (start) => this.#begin(start),
-      ended: () => this.#endedEarly(),
-    });
+    this.#slot = options.slot ?? FREE_SLOT;
+    this.#slot.enter({ begin: () => this.#open(), refuse: () => this.abort(REFUSED) });
   }
 
   /** The outcome of the handshake. A tunnel whose handshake failed is over. */
@@ -126,6 +132,13 @@ export class Tunnel {
     this.#happen({ kind: "aborted", end });
   }
 
+  #open(): void {
+    this.#options.side.open(this.#wire, {
+      ready: (start) => this.#slot.takeTurn(() => this.#begin(start)),
+      ended: () => this.#endedEarly(),
+    });
+  }
+
   /** Of TLS. There is one before the state says that the handshake is done. */
   get #socket(): TLSSocket {
     if (this.#begun === undefined) throw new Error("the handshake has not begun");
@@ -134,6 +147,7 @@ export class Tunnel {
 
   #begin(start: () => TlsHandshake): void {
     if (this.#state === "over") return;
+    this.#wire.takeTurns((read) => this.#slot.takeTurn(read));
     const handshake = start();
     const { socket } = handshake;
     this.#begun = handshake;
@@ -207,6 +221,8 @@ export class Tunnel {
     switch (effect.do) {
       case "tellSecured":
         this.#timer?.cancel();
+        this.#wire.takeTurns(undefined);
+        this.#slot.leave();
         if (this.#begun !== undefined) {
           this.#settleHandshake({ kind: "secured", facts: this.#begun.facts() });
         }
@@ -259,6 +275,7 @@ export class Tunnel {
         this.#closeProgram();
         this.#begun?.socket.destroy();
         this.#wire.destroy();
+        this.#slot.leave();
         this.#settleEnd(effect.end);
         break;
     }

@@ -20,9 +20,13 @@ import {
 } from "../material/material.ts";
 import { networkOf } from "../tunnel/network.ts";
 import type { EndNumbers } from "../tunnel/network.ts";
-import { DEFAULT_HANDSHAKE_TIMEOUT_MS, namedSni } from "../options/declarations.ts";
+import {
+  DEFAULT_HANDSHAKE_LIMITS,
+  DEFAULT_HANDSHAKE_TIMEOUT_MS,
+  namedSni,
+} from "../options/declarations.ts";
 import { TLSC_IO_OPTIONS, TLSD_IO_OPTIONS } from "../options/tables.ts";
-import type { EngineChannel } from "../options/declarations.ts";
+import type { EngineChannel, HandshakeLimits } from "../options/declarations.ts";
 import type {
   TLSC_OPTIONS,
   TLSD_OPTIONS,
@@ -134,8 +138,13 @@ export interface Loader {
   warn(text: string): void;
 }
 
+/** Where a process has one connection only, there are no limits for its handshake. */
+type HandshakeOptions = Partial<
+  Pick<OptionsOf<typeof TLSD_OPTIONS>, "maxHandshakes" | "maxHandshakesPerSource">
+>;
+
 export function serverLoader(
-  options: Omit<TlsdIoOptions, "channel">,
+  options: Omit<TlsdIoOptions, "channel"> & HandshakeOptions,
   { report, posix }: Pick<LinkContext, "report" | "posix">,
 ): Loader {
   const speaker = "s6-tlsd-io";
@@ -149,7 +158,12 @@ export function serverLoader(
         files,
       );
       for (const text of validityWarnings(pairsOf(material), posix.realtimeNs())) warn(text);
-      return { side: { role: "server", material }, settings: settingsOf(options), speaker };
+      return {
+        side: { role: "server", material },
+        settings: settingsOf(options),
+        handshakes: limitsOf(options),
+        speaker,
+      };
     },
     renewTrust: renewedTrust,
   };
@@ -167,7 +181,12 @@ export function clientLoader(
       const material = loadClientMaterial(variables, options, files);
       const pairs = material.pair === undefined ? [] : [material.pair];
       for (const text of validityWarnings(pairs, posix.realtimeNs())) warn(text);
-      return { side: { role: "client", material }, settings: settingsOf(options), speaker };
+      return {
+        side: { role: "client", material },
+        settings: settingsOf(options),
+        handshakes: DEFAULT_HANDSHAKE_LIMITS,
+        speaker,
+      };
     },
     renewTrust: renewedTrust,
   };
@@ -210,6 +229,11 @@ function numberOf(text: string, name: string): number {
   const number = parseUnsigned(text);
   if (number !== undefined) return number;
   throw new UsageError(`${name} must be an unsigned integer: ${text}`, true);
+}
+
+function limitsOf({ maxHandshakes, maxHandshakesPerSource }: HandshakeOptions): HandshakeLimits {
+  const { inAll, perSource } = DEFAULT_HANDSHAKE_LIMITS;
+  return { inAll: maxHandshakes ?? inAll, perSource: maxHandshakesPerSource ?? perSource };
 }
 
 type SettingOptions = Pick<

@@ -94,7 +94,7 @@ class HandlerWork implements Work {
     const { allowHalfOpen, refused } = this.#options;
     const wire = acceptor.carry(connection.fd);
     this.#begin(wire);
-    const secured = acceptor.accept(wire, (accepted) => {
+    const secured = acceptor.accept(wire, connection.peer.address, (accepted) => {
       if (accepted.kind === "failed") refused(connection, accepted.why);
       else {
         const { stream } = accepted;
