@@ -180,7 +180,7 @@ export class TcpServer extends LibraryServer<Endpoint, Endpoint> {
       return handlerService(serve, {
         view: tcpView,
         allowHalfOpen,
-        acceptor: this.#acceptor,
+        tls: this.#acceptor && { acceptor: this.#acceptor, address: ({ address }) => address },
         refused: ({ peer: remote }, reason) => this.#options.onRefused?.({ remote, reason }),
         failed: (error, connection) => this.#options.onError?.(error, connection),
       });

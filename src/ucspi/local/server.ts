@@ -161,7 +161,7 @@ export class LocalServer extends LibraryServer<UnixPeer, string> {
       return handlerService(serve, {
         view: localView,
         allowHalfOpen,
-        acceptor: undefined,
+        tls: undefined,
         refused: () => undefined,
         failed: (error, connection) => this.#options.onError?.(error, connection),
       });

@@ -1,8 +1,10 @@
 /** Serves each connection with a JavaScript function, in this process, on a net.Socket. */
 
 import { Socket } from "node:net";
+import type { Duplex } from "node:stream";
+import type { IpAddress } from "../../net/index.ts";
 import type { WaitStatus } from "../../posix/index.ts";
-import type { Secured, TlsAcceptor } from "../../tls/index.ts";
+import type { Destroyable, Secured, TlsAcceptor } from "../../tls/index.ts";
 import type { Connection, Life, Service, Work } from "./connection.ts";
 
 /** A function that serves connections; `View` is one of them as it sees it. */
@@ -14,12 +16,18 @@ export interface HandlerOptions<Peer, Local, View> {
   view(stream: Socket, connection: Connection<Peer, Local>, secured?: Secured): View;
   /** Keep the writing side open when the client has closed its own, until the handler ends it. */
   readonly allowHalfOpen: boolean;
-  /** Does the handshake of each connection, ahead of the handler. */
-  readonly acceptor: TlsAcceptor | undefined;
+  /** Does the handshake of each connection, ahead of the handler; undefined: the server speaks no TLS. */
+  readonly tls: HandlerTls<Peer> | undefined;
   /** A handshake failed, or the client's certificate was not accepted; the connection is closed. */
   refused(connection: Connection<Peer, Local>, why: string): void;
   /** A handler threw or rejected; the connection is destroyed. */
   failed(error: unknown, view: View): void;
+}
+
+export interface HandlerTls<Peer> {
+  readonly acceptor: TlsAcceptor;
+  /** The address by which the acceptor knows a client. */
+  address(peer: Peer): IpAddress;
 }
 
 const SIGTERM = 15;
@@ -45,7 +53,7 @@ class HandlerWork<Peer, Local, View extends Viewed> implements Work {
   readonly #handler: HandlerOf<View>;
   readonly #options: HandlerOptions<Peer, Local, View>;
   /** TLS first: Node requires that it is destroyed before the socket below it. */
-  readonly #layers: Socket[] = [];
+  readonly #layers: Destroyable[] = [];
 
   constructor(
     connection: Connection<Peer, Local>,
@@ -61,31 +69,43 @@ class HandlerWork<Peer, Local, View extends Viewed> implements Work {
 
   /** Give the socket to a stream, which closes it, and that to the function. */
   prepare(): void {
-    const { allowHalfOpen } = this.#options;
-    const { fd } = this.#connection;
+    const { tls } = this.#options;
+    if (tls === undefined) this.#serve();
+    else this.#serveSecured(tls);
+  }
+
+  #serve(): void {
+    const connection = this.#connection;
+    const { allowHalfOpen, view } = this.#options;
+    const { fd } = connection;
     const stream = new Socket({ fd, readable: true, writable: true, allowHalfOpen });
+    this.#begin(stream);
+    handle(view(stream, connection), this.#handler, this.#options);
+  }
+
+  #serveSecured({ acceptor, address }: HandlerTls<Peer>): void {
+    const connection = this.#connection;
+    const { allowHalfOpen, refused, view } = this.#options;
+    const wire = acceptor.carry(connection.fd);
+    this.#begin(wire);
+    const secured = acceptor.accept(wire, address(connection.peer), (accepted) => {
+      if (accepted.kind === "failed") refused(connection, accepted.why);
+      else {
+        const { stream } = accepted;
+        stream.allowHalfOpen = allowHalfOpen;
+        handle(view(stream, connection, accepted), this.#handler, this.#options);
+      }
+    });
+    this.#layers.unshift(secured);
+  }
+
+  /** The connection belongs to this stream now, and is over when it is closed. */
+  #begin(stream: Duplex): void {
     this.#layers.push(stream);
     stream.on("close", () => this.#life.ended(DONE));
     // An error ends the connection, and "close" tells that; handlers may listen to it as well.
     stream.on("error", ignore);
     this.#life.begun();
-    this.#serve(stream);
-  }
-
-  #serve(stream: Socket): void {
-    const connection = this.#connection;
-    const { acceptor, refused, view } = this.#options;
-    if (acceptor === undefined) {
-      handle(view(stream, connection), this.#handler, this.#options);
-      return;
-    }
-    const secured = acceptor.accept(stream, (accepted) => {
-      if (accepted.kind === "failed") refused(connection, accepted.why);
-      else {
-        handle(view(accepted.stream, connection, accepted), this.#handler, this.#options);
-      }
-    });
-    this.#layers.unshift(secured);
   }
 
   forward(signal: number): void {

@@ -1,7 +1,7 @@
 /** TCP connections as the functions that serve them see them. */
 
 import type { Socket } from "node:net";
-import { tcpServerEdits } from "../../net/index.ts";
+import { formatIp, tcpServerEdits } from "../../net/index.ts";
 import type { Endpoint, EnvironmentEdit } from "../../net/index.ts";
 import type { Secured, TlsFacts } from "../../tls/index.ts";
 import type { HandlerOf } from "./handler-service.ts";
@@ -33,7 +33,23 @@ export type Handler = HandlerOf<TcpConnection>;
 
 /** The view of an accepted connection. */
 export function tcpView(stream: Socket, connection: AcceptedTcp, secured?: Secured): TcpConnection {
+  if (secured !== undefined) tellEndpoints(stream, connection);
   return new HandledConnection(stream, connection, secured);
+}
+
+/** The properties by which a socket tells its ends, for one that has only a stream below it. */
+function tellEndpoints(stream: Socket, { peer, local }: AcceptedTcp): void {
+  const family = ({ address }: Endpoint): string => `IPv${address.family}`;
+  const values = {
+    remoteAddress: formatIp(peer.address),
+    remotePort: peer.port,
+    remoteFamily: family(peer),
+    localAddress: formatIp(local.address),
+    localPort: local.port,
+    localFamily: family(local),
+  };
+  for (const [name, value] of Object.entries(values))
+    Object.defineProperty(stream, name, { value });
 }
 
 class HandledConnection implements TcpConnection {
