@@ -64,3 +64,11 @@ export type { Hosts } from "./hosts.ts";
 export { isHostName } from "./host-name.ts";
 export { openResolver } from "./resolver.ts";
 export type { AddressQuery, Lookup, LookupFailure, Resolver, ResolverOptions } from "./resolver.ts";
+export {
+  formatUnixMessage,
+  UNIX_MESSAGE_BYTES_MAX,
+  UNIX_MESSAGE_FDS_MAX,
+  UNIX_MESSAGE_HEADER_BYTES,
+  UnixMessageReader,
+} from "./unix-message.ts";
+export type { UnixMessage, UnixMessageLimits, UnixMessageProgress } from "./unix-message.ts";
