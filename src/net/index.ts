@@ -72,3 +72,5 @@ export {
   UnixMessageReader,
 } from "./unix-message.ts";
 export type { UnixMessage, UnixMessageLimits, UnixMessageProgress } from "./unix-message.ts";
+export { LISTEN_FDS_REMOVED, readListenFds } from "./listen-fds.ts";
+export type { PassedFd } from "./listen-fds.ts";

@@ -27,6 +27,7 @@ const LAYERS: Readonly<Record<string, number>> = {
   cert: 2,
   ucspi: 3,
   supervise: 3,
+  "supervise/fdholder": 3,
   command: 4,
 };
 
