@@ -201,15 +201,17 @@ describe("the requests of clients", () => {
     const [, body, descriptors] = args;
     await using scene = await newScene({ files: ruleFiles() });
     const holder = await startHolder(scene);
-    const open = openCount(holder.pid);
     using client = new RawClient(scene.path("s"));
+    const [reading, writing] = posix.pipe();
     client.ask(
       body,
-      Array.from({ length: descriptors }, () => STDERR),
+      Array.from({ length: descriptors }, () => writing),
     );
     expect(await client.receive()).toBeUndefined();
     await holder.line(new RegExp(`warning: uid ${SELF} gid \\d+ sent `));
-    await expect.poll(() => openCount(holder.pid)).toBe(open);
+    posix.close(writing);
+    expect(posix.waitReady(reading, { readable: true }, 10_000)?.hangup).toBe(true);
+    posix.close(reading);
   });
 
   test.each(["00000001 00fe", "10000001 0000", "00010a00 0000"])(
@@ -310,19 +312,49 @@ describe("the faults of the C suite's holder", () => {
     const holder = await startHolder(scene);
     using client = await connectClient(scene.path("s"));
     await client.store(STDERR, "kept");
-    using client = new RawClient(scene.path("s"));
-    const [reading, writing] = posix.pipe();
-    client.ask(
-      body,
-      Array.from({ length: descriptors }, () => writing),
-    );
-    expect(await client.receive()).toBeUndefined();
-    await holder.line(new RegExp(`warning: uid ${SELF} gid \\d+ sent `));
-    posix.close(writing);
-    expect(posix.waitReady(reading, { readable: true }, 10_000)?.hangup).toBe(true);
-    posix.close(reading);
+    using other = await connectClient(scene.path("s"));
+    await other.list();
+    using unlucky = await connectClient(scene.path("s"));
+    await unlucky.list();
+    const limit = (soft: string): Buffer =>
+      execFileSync("prlimit", ["--pid", String(holder.pid), `--nofile=${soft}:`]);
+    const { soft } = posix.getrlimit("nofile");
+    limit(String(openCount(holder.pid) - 1));
+    await expect(unlucky.store(STDERR, "new")).rejects.toMatchObject({ code: "EMFILE" });
+    await expect(unlucky.list()).rejects.toThrow();
+    const waiting = connectClient(scene.path("s")).then(async (late) => {
+      const ids = await late.list();
+      late.close();
+      return ids;
+    });
+    expect(await other.list()).toEqual(["kept"]);
+    await holder.lines(/sent descriptors for which there is no room/);
+    limit(String(soft));
+    expect(await waiting).toEqual(["kept"]);
+    posix.close(await client.retrieve("kept"));
+    await client.store(STDERR, "new");
   });
 
+  test("a client without room for what it retrieves is told so at once", async () => {
+    await using scene = await newScene({ files: ruleFiles() });
+    await startHolder(scene);
+    using client = await connectClient(scene.path("s"));
+    const [reading, writing] = posix.pipe();
+    await client.store(reading, "a");
+    posix.close(reading);
+    posix.close(writing);
+    const before = posix.getrlimit("nofile");
+    posix.setrlimit("nofile", { ...before, soft: 3 });
+    const outcome = await client.retrieve("a").then(
+      () => "retrieved",
+      (error: { code: string }) => error.code,
+    );
+    posix.setrlimit("nofile", before);
+    expect(outcome).toBe("EMFILE");
+  });
+});
+
+describe("systemd", () => {
   test.each(["notify", "@ucspi-test-notify"])(
     "is told at NOTIFY_SOCKET=%s that a holder is ready, and that it stops",
     async (name) => {
