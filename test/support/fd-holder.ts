@@ -160,7 +160,8 @@ export function openCount(pid: number): number {
   return readdirSync(`/proc/${pid}/fd`).length;
 }
 
-function linkOf(path: string): string {
+/** The target of a symbolic link; empty where it is gone by now. */
+export function linkOf(path: string): string {
   try {
     return readlinkSync(path);
   } catch {
