@@ -5,6 +5,7 @@
  * refused, since the name ends in logs and in a variable.
  */
 
+import { receivedText } from "../net/index.ts";
 import { decodeBytes } from "../posix/index.ts";
 
 /** The ports of a connection as the side that asks sees them. */
@@ -19,7 +20,7 @@ export type IdentErrorCode = "EINVAL" | "ESRCH" | "EPERM" | "EIO" | "EEXIST";
 
 /** The reply of an IDENT server. */
 export type IdentReply =
-  /** `user` may hold any byte but control bytes (decodeBytes), and may be empty. */
+  /** `user` may hold any byte but those of control characters (decodeBytes), and may be empty. */
   | { readonly kind: "user"; readonly user: string }
   /** An answer that is none. `text` is for people: `ident server replied: TEXT`. */
   | { readonly kind: "error"; readonly code: IdentErrorCode; readonly text: string };
@@ -43,9 +44,6 @@ const REPLY = /^[ \t]*(\d+)[ \t]*,[ \t]*(\d+)[ \t]*:[ \t]*([A-Z]+)[ \t]*:(.*)$/i
 
 /** Past the operating-system field and at most one blank. */
 const USER = /^[^:]*:[ \t]?(.*)$/s;
-
-/** A control byte of ASCII, in text that was read as Latin-1. */
-const CONTROL = /[^\x20-\x7e\x80-\xff]/;
 
 /** The answer of a server that closed before the end of one. */
 const NO_REPLY: IdentReply = { kind: "error", code: "EIO", text: "unknown error" };
@@ -99,10 +97,12 @@ export function formatIdentRequest(ports: PortPair): string {
 }
 
 function parseUser(rest: string): IdentReply | IdentBreach {
-  const user = USER.exec(rest)?.[1];
-  if (user === undefined || CONTROL.test(user)) return MALFORMED;
-  if (user.length > IDENT_USER_BYTES_MAX) return USER_TOO_LONG;
-  return { kind: "user", user: decodeBytes(Buffer.from(user, "latin1")) };
+  const bytes = USER.exec(rest)?.[1];
+  if (bytes === undefined) return MALFORMED;
+  const text = decodeBytes(Buffer.from(bytes, "latin1"));
+  if (receivedText(text, IDENT_REPLY_BYTES_MAX) === undefined) return MALFORMED;
+  const user = receivedText(text, IDENT_USER_BYTES_MAX);
+  return user === undefined ? USER_TOO_LONG : { kind: "user", user };
 }
 
 function parseError(rest: string): IdentReply | IdentBreach {

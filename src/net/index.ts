@@ -1,3 +1,10 @@
+export {
+  ALTERNATIVE_NAMES_BYTES_MAX,
+  areFewAlternativeNames,
+  formatAlternativeNames,
+  isAlternativeNameKind,
+  parseAlternativeNames,
+} from "./alternative-name.ts";
 export type { AlternativeName } from "./alternative-name.ts";
 export {
   formatIp,
@@ -63,7 +70,7 @@ export {
   rememberedHosts,
 } from "./hosts.ts";
 export type { Hosts } from "./hosts.ts";
-export { isHostName } from "./host-name.ts";
+export { comparableHostName, isHostName, withoutFinalDot } from "./host-name.ts";
 export { openResolver } from "./resolver.ts";
 export type { AddressQuery, Lookup, LookupFailure, Resolver, ResolverOptions } from "./resolver.ts";
 export {
@@ -76,3 +83,9 @@ export {
 export type { UnixMessage, UnixMessageLimits, UnixMessageProgress } from "./unix-message.ts";
 export { LISTEN_FDS_REMOVED, readListenFds } from "./listen-fds.ts";
 export type { PassedFd } from "./listen-fds.ts";
+export {
+  RECEIVED_WORD_BYTES_MAX,
+  receivedServerName,
+  receivedText,
+  receivedWord,
+} from "./received-value.ts";

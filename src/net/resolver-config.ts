@@ -66,8 +66,8 @@ export function parseServers(text: string): Endpoint[] | undefined {
 }
 
 /**
- * The servers and the suffixes of resolv.conf(5), whose last `domain` or `search` line counts. What
- * it cannot use, such as a server with a zone (`fe80::1%eth0`), it passes over.
+ * The servers and the suffixes of resolv.conf(5), whose last `domain` or `search` line counts; a domain is
+ * one word. What it cannot use, such as a server with a zone (`fe80::1%eth0`), it passes over.
  */
 export function parseResolvConf(text: string): ResolverConfig {
   const servers: Endpoint[] = [];
@@ -76,7 +76,8 @@ export function parseResolvConf(text: string): ResolverConfig {
     const [keyword = "", ...words] = line.split(/\s+/);
     const address = keyword === "nameserver" ? parseIp(words[0] ?? "") : undefined;
     if (address !== undefined) servers.push({ address, port: DNS_PORT });
-    if (keyword === "domain" || keyword === "search") suffixes = parseSuffixes(words.join(" "));
+    if (keyword === "search") suffixes = parseSuffixes(words.join(" "));
+    if (keyword === "domain") suffixes = parseSuffixes(words.join(" ")).slice(0, 1);
   }
   return { servers: servers.slice(0, IP_LIST_MAX), suffixes };
 }

@@ -4,10 +4,17 @@
  * or is set aside until the TLS stage behind has written its own.
  */
 
-import { TCP_NAMES, tcpClientEdits } from "../net/index.ts";
+import {
+  RECEIVED_WORD_BYTES_MAX,
+  receivedText,
+  receivedServerName,
+  receivedWord,
+  TCP_NAMES,
+  tcpClientEdits,
+} from "../net/index.ts";
 import type { EnvironmentEdit, Variables } from "../net/index.ts";
 import { parseExtensions } from "./extensions.ts";
-import { isUnix } from "./header.ts";
+import { isUnix, UNIX_PATH_BYTES } from "./header.ts";
 import type { ProxiedIp, ProxiedUnix, ProxyHeader } from "./header.ts";
 import { Tlvs } from "./tlv.ts";
 
@@ -28,12 +35,18 @@ export interface ProxyEditsOptions {
   readonly backsUp: boolean;
   /** Tell a common name only if the proxy has verified the certificate that says so. */
   readonly verifiedNamesOnly: boolean;
+  /** Told of each variable that is removed, as its value in the header is unfit for one. */
+  readonly onUnfit?: (variable: string) => void;
 }
 
-/** The edits for a header; none when the real addresses count. Datagrams are as streams. */
+/**
+ * The edits for a header; none when the real addresses count. Datagrams are as streams. A value that no
+ * variable is to have (`receivedText`, `receivedWord`) removes its variable: neither a part of it nor the value of
+ * the proxy's own connection is to pass for it.
+ */
 export function proxyEdits(header: ProxyHeader, options: ProxyEditsOptions): EnvironmentEdit[] {
   if (header.command === "local" || header.family === "unspecified") return [];
-  return [...addressEdits(header), ...tlsEdits(header.tlvs, options)];
+  return [...addressEdits(header, options), ...tlsEdits(header.tlvs, options)];
 }
 
 /**
@@ -51,12 +64,15 @@ export function restoreEdits(variables: Variables, keeps: boolean): EnvironmentE
   });
 }
 
-function addressEdits(header: ProxiedIp | ProxiedUnix): EnvironmentEdit[] {
+function addressEdits(
+  header: ProxiedIp | ProxiedUnix,
+  options: ProxyEditsOptions,
+): EnvironmentEdit[] {
   if (isUnix(header)) {
     return [
       { name: "PROTO", value: "IPC" },
-      { name: "IPCREMOTEPATH", value: header.source },
-      { name: "IPCLOCALPATH", value: header.destination },
+      edit("IPCREMOTEPATH", receivedText(header.source, UNIX_PATH_BYTES), options),
+      edit("IPCLOCALPATH", receivedText(header.destination, UNIX_PATH_BYTES), options),
     ];
   }
   return [
@@ -72,22 +88,37 @@ function tlsEdits(tlvs: Tlvs, options: ProxyEditsOptions): EnvironmentEdit[] {
   if (tlvs === Tlvs.none) return [];
   const { alpn, authority, tls } = parseExtensions(tlvs);
   const isDoubtful = options.verifiedNamesOnly && tls?.isVerified === false;
-  const values: readonly (readonly [string, string | undefined])[] = [
-    [VARIABLE.alpn, alpn],
-    [VARIABLE.authority, authority],
-    [VARIABLE.version, tls?.version],
-    [VARIABLE.commonName, isDoubtful ? undefined : tls?.commonName],
-    [VARIABLE.cipher, tls?.cipher],
+  const commonName = isDoubtful ? undefined : tls?.commonName;
+  return [
+    ...tlsEdit(VARIABLE.alpn, alpn, receivedWord, options),
+    ...tlsEdit(VARIABLE.authority, authority, receivedServerName, options),
+    ...tlsEdit(VARIABLE.version, tls?.version, receivedWord, options),
+    ...tlsEdit(VARIABLE.commonName, commonName, receivedName, options),
+    ...tlsEdit(VARIABLE.cipher, tls?.cipher, receivedWord, options),
   ];
-  return values.flatMap(([name, value]) => {
-    return value === undefined
-      ? []
-      : [{ name: options.backsUp ? BACKUP + name : name, value: cut(value) }];
-  });
 }
 
-/** No variable can hold a NUL: a value ends there. */
-function cut(value: string): string {
-  const nul = value.indexOf("\0");
-  return nul < 0 ? value : value.slice(0, nul);
+/** A common name may have blanks in it and letters of any script. */
+function receivedName(value: string): string | undefined {
+  return receivedText(value, RECEIVED_WORD_BYTES_MAX);
+}
+
+/** None where the header does not say. */
+function tlsEdit(
+  name: string,
+  value: string | undefined,
+  received: (value: string) => string | undefined,
+  options: ProxyEditsOptions,
+): EnvironmentEdit[] {
+  if (value === undefined) return [];
+  return [edit(options.backsUp ? BACKUP + name : name, received(value), options)];
+}
+
+function edit(
+  name: string,
+  value: string | undefined,
+  { onUnfit }: ProxyEditsOptions,
+): EnvironmentEdit {
+  if (value === undefined) onUnfit?.(name);
+  return { name, value };
 }

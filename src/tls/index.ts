@@ -1,9 +1,8 @@
-export { ALTERNATIVE_NAMES_MAX } from "./material/certificate-fields.ts";
 export { formatTlsBlock, parseTlsBlock, TLS_BLOCK_BYTES_MAX } from "./handshake/block.ts";
 export type { KeyPair } from "./material/credentials.ts";
 export { describeTlsError } from "./handshake/describe-error.ts";
 export { tlsEdits } from "./handshake/facts.ts";
-export type { NamedPeer, PeerCertificate, TlsFacts } from "./handshake/facts.ts";
+export type { PeerCertificate, TlsFacts } from "./handshake/facts.ts";
 export { TlsMaterialError } from "./material/material-error.ts";
 export type { MaterialExitCode } from "./material/material-error.ts";
 export {
@@ -29,8 +28,8 @@ export type { AdmitPeer, PeerAdmission } from "./handshake/peer-rules.ts";
 export { ServerNames } from "./handshake/server-names.ts";
 export type { ServerNamesOptions } from "./handshake/server-names.ts";
 export { formatSubject, INVALID_SUBJECT } from "./material/subject.ts";
-export { TlsAcceptor } from "./handshake/acceptor.ts";
-export type { Secured } from "./handshake/acceptor.ts";
+export { TlsAcceptor } from "./tunnel/acceptor.ts";
+export type { Destroyable, Secured } from "./tunnel/acceptor.ts";
 export { tlsdLine } from "./handshake/tls-options.ts";
 export type { KeyPairFiles, TlsOptions } from "./handshake/tls-options.ts";
 export { runTunnel } from "./wrap/run-tunnel.ts";

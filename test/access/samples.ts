@@ -35,10 +35,13 @@ export class NodeFiles implements RulesPosix, ReplacingPosix {
   versionsAsked = 0;
   /** The errno name that opening a file fails with. */
   openFailure: string | undefined;
+  /** Called before a file is opened. */
+  beforeOpen: (path: string) => void = () => {};
   opened = 0;
 
   open(path: string, ...rest: Rest<Posix["open"]>): Fd {
     this.opened += 1;
+    this.beforeOpen(path);
     const code = this.forbidden.has(path) ? "EACCES" : this.openFailure;
     if (code !== undefined) throw new SystemError(code, 1, "open", code);
     return real.open(path, ...rest);
@@ -51,6 +54,11 @@ export class NodeFiles implements RulesPosix, ReplacingPosix {
   fileVersion(path: string): FileVersion | string {
     this.versionsAsked += 1;
     return real.fileVersion(path);
+  }
+
+  linkVersion(path: string): FileVersion | string {
+    this.versionsAsked += 1;
+    return real.linkVersion(path);
   }
 
   realtimeNs(): bigint {

@@ -30,6 +30,9 @@ test("a relay keeps every byte in order", async () => {
         clock,
         flows: [{ from, to }],
         timeoutMs: undefined,
+        failed: ({ error }) => {
+          throw error;
+        },
       }).run();
       const sent: Uint8Array[] = [];
       const received: Uint8Array[] = [];

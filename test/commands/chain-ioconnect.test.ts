@@ -2,6 +2,7 @@ import { once } from "node:events";
 import { createServer } from "node:net";
 import type { AddressInfo, Server, Socket } from "node:net";
 import { expect } from "vitest";
+import { acknowledged } from "../support/acknowledged.ts";
 import { bothWays, HELD_OPEN } from "../support/scene.ts";
 import type { RunOptions, Scene, SceneMaker, SceneProcess } from "../support/scene.ts";
 
@@ -97,13 +98,45 @@ bothWays("s6-ioconnect stops reading on SIGTERM", async (scenes) => {
   (await process.finished()).exits(0);
 });
 
-bothWays("s6-ioconnect ends when the peer resets the connection", async (scenes) => {
-  await using connection = await connect(scenes);
-  const { process, peer } = connection;
-  process.write("x");
-  await once(peer, "data");
+bothWays(
+  "s6-ioconnect says that the peer has reset the connection, and exits 111",
+  async (scenes) => {
+    await using connection = await connect(scenes);
+    const { process, peer } = connection;
+    process.write("x");
+    await once(peer, "data");
+    peer.resetAndDestroy();
+    (await process.finished())
+      .exits(111)
+      .stderrIs("s6-ioconnect: warning: unable to read from fd 6: Connection reset by peer\n");
+  },
+);
+
+bothWays("s6-ioconnect delivers all that came before a reset to a slow reader", async (scenes) => {
+  const slow = "| { mkfifo go; echo ready >&2; read -r _ <go; wc -c; }";
+  await using connection = await connect(scenes, slow);
+  const { scene, process, peer } = connection;
+  await process.line(/^ready$/);
+  peer.write(Buffer.alloc(150_000, "x"));
+  await acknowledged(peer);
   peer.resetAndDestroy();
-  (await process.finished()).exits(0);
+  await scene.shell("echo >go");
+  (await process.finished())
+    .exits(0)
+    .stdoutIs("150000\n")
+    .stderrMatches(/warning: unable to read from fd 6: Connection reset by peer/);
+});
+
+bothWays("s6-ioconnect says that its output cannot be written, and exits 111", async (scenes) => {
+  await using connection = await connect(scenes, ">/dev/full");
+  const { process, peer } = connection;
+  peer.write("x");
+  process.endInput();
+  await process.line(/unable to write/);
+  peer.end();
+  (await process.finished())
+    .exits(111)
+    .stderrIs("s6-ioconnect: warning: unable to write to fd 1: No space left on device\n");
 });
 
 bothWays("s6-ioconnect works between files and pipes", async (scenes) => {

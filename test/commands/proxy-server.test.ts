@@ -54,6 +54,21 @@ describe("a header on standard input", () => {
     },
   );
 
+  bothWays(
+    "a value of a header that no variable may have removes its variable, with a warning",
+    async (newScene) => {
+      await using scene = await newScene();
+      const env = { SSL_TLS_SNI_SERVERNAME: "proxy.example" };
+      for (const name of ["a.example\0.evil.example", "a\nroot", "\x1b[2J", "a".repeat(256)]) {
+        const run = await receive(scene, "", withTlvs(tlv(2, name)), env);
+        run
+          .exits(0)
+          .stderrMatches(/: warning: .*unfit value for SSL_TLS_SNI_SERVERNAME: not set\n$/);
+        expect(run.stdout).not.toContain("SSL_");
+      }
+    },
+  );
+
   bothWays("an invalid header ends the chain", async (newScene) => {
     await using scene = await newScene();
     for (const [options, input, code, text] of [

@@ -280,12 +280,12 @@ describe("the banner", () => {
     },
   );
 
-  bothWays("a banner has at most 512 bytes in all", async (newScene) => {
+  bothWays("a banner has at most 511 bytes in all", async (newScene) => {
     await using scene = await newScene();
-    const most = await access(scene, `-H -B ${"x".repeat(500)} -B ${"y".repeat(12)}`, ["true"]);
+    const most = await access(scene, `-H -B ${"x".repeat(500)} -B ${"y".repeat(11)}`, ["true"]);
     most.exits(EXIT.ok);
-    expect(most.stdout).toHaveLength(512);
-    const more = await access(scene, `-H -B ${"x".repeat(500)} -B ${"y".repeat(13)}`, ["true"]);
+    expect(most.stdout).toHaveLength(511);
+    const more = await access(scene, `-H -B ${"x".repeat(500)} -B ${"y".repeat(12)}`, ["true"]);
     more.exits(EXIT.usage).stderrIs(`${NAME}: fatal: banner too long\n`);
   });
 

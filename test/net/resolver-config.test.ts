@@ -38,6 +38,11 @@ describe("the configuration of the resolver", () => {
     });
   });
 
+  test("a domain of resolv.conf is one word", () => {
+    expect(configOf({}, "domain a.example b.example\n").suffixes).toEqual(["a.example"]);
+    expect(configOf({}, "search a.example\ndomain\n").suffixes).toEqual([]);
+  });
+
   test("DNSCACHEIP and DNSQUALIFY have precedence", () => {
     const variables = { DNSCACHEIP: "127.0.0.1,::1", DNSQUALIFY: "x.example  y.example" };
     expect(configOf(variables)).toEqual({

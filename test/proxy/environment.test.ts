@@ -56,11 +56,11 @@ describe("the variables of a header", () => {
 
   const full = withTlvs(
     tlv(0x01, "h2"),
-    tlv(0x02, "www.example.com\0junk"),
+    tlv(0x02, "www.example.com"),
     ssl(7, 0, tlv(0x21, "TLSv1.3"), tlv(0x22, "joe"), tlv(0x23, "TLS_AES_256_GCM_SHA384")),
   );
 
-  test("a header sets its fields of TLS, with values cut at a NUL", () => {
+  test("a header sets its fields of TLS", () => {
     expect(edits(full)).toEqual({
       ...TCP4,
       SSL_TLS_ALPN_PROTOCOL: "h2",
@@ -71,6 +71,13 @@ describe("the variables of a header", () => {
     });
   });
 
+  test("a header sets the name that the client asked for without a dot at its end", () => {
+    expect(edits(withTlvs(tlv(0x02, "Www.example.com.")))).toMatchObject({
+      SSL_TLS_SNI_SERVERNAME: "Www.example.com",
+    });
+    expect(edits(withTlvs(tlv(0x02, ".")))).toMatchObject({ SSL_TLS_SNI_SERVERNAME: undefined });
+  });
+
   test("a header sets under other names the variables that are to be set aside", () => {
     expect(edits(full, { backsUp: true })).toEqual({
       ...TCP4,
@@ -79,6 +86,54 @@ describe("the variables of a header", () => {
       tlsbak_SSL_PROTOCOL: "TLSv1.3",
       tlsbak_SSL_PEER_CERT_CN: "joe",
       tlsbak_SSL_CIPHER: "TLS_AES_256_GCM_SHA384",
+    });
+  });
+
+  test.each<[string, string]>([
+    ["a NUL", "joe\0.example"],
+    ["a newline", "joe\nroot"],
+    ["an escape sequence", "joe\x1b[2J"],
+    ["DEL", "joe\x7f"],
+    ["a control character of C1", "joe\u0085"],
+    ["too many bytes", "j".repeat(256)],
+  ])("a header with a value that has %s sets no variable to it, or to a part of it", (_, value) => {
+    const bytes = withTlvs(
+      tlv(0x01, value),
+      tlv(0x02, value),
+      ssl(7, 0, tlv(0x21, value), tlv(0x22, value), tlv(0x23, value)),
+    );
+    const removed = {
+      SSL_TLS_ALPN_PROTOCOL: undefined,
+      SSL_TLS_SNI_SERVERNAME: undefined,
+      SSL_PROTOCOL: undefined,
+      SSL_PEER_CERT_CN: undefined,
+      SSL_CIPHER: undefined,
+    };
+    const unfit: string[] = [];
+    const onUnfit = (variable: string): void => void unfit.push(variable);
+    expect(edits(bytes, { onUnfit })).toStrictEqual({ ...TCP4, ...removed });
+    expect(unfit).toEqual(Object.keys(removed));
+    expect(Object.keys(edits(bytes, { backsUp: true }))).toContain("tlsbak_SSL_PEER_CERT_CN");
+  });
+
+  test("a header with a path that has a control character sets no variable to it", () => {
+    const body = Buffer.alloc(216);
+    body.write("/run/cli\nent", 0);
+    body.write("/run/server", 108);
+    expect(edits(v2(0x21, 0x31, body))).toStrictEqual({
+      PROTO: "IPC",
+      IPCREMOTEPATH: undefined,
+      IPCLOCALPATH: "/run/server",
+    });
+  });
+
+  test("a common name in a header may have blanks and letters of any script, words may not", () => {
+    const bytes = withTlvs(tlv(0x02, "a b"), ssl(7, 0, tlv(0x22, "José Müller"), tlv(0x23, "é")));
+    expect(edits(bytes)).toStrictEqual({
+      ...TCP4,
+      SSL_TLS_SNI_SERVERNAME: undefined,
+      SSL_PEER_CERT_CN: "José Müller",
+      SSL_CIPHER: undefined,
     });
   });
 

@@ -1,16 +1,23 @@
 /**
  * Rules kept as a directory: `DIR/<key>/allow` or `deny`, beside `allow` an `env` directory and an
  * `exec` file (networking 8.2). Nothing is remembered: a change counts from the next check on.
+ *
+ * Absent is only what has no entry in its directory. What is there and cannot be read, a symbolic link that
+ * leads nowhere included, may be a denial, or the words and variables that a client is to get in place
+ * of those of a wider rule: so it denies, and the verdict has the fault.
  */
 
 import { errnoOf, readHead } from "../../posix/index.ts";
 import { readEnvironmentDirectory } from "./environment.ts";
+import { isOfType } from "../lookup/kernel.ts";
 import { RULE_EXEC_BYTES_MAX } from "../lookup/rule-value.ts";
 import { DENIED, failed, NOT_FOUND, ProbedRules } from "../lookup/rules.ts";
 
 import type { EnvironmentEdit } from "../../net/index.ts";
 import type { RulesPosix } from "../lookup/kernel.ts";
-import type { Denied, Failed, RuleResult } from "../lookup/rules.ts";
+import type { Denied, RuleResult } from "../lookup/rules.ts";
+
+type Presence = "present" | "absent" | Denied;
 
 const NO_EDITS: readonly EnvironmentEdit[] = [];
 
@@ -24,22 +31,47 @@ export class DirectoryRules extends ProbedRules {
     this.#directory = directory;
   }
 
+  /**
+   * That a rule is not there counts only if the directory of its kind is there, or has no entry either: one
+   * that cannot be searched may have the rule.
+   */
   override probe(key: string): RuleResult {
     if (!isInside(key)) return NOT_FOUND;
     const rule = `${this.#directory}/${key}`;
-    const allow = this.#posix.readable(`${rule}/allow`);
-    if (allow === undefined) return this.#allowed(rule);
-    if (allow !== "ENOENT" && allow !== "EACCES") return unreadable(`${rule}/allow`, allow);
-    return this.#denied(`${rule}/deny`);
+    const entry = this.#entry(rule);
+    if (entry === "absent") {
+      const kind = this.#entry(`${this.#directory}/${key.slice(0, key.indexOf("/"))}`);
+      return typeof kind === "string" ? NOT_FOUND : kind;
+    }
+    if (entry !== "present") return entry;
+    const allow = this.#presence(`${rule}/allow`);
+    if (allow === "present") return this.#allowed(rule);
+    return allow === "absent" ? this.#denied(`${rule}/deny`) : allow;
   }
 
-  /** One that we may not read denies: an `allow` is lost that way, a denial never. */
   #denied(path: string): RuleResult {
+    const deny = this.#presence(path);
+    if (deny === "present") return DENIED;
+    return deny === "absent" ? NOT_FOUND : deny;
+  }
+
+  /** Is there a file that we may read? The answer is a denial where that cannot be told. */
+  #presence(path: string): Presence {
     const code = this.#posix.readable(path);
-    if (code === undefined) return DENIED;
-    if (code === "ENOENT") return NOT_FOUND;
-    const fault = unreadable(path, code);
-    return code === "EACCES" ? { kind: "deny", fault } : fault;
+    if (code === undefined) return "present";
+    if (code !== "ENOENT") return unreadable(path, code);
+    const entry = this.#entry(path);
+    // One that is there now was made in between: it counts from the next check on.
+    return entry === "present" ? "absent" : entry;
+  }
+
+  /** Is there anything of this name? A link that leads nowhere denies, as it was to lead somewhere. */
+  #entry(path: string): Presence {
+    const entry = this.#posix.linkVersion(path);
+    if (entry === "ENOENT") return "absent";
+    if (typeof entry === "string") return unreadable(path, entry);
+    const target = isOfType(entry, "link") ? this.#posix.fileVersion(path) : entry;
+    return typeof target === "string" ? unreadable(path, target) : "present";
   }
 
   #allowed(rule: string): RuleResult {
@@ -51,8 +83,9 @@ export class DirectoryRules extends ProbedRules {
   }
 
   /** Most rules have no environment, so its absence is asked for rather than caught. */
-  #edits(path: string): readonly EnvironmentEdit[] | Failed {
-    if (this.#posix.fileVersion(path) === "ENOENT") return NO_EDITS;
+  #edits(path: string): readonly EnvironmentEdit[] | Denied {
+    const entry = this.#entry(path);
+    if (entry !== "present") return entry === "absent" ? NO_EDITS : entry;
     try {
       return readEnvironmentDirectory(this.#posix, path);
     } catch (error) {
@@ -60,17 +93,16 @@ export class DirectoryRules extends ProbedRules {
     }
   }
 
-  /** The program itself is no stand-in for a script that we may not read. */
-  #exec(path: string): Uint8Array | undefined | Failed | Denied {
-    if (this.#posix.fileVersion(path) === "ENOENT") return undefined;
+  /** The program itself is no stand-in for a script that cannot be read. */
+  #exec(path: string): Uint8Array | undefined | Denied {
+    const entry = this.#entry(path);
+    if (entry !== "present") return entry === "absent" ? undefined : entry;
     try {
       const script = readHead(this.#posix, path, RULE_EXEC_BYTES_MAX);
       return script.length === 0 ? undefined : script;
     } catch (error) {
-      const code = errnoOf(error);
-      if (code === "ENOENT") return undefined;
-      const fault = unreadable(path, code);
-      return code === "EACCES" ? { kind: "deny", fault } : fault;
+      const isGone = errnoOf(error) === "ENOENT" && this.#entry(path) === "absent";
+      return isGone ? undefined : unreadable(path, errnoOf(error));
     }
   }
 }
@@ -81,6 +113,6 @@ function isInside(key: string): boolean {
   return deeper.length === 0 && name !== "." && name !== ".." && !key.includes("\0");
 }
 
-function unreadable(path: string, code: string | undefined): Failed {
-  return failed(`unable to read ${path}`, code);
+function unreadable(path: string, code: string | undefined): Denied {
+  return { kind: "deny", fault: failed(`unable to read ${path}`, code) };
 }

@@ -1,7 +1,8 @@
 /** Compiling a directory of rules to a CDB file (networking 8.4, local-services 7.6). */
 
 import { encodeEdits } from "../../net/index.ts";
-import { encodeBytes, errnoOf, listNames, readHead, replaceFile } from "../../posix/index.ts";
+import { encodeBytes, listNames, readHead } from "../../posix/index.ts";
+import { replaceCdbFile } from "../cdb/replace-file.ts";
 import { CdbWriter } from "../cdb/writer.ts";
 import { readEnvironmentDirectory } from "./environment.ts";
 import { attempt, RulesProblem } from "../lookup/problem.ts";
@@ -36,7 +37,7 @@ const TEMPORARY_TAG = "s6-accessrules-cdb-from-fs";
 export function compileDirectory(directory: string, cdb: string, options: CompileOptions): void {
   const replaceOptions = { tag: TEMPORARY_TAG, mode: options.mode };
   attempt(`write ${cdb}`, () =>
-    replaceFile(options.posix, cdb, replaceOptions, (sink) => {
+    replaceCdbFile(options.posix, cdb, replaceOptions, (sink) => {
       const writer = new CdbWriter(sink);
       for (const key of ruleKeys(directory, options)) {
         const value = compileRule(`${directory}/${key}`, options);
@@ -68,10 +69,11 @@ function compileRule(rule: string, options: CompileOptions): Uint8Array | undefi
   return exists(`${rule}/deny`, rule, options.posix) ? DENY_VALUE : undefined;
 }
 
-function exists(path: string, rule: string, posix: Pick<Posix, "fileVersion">): boolean {
+/** A link that leads nowhere is there too: the rule would be lost were it left out. */
+function exists(path: string, rule: string, posix: Pick<Posix, "fileVersion" | "linkVersion">) {
   const version = posix.fileVersion(path);
   if (typeof version !== "string") return true;
-  if (version === "ENOENT") return false;
+  if (version === "ENOENT" && posix.linkVersion(path) === "ENOENT") return false;
   if (version === "ENOTDIR") {
     throw new RulesProblem(
       "system",
@@ -82,7 +84,7 @@ function exists(path: string, rule: string, posix: Pick<Posix, "fileVersion">): 
 }
 
 function compileEnvironment(path: string, { posix, sort = false }: CompileOptions): Uint8Array {
-  if (posix.fileVersion(path) === "ENOENT") return new Uint8Array(0);
+  if (posix.linkVersion(path) === "ENOENT") return new Uint8Array(0);
   const edits = attempt(`read the environment directory ${path}`, () =>
     readEnvironmentDirectory(posix, path),
   );
@@ -97,14 +99,8 @@ function compileEnvironment(path: string, { posix, sort = false }: CompileOption
 
 function compileExec(rule: string, { posix, warn }: CompileOptions): Uint8Array {
   const path = `${rule}/exec`;
-  const script = attempt(`read ${path}`, () => {
-    try {
-      return readHead(posix, path, RULE_EXEC_BYTES_MAX);
-    } catch (error) {
-      if (errnoOf(error) === "ENOENT") return new Uint8Array(0);
-      throw error;
-    }
-  });
+  if (posix.linkVersion(path) === "ENOENT") return new Uint8Array(0);
+  const script = attempt(`read ${path}`, () => readHead(posix, path, RULE_EXEC_BYTES_MAX));
   if (script.length === RULE_EXEC_BYTES_MAX) warn(`possibly truncated file ${path}`);
   return script;
 }

@@ -5,17 +5,13 @@ import { DirectoryRules } from "../directory/rules.ts";
 import { lintRules } from "./rules.ts";
 import { attempt } from "../lookup/problem.ts";
 import { listNames } from "../../posix/index.ts";
-import { RULES_ENTRIES_MAX } from "../lookup/kernel.ts";
+import { isOfType, RULES_ENTRIES_MAX } from "../lookup/kernel.ts";
 import { RULE_ENVIRONMENT_BYTES_MAX, RULE_EXEC_BYTES_MAX } from "../lookup/rule-value.ts";
 
-import type { FileVersion } from "../../posix/index.ts";
 import type { RulesPosix } from "../lookup/kernel.ts";
+import type { Failed } from "../lookup/rules.ts";
 import type { Finding } from "./finding.ts";
 import type { LintRule } from "./rules.ts";
-
-/** S_IFMT and S_IFDIR of stat(2). */
-const FILE_TYPE = 0o170000;
-const DIRECTORY = 0o040000;
 
 /** The findings of the rules below `directory`. Throws RulesProblem when it cannot be read. */
 export function lintDirectory(posix: RulesPosix, directory: string): Finding[] {
@@ -23,7 +19,11 @@ export function lintDirectory(posix: RulesPosix, directory: string): Finding[] {
   const findings: Finding[] = [];
   const backend = new DirectoryRules(posix, directory);
   for (const key of keysIn(posix, directory, findings)) {
-    rules.push({ key, result: backend.probe(key) });
+    const result = backend.probe(key);
+    rules.push({ key, result });
+    if (result.kind === "deny" && result.fault !== undefined) {
+      findings.push(unreadable(key, result.fault));
+    }
     findings.push(...lintFiles(posix, directory, key));
   }
   return findings.concat(lintSizes(rules), lintRules(rules));
@@ -51,15 +51,10 @@ function directoriesIn(
   ).sort();
   return names.filter((name) => {
     if (name.startsWith(".")) return false;
-    const version = posix.fileVersion(`${path}${name}`);
-    if (isDirectory(version)) return true;
+    if (isOfType(posix.fileVersion(`${path}${name}`), "directory")) return true;
     findings.push(stray(`${below}${name}`));
     return false;
   });
-}
-
-function isDirectory(version: FileVersion | string): boolean {
-  return typeof version !== "string" && (version.mode & FILE_TYPE) === DIRECTORY;
 }
 
 function lintFiles(posix: RulesPosix, directory: string, key: string): Finding[] {
@@ -69,9 +64,6 @@ function lintFiles(posix: RulesPosix, directory: string, key: string): Finding[]
     (file) => typeof posix.fileVersion(`${path}/${file}`) !== "string",
   );
   if (hasAllow && hasDeny) findings.push(both(key));
-  for (const file of hasAllow ? ["allow", "deny", "exec"] : ["allow", "deny"]) {
-    if (posix.readable(`${path}/${file}`) === "EACCES") findings.push(unreadable(key, file));
-  }
   const exec = posix.fileVersion(`${path}/exec`);
   if (typeof exec !== "string" && exec.sizeBytes >= RULE_EXEC_BYTES_MAX) {
     findings.push(execCut(key));
@@ -97,9 +89,9 @@ function both(key: string): Finding {
   return { severity: "warning", key, code: "both", message };
 }
 
-function unreadable(key: string, file: string): Finding {
-  const effect = file === "allow" ? "it is skipped" : "so the rule denies";
-  const message = `has a file ${file} that we may not read: ${effect}, but root compiles it`;
+function unreadable(key: string, { why, code }: Failed): Finding {
+  const reason = code === undefined ? why : `${why} (${code})`;
+  const message = `denies, because a part of it cannot be read by us: ${reason}`;
   return { severity: "warning", key, code: "unreadable", message };
 }
 

@@ -4,7 +4,7 @@
  * way only and cannot leave its key: it never holds a slash, and what is in front of it is ours.
  */
 
-import { formatIp, parseIp } from "../../net/index.ts";
+import { comparableHostName, formatIp, parseIp } from "../../net/index.ts";
 import type { AlternativeName } from "../../net/index.ts";
 import { decodeBytes, encodeBytes } from "../../posix/index.ts";
 
@@ -12,7 +12,8 @@ import { decodeBytes, encodeBytes } from "../../posix/index.ts";
 export interface ClientCertificate {
   /** Of the whole certificate in DER: 64 hexadecimal digits, with or without colons. */
   readonly sha256: string;
-  readonly alternativeNames: readonly AlternativeName[];
+  /** Undefined where they are not known: one cannot be read, or they are too many to be told. */
+  readonly alternativeNames: readonly AlternativeName[] | undefined;
   /** As SSL_PEER_CERT_SUBJECT shows it; undefined where that is unset. */
   readonly subject: string | undefined;
 }
@@ -36,7 +37,7 @@ export const NAME_BYTES_MAX = 255;
 const SPELLINGS: Readonly<Record<CertificateFact["kind"], (value: string) => string | undefined>> =
   {
     sha256: spellFingerprint,
-    dns: lowerCase,
+    dns: spellDns,
     email: spellEmail,
     uri: (value) => value,
     ip: spellIp,
@@ -86,24 +87,27 @@ function isFactKind(kind: string): kind is CertificateFact["kind"] {
 }
 
 function spellFingerprint(value: string): string | undefined {
-  const digits = lowerCase(value.replaceAll(":", ""));
+  const digits = value.replaceAll(":", "").toLowerCase();
   return FINGERPRINT.test(digits) ? digits : undefined;
 }
 
+/** A name with an empty label, which no host has, has no key; the dot at the end is no part of a name. */
+function spellDns(value: string): string | undefined {
+  const name = comparableHostName(value);
+  return name.split(".").includes("") ? undefined : name;
+}
+
 /** Capitals count in front of the `@` alone (RFC 5280 section 7.5). */
-function spellEmail(value: string): string {
+function spellEmail(value: string): string | undefined {
   const host = value.lastIndexOf("@") + 1;
-  return host === 0 ? value : value.slice(0, host) + lowerCase(value.slice(host));
+  if (host === 0) return value;
+  const name = spellDns(value.slice(host));
+  return name && value.slice(0, host) + name;
 }
 
 function spellIp(value: string): string | undefined {
   const ip = parseIp(value);
   return ip && formatIp(ip);
-}
-
-/** ASCII letters only: to Unicode the Kelvin sign is a capital k as well, and then so to a rule. */
-function lowerCase(value: string): string {
-  return value.replace(/[A-Z]/g, (letter) => letter.toLowerCase());
 }
 
 function escapeCharacter(character: string): string {

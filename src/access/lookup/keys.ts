@@ -5,7 +5,13 @@
  * client-certificate.ts.
  */
 
-import { addressBits, formatMaskedIp, formatPrefix, parsePrefix } from "../../net/index.ts";
+import {
+  addressBits,
+  formatMaskedIp,
+  formatPrefix,
+  parsePrefix,
+  withoutFinalDot,
+} from "../../net/index.ts";
 import { CLIENT_CERTIFICATE_KIND } from "./client-certificate.ts";
 import type { IpAddress, IpPrefix } from "../../net/index.ts";
 import type { Gid, Uid } from "../../posix/index.ts";
@@ -60,7 +66,7 @@ export function parsePrefixKey(key: string): IpPrefix | undefined {
  * `reversedns/@`. None for an empty name. Letters are taken as they are.
  */
 export function* reverseDnsKeys(name: string): Generator<string, void> {
-  let rest = name.endsWith(".") ? name.slice(0, -1) : name;
+  let rest = withoutFinalDot(name);
   if (rest === "") return;
   while (rest !== "") {
     yield `reversedns/${rest}`;

@@ -11,6 +11,7 @@ import {
 } from "./client-certificate.ts";
 import { ipKeys, reverseDnsKeys, uidGidKeys } from "./keys.ts";
 
+import { ALTERNATIVE_NAMES_BYTES_MAX, areFewAlternativeNames } from "../../net/index.ts";
 import type { EnvironmentEdit, IpAddress } from "../../net/index.ts";
 import type { ClientCertificate } from "./client-certificate.ts";
 import type { LocalPeer } from "./keys.ts";
@@ -63,23 +64,24 @@ export interface Rules {
 export interface CertificateRules extends Rules {
   /**
    * Ask after the handshake, with undefined for a client whose certificate is absent or not verified.
-   * More than 128 names are an error, unless the fingerprint decides.
+   * Names that are not known, or are longer than ALTERNATIVE_NAMES_BYTES_MAX, are an error unless the
+   * fingerprint decides: every other rule has to wait for what those about names say.
    */
   checkClientCertificate(certificate: ClientCertificate | undefined): Verdict;
 }
-
-/** Certificates of public authorities hold 100 at most; each costs two system calls in a directory. */
-const ALTERNATIVE_NAMES_MAX = 128;
 
 export const NOT_FOUND = { kind: "notFound" } as const;
 export const DENIED: Denied = { kind: "deny" };
 const EMPTY_NAME: Verdict = failedAt("the host name is empty", "EINVAL", undefined);
 const NO_FINGERPRINT = failedAt("the certificate has no SHA-256 fingerprint", "EINVAL", undefined);
-const TOO_MANY_NAMES = failedAt(
-  `the certificate has more than ${ALTERNATIVE_NAMES_MAX} alternative names`,
-  "E2BIG",
-  undefined,
-);
+const UNKNOWN_NAMES: Verdict = {
+  ...failed("its alternative names cannot be read"),
+  rule: undefined,
+};
+const TOO_MANY_NAMES: Verdict = {
+  ...failed(`its alternative names are longer than ${ALTERNATIVE_NAMES_BYTES_MAX} bytes`),
+  rule: undefined,
+};
 
 /** Rules that answer key by key; what decides is the first key with an answer. */
 export abstract class ProbedRules implements CertificateRules {
@@ -105,7 +107,8 @@ export abstract class ProbedRules implements CertificateRules {
     if (fingerprintKey === undefined) return NO_FINGERPRINT;
     const byFingerprint = this.firstDecisive([fingerprintKey]);
     if (byFingerprint.kind !== "notFound") return byFingerprint;
-    if (alternativeNames.length > ALTERNATIVE_NAMES_MAX) return TOO_MANY_NAMES;
+    if (alternativeNames === undefined) return UNKNOWN_NAMES;
+    if (!areFewAlternativeNames(alternativeNames)) return TOO_MANY_NAMES;
     const byName = this.#strictest(alternativeNameKeys(alternativeNames));
     if (byName.kind !== "notFound") return byName;
     const subjectKey = certificateKey({ kind: "subject", value: subject });

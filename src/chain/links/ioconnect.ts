@@ -56,14 +56,26 @@ export const ioconnect = defineLink({
   },
 });
 
+const EXIT_OF = { done: EXIT.ok, failed: EXIT.system, timedOut: EXIT.refused } as const;
+
 /** Copy until both ways are at their end; the exit code. */
 async function copy(launch: Launch, words: Words, context: LinkContext): Promise<number> {
   const flows = findEnds(launch, words, context);
   if (flows === undefined) return EXIT.system;
-  const relay = new Relay({ ...context, timeoutMs: words.options.timeoutMs, flows });
+  const relay = new Relay({
+    ...context,
+    timeoutMs: words.options.timeoutMs,
+    flows,
+    failed: ({ flow, call, error }) => {
+      const { reader, writer } = words.options;
+      const [from, to] = flow === flows[0] ? [0, writer] : [reader, 1];
+      const what = call === "read" ? `read from fd ${from}` : `write to fd ${to}`;
+      context.report(NAME, "warning", `unable to ${what}: ${error.message}`);
+    },
+  });
   const stopListening = context.signals.on(["SIGTERM"], () => relay.stopReading());
   try {
-    return (await relay.run()) === "done" ? EXIT.ok : EXIT.refused;
+    return EXIT_OF[await relay.run()];
   } finally {
     stopListening();
   }

@@ -119,7 +119,10 @@ function applyHeader(
     return end(EXIT_UNSUPPORTED);
   }
   const { beforeTls: backsUp, verifiedNamesOnly } = options;
-  const edits = [...proxyEdits(header, { backsUp, verifiedNamesOnly }), ...recount(header, launch)];
+  const onUnfit = (variable: string): void =>
+    say(context, "warning", `the PROXY header has an unfit value for ${variable}: not set`);
+  const announced = proxyEdits(header, { backsUp, verifiedNamesOnly, onUnfit });
+  const edits = [...announced, ...recount(header, launch)];
   return goOn({ ...withEnvironment(launch, edits), argv: program });
 }
 

@@ -1,6 +1,6 @@
 /** The facts of a connection on their way from the engine, which is not to be trusted, to the server. */
 
-import { ALTERNATIVE_NAMES_MAX } from "../material/certificate-fields.ts";
+import { areFewAlternativeNames, isAlternativeNameKind } from "../../net/index.ts";
 import type { AlternativeName } from "../../net/index.ts";
 import type { TlsFacts } from "../handshake/facts.ts";
 
@@ -55,14 +55,12 @@ function hashOf(value: unknown): string {
 
 function optionalNamesOf(value: unknown): AlternativeName[] | undefined {
   if (value === undefined) return undefined;
-  if (!Array.isArray(value) || value.length > ALTERNATIVE_NAMES_MAX) {
-    throw new RangeError("not a list of names");
-  }
-  return value.map((item: unknown) => {
+  if (!Array.isArray(value)) throw new RangeError("not a list of names");
+  const names = value.map((item: unknown): AlternativeName => {
     const { kind, value: name } = fieldsOf(item);
-    if (kind !== "dns" && kind !== "email" && kind !== "uri" && kind !== "ip") {
-      throw new RangeError("not a kind of name");
-    }
+    if (!isAlternativeNameKind(kind)) throw new RangeError("not a kind of name");
     return { kind, value: textOf(name) };
   });
+  if (!areFewAlternativeNames(names)) throw new RangeError("more names than are told");
+  return names;
 }

@@ -2,6 +2,12 @@
 
 import { createHash } from "node:crypto";
 import type { TLSSocket } from "node:tls";
+import {
+  formatAlternativeNames,
+  parseAlternativeNames,
+  receivedServerName,
+  receivedWord,
+} from "../../net/index.ts";
 import type { AlternativeName, EnvironmentEdit, Variables } from "../../net/index.ts";
 import { readAlternativeNames } from "../material/certificate-fields.ts";
 import { formatSubject } from "../material/subject.ts";
@@ -12,7 +18,7 @@ export interface TlsFacts {
   readonly protocol: string;
   /** As OpenSSL calls it, `ECDHE-RSA-AES128-GCM-SHA256`. */
   readonly cipher: string;
-  /** As the client wrote it. */
+  /** As the client wrote it, without a dot at its end. */
   readonly serverName: string | undefined;
   /** The application protocol agreed on. */
   readonly alpn: string | undefined;
@@ -28,29 +34,14 @@ export interface PeerCertificate {
   readonly sha256: string;
   /** See `formatSubject`. */
   readonly subject: string | undefined;
-  /** Undefined when they cannot be read or told: rules must not guess (`hasNames`). */
+  /** Undefined when they cannot be read or told (`readAlternativeNames`): rules must not guess. */
   readonly alternativeNames: readonly AlternativeName[] | undefined;
-}
-
-/** One whose alternative names are known, which may be none. */
-export interface NamedPeer extends PeerCertificate {
-  readonly alternativeNames: readonly AlternativeName[];
-}
-
-/** The reason why rules cannot be applied to a certificate: they may apply to a name that is unknown. */
-export const UNREADABLE_NAMES = "its alternative names cannot be read";
-
-/** Is everything known that rules look up? */
-export function hasNames(peer: PeerCertificate): peer is NamedPeer {
-  return peer.alternativeNames !== undefined;
 }
 
 const HASH = "SSL_PEER_CERT_HASH";
 const SUBJECT = "SSL_PEER_CERT_SUBJECT";
 /** Our addition: the alternative names of the certificate. Unset where they are not known. */
 const NAMES = "SSL_PEER_CERT_SAN";
-/** Leaves room for the rest of a block. Longer names count as not known, however they travel. */
-const NAMES_BYTES_MAX = 2048;
 
 /** Our addition; the variable is left alone where no protocol was agreed on. */
 const ALPN_VARIABLE = "SSL_TLS_ALPN_PROTOCOL";
@@ -72,7 +63,7 @@ function peerEdits(peer: PeerCertificate | undefined): EnvironmentEdit[] {
   return [
     { name: HASH, value: hash },
     { name: SUBJECT, value: peer?.subject },
-    { name: NAMES, value: peer?.alternativeNames && formatNames(peer.alternativeNames) },
+    { name: NAMES, value: peer?.alternativeNames && formatAlternativeNames(peer.alternativeNames) },
   ];
 }
 
@@ -81,28 +72,8 @@ export function peerOf(variables: Variables): PeerCertificate | undefined {
   const [, sha256] = /^SHA256:([0-9a-f]{64})$/.exec(variables(HASH) ?? "") ?? [];
   const names = variables(NAMES);
   if (sha256 === undefined) return undefined;
-  const alternativeNames = names === undefined ? undefined : parseNames(names);
+  const alternativeNames = names === undefined ? undefined : parseAlternativeNames(names);
   return { sha256, subject: variables(SUBJECT), alternativeNames };
-}
-
-/** `dns:www.example.com email:me@example.com`; no name has a blank (certificate-fields.ts). */
-function formatNames(names: readonly AlternativeName[]): string {
-  return names.map(({ kind, value }) => `${kind}:${value}`).join(" ");
-}
-
-/** Undefined when one of the words is no name. */
-function parseNames(text: string): AlternativeName[] | undefined {
-  const names: AlternativeName[] = [];
-  for (const word of text === "" ? [] : text.split(" ")) {
-    const [, kind, value] = /^(dns|email|uri|ip):([\x21-\x7e]+)$/.exec(word) ?? [];
-    if (value === undefined || !isKind(kind)) return undefined;
-    names.push({ kind, value });
-  }
-  return names;
-}
-
-function isKind(word: string | undefined): word is AlternativeName["kind"] {
-  return word === "dns" || word === "email" || word === "uri" || word === "ip";
 }
 
 /** The knowledge of the two sides about a connection, besides that of its socket. */
@@ -120,30 +91,25 @@ export function factsOf(socket: TLSSocket, options: FactsOptions): TlsFacts {
   return {
     protocol: socket.getProtocol() ?? "unknown",
     cipher: socket.getCipher().name,
-    serverName,
+    serverName: serverName === undefined ? undefined : receivedServerName(serverName),
     alpn: exportable(socket.alpnProtocol),
     reportsPeer,
     peer: isPeerVerified ? peerCertificate(socket) : undefined,
   };
 }
 
-/**
- * A word of the peer's that may become a variable: visible ASCII, which names of hosts and protocols
- * are made of. Others are taken for no word at all.
- */
+/** A word of the peer's that may become a variable. Others are taken for no word at all. */
 export function exportable(word: string | false | null | undefined): string | undefined {
-  return typeof word === "string" && /^[\x21-\x7e]{1,255}$/.test(word) ? word : undefined;
+  return typeof word === "string" ? receivedWord(word) : undefined;
 }
 
 function peerCertificate(socket: TLSSocket): PeerCertificate | undefined {
   const der = peerCertificateOf(socket);
   if (der === undefined) return undefined;
-  const names = readAlternativeNames(der);
-  const isShort = names !== undefined && formatNames(names).length <= NAMES_BYTES_MAX;
   return {
     sha256: createHash("sha256").update(der).digest("hex"),
     subject: formatSubject(der),
-    alternativeNames: isShort ? names : undefined,
+    alternativeNames: readAlternativeNames(der),
   };
 }
 
@@ -155,4 +121,25 @@ export function peerCertificateOf(socket: TLSSocket): Buffer | undefined {
   // An empty object without a certificate, null once the socket is closed.
   const certificate: { readonly raw?: Buffer } | null = socket.getPeerCertificate();
   return certificate?.raw;
+}
+
+/** The most certificates that are looked at of those that a peer has shown. */
+const SHOWN_CERTIFICATES_MAX = 32;
+
+/** The peer's certificate and its issuers, as far as the peer or our anchors have them; in DER. */
+export function shownCertificates(socket: TLSSocket): Buffer[] {
+  const shown: Buffer[] = [];
+  let one: PeerChain | null | undefined = socket.getPeerCertificate(true);
+  while (one?.raw !== undefined && shown.length < SHOWN_CERTIFICATES_MAX) {
+    shown.push(one.raw);
+    // Node has a root point to itself.
+    one = one.issuerCertificate === one ? undefined : one.issuerCertificate;
+  }
+  return shown;
+}
+
+/** As `getPeerCertificate` has it, for its types leave out that everything may be missing. */
+interface PeerChain {
+  readonly raw?: Buffer;
+  readonly issuerCertificate?: PeerChain | null;
 }

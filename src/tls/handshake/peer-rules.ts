@@ -4,8 +4,7 @@
  */
 
 import type { EnvironmentEdit } from "../../net/index.ts";
-import { hasNames, UNREADABLE_NAMES } from "./facts.ts";
-import type { NamedPeer, PeerCertificate } from "./facts.ts";
+import type { PeerCertificate } from "./facts.ts";
 
 /** The decision about a peer. */
 export type PeerAdmission =
@@ -20,8 +19,11 @@ export type PeerAdmission =
   /** The rules cannot be looked up, which admits no client. */
   | { readonly kind: "error"; readonly reason: string };
 
-/** Decide about a peer; undefined for one without a verified certificate. Does not throw. */
-export type AdmitPeer = (peer: NamedPeer | undefined) => PeerAdmission;
+/**
+ * Decide about a peer; undefined for one without a verified certificate. Its alternative names may be
+ * unknown. Does not throw.
+ */
+export type AdmitPeer = (peer: PeerCertificate | undefined) => PeerAdmission;
 
 const EVERYBODY: PeerAdmission = { kind: "admit", edits: [], words: undefined };
 
@@ -30,7 +32,5 @@ export function admitPeer(
   peer: PeerCertificate | undefined,
   admit: AdmitPeer | undefined,
 ): PeerAdmission {
-  if (admit === undefined) return EVERYBODY;
-  if (peer === undefined || hasNames(peer)) return admit(peer);
-  return { kind: "error", reason: UNREADABLE_NAMES };
+  return admit === undefined ? EVERYBODY : admit(peer);
 }

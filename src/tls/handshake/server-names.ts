@@ -1,5 +1,6 @@
 /** Which certificate for which name: the choice that a server makes by SNI (networking.md, 14.1). */
 
+import { comparableHostName } from "../../net/index.ts";
 import type { SniLevel } from "../options/declarations.ts";
 
 /** The pairs that a server may choose from. */
@@ -11,7 +12,7 @@ export interface ServerNamesOptions<T> {
   readonly named: Iterable<readonly [name: string, entry: T]>;
 }
 
-/** A table of names. ASCII case does not count. */
+/** A table of names. Neither ASCII case nor a dot at the end counts. */
 export class ServerNames<T> {
   readonly #fallback: T | undefined;
   readonly #named: ReadonlyMap<string, T>;
@@ -19,18 +20,18 @@ export class ServerNames<T> {
   constructor({ level, fallback, named }: ServerNamesOptions<T>) {
     this.#fallback = level === 2 ? undefined : fallback;
     const entries = level === 0 ? [] : [...named].filter(([name]) => name !== "");
-    this.#named = new Map(entries.map(([name, entry]) => [lowerCase(name), entry]));
+    this.#named = new Map(entries.map(([name, entry]) => [nameKey(name), entry]));
   }
 
   /**
    * The entry for the name that a client asks for: exactly that one, else a wildcard in place of its
    * first label, else the fallback. Undefined: there is to be no handshake.
    *
-   * A wildcard stands for one label of a name with three at least: `*.com` matches nothing. A dot at
-   * the end, which RFC 6066 forbids to send, is part of the name.
+   * A wildcard stands for one label of a name with three at least: `*.com` matches nothing, and `*.lan`
+   * neither. A dot at the end, which RFC 6066 forbids to send, is no part of the name.
    */
   lookup(name: string | undefined): T | undefined {
-    const asked = lowerCase(name ?? "");
+    const asked = nameKey(name);
     return this.#named.get(asked) ?? this.#named.get(wildcardFor(asked)) ?? this.#fallback;
   }
 }
@@ -42,7 +43,7 @@ function wildcardFor(name: string): string {
   return dot >= 0 && domain.includes(".") ? `*.${domain}` : "";
 }
 
-/** Of ASCII letters alone: others are bytes like any. */
-function lowerCase(name: string): string {
-  return name.replaceAll(/[A-Z]/g, (letter) => letter.toLowerCase());
+/** The same text for names that are the same, and the empty one for none. */
+export function nameKey(name = ""): string {
+  return comparableHostName(name);
 }

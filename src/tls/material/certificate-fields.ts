@@ -4,7 +4,7 @@
  * been made of several names can be forged by one name with a comma in it (CVE-2021-44532).
  */
 
-import { formatIp, ipFromBytes } from "../../net/index.ts";
+import { areFewAlternativeNames, formatIp, ipFromBytes, withoutFinalDot } from "../../net/index.ts";
 import type { AlternativeName } from "../../net/index.ts";
 import { DER_TAG, readElements, readInside } from "./der.ts";
 import type { DerElement } from "./der.ts";
@@ -15,16 +15,17 @@ export interface NameAttribute {
   readonly value: DerElement;
 }
 
-/** A certificate with more names than these is not read: rules take fewer (src/access). */
-export const ALTERNATIVE_NAMES_MAX = 256;
-
-/** 2.5.29.17, subjectAltName. */
+/** 2.5.29.17 and 2.5.29.30. */
 const SUBJECT_ALT_NAME = "551d11";
+const NAME_CONSTRAINTS = "551d1e";
 /** The tags of the fields that may be missing: [0] version and [3] extensions. */
 const VERSION = 0xa0;
 const EXTENSIONS = 0xa3;
-/** The number of fields between the version and the subject. */
+/** The number of fields between the version and the issuer, and the subject. */
+const FIELDS_BEFORE_ISSUER = 2;
 const FIELDS_BEFORE_SUBJECT = 4;
+/** [1] in NameConstraints. */
+const EXCLUDED_SUBTREES = 0xa1;
 
 /** The attributes of the subject in their order; undefined when this is no certificate. */
 export function readSubject(certificate: Uint8Array): NameAttribute[] | undefined {
@@ -41,18 +42,59 @@ export function readSubject(certificate: Uint8Array): NameAttribute[] | undefine
   return sets === undefined ? undefined : attributes;
 }
 
+/** The names of issuer and subject, each as its DER has it; undefined when this is no certificate. */
+export function readDistinguishedNames(
+  certificate: Uint8Array,
+): { readonly issuer: Uint8Array; readonly subject: Uint8Array } | undefined {
+  const fields = certificateFields(certificate);
+  const issuer = fields?.[FIELDS_BEFORE_ISSUER];
+  const subject = fields?.[FIELDS_BEFORE_SUBJECT];
+  return issuer && subject && { issuer: issuer.content, subject: subject.content };
+}
+
 /**
- * The alternative names of the kinds we know. Undefined unless all of them can be read: a rule that keeps
- * a name out must not be got round with another that spoils the list. So it is with more names than
- * ALTERNATIVE_NAMES_MAX, one that is not made of visible ASCII alone, an address of a length that no
- * address has, a second list (RFC 5280, section 4.2, has one), and whatever is no certificate.
+ * The alternative names of the kinds we know. Undefined unless all of them can be read and told: a rule that
+ * keeps a name out must not be got round with another that spoils the list. So it is with names longer in all
+ * than ALTERNATIVE_NAMES_BYTES_MAX, one that is not made of visible ASCII alone, an address of a length
+ * that no address has, a second list (RFC 5280, section 4.2, has one), and whatever is no certificate.
  */
 export function readAlternativeNames(certificate: Uint8Array): AlternativeName[] | undefined {
-  const extensions = readExtensions(certificate);
-  if (extensions === undefined) return undefined;
-  const [names, ...others] = extensions.filter(({ oid }) => oid === SUBJECT_ALT_NAME);
-  if (names === undefined) return [];
-  return others.length === 0 ? namesIn(names.value) : undefined;
+  const all = readGeneralNames(certificate);
+  if (all === "none") return [];
+  const names = allOf(
+    all?.filter(({ tag }) => TAGS_OF_NAMES.has(tag)),
+    alternativeName,
+  );
+  return names !== undefined && areFewAlternativeNames(names) ? names : undefined;
+}
+
+/**
+ * The alternative names of every kind, each with its tag and bytes. "none" without the extension; undefined
+ * when it cannot be read, or is there twice.
+ */
+export function readGeneralNames(certificate: Uint8Array): DerElement[] | "none" | undefined {
+  const list = readExtension(certificate, SUBJECT_ALT_NAME);
+  return list === "none" ? list : list && readList(list);
+}
+
+/** The subtrees of names that an authority must stay inside or outside of (RFC 5280, section 4.2.1.10). */
+export interface NameConstraints {
+  /** The base of each, as the general name that it is. */
+  readonly excluded: readonly DerElement[];
+}
+
+/** "none" without the extension; undefined when it cannot be read, or is there twice. */
+export function readNameConstraints(certificate: Uint8Array): NameConstraints | "none" | undefined {
+  const value = readExtension(certificate, NAME_CONSTRAINTS);
+  if (value === undefined || value === "none") return value;
+  const parts = readList(value);
+  const excluded = parts?.find(({ tag }) => tag === EXCLUDED_SUBTREES);
+  if (parts === undefined || excluded === undefined) return parts && { excluded: [] };
+  const bases = allOf(
+    readInside(excluded, EXCLUDED_SUBTREES),
+    (subtree) => readInside(subtree, DER_TAG.sequence)?.[0],
+  );
+  return bases && { excluded: bases };
 }
 
 interface Extension {
@@ -76,13 +118,17 @@ function readExtensions(certificate: Uint8Array): Extension[] | undefined {
   });
 }
 
-function namesIn({ content }: DerElement): AlternativeName[] | undefined {
+/** The value of an extension; undefined when it is there twice, or extensions cannot be read. */
+function readExtension(certificate: Uint8Array, oid: string): DerElement | "none" | undefined {
+  const matching = readExtensions(certificate)?.filter((extension) => extension.oid === oid);
+  if (matching === undefined || matching.length > 1) return undefined;
+  return matching[0]?.value ?? "none";
+}
+
+/** The elements of the one sequence that the value of an extension consists of. */
+function readList({ content }: DerElement): DerElement[] | undefined {
   const [sequence, ...rest] = readElements(content) ?? [];
-  const elements = rest.length === 0 ? readInside(sequence, DER_TAG.sequence) : undefined;
-  const known = elements?.filter(({ tag }) => TAGS_OF_NAMES.has(tag));
-  return known !== undefined && known.length > ALTERNATIVE_NAMES_MAX
-    ? undefined
-    : allOf(known, alternativeName);
+  return rest.length === 0 ? readInside(sequence, DER_TAG.sequence) : undefined;
 }
 
 /** GeneralName: [1] rfc822Name, [2] dNSName, [6] uniformResourceIdentifier, [7] iPAddress. */
@@ -95,9 +141,14 @@ const TAGS_OF_NAMES: ReadonlyMap<number, AlternativeName["kind"]> = new Map([
 
 function alternativeName({ tag, content }: DerElement): AlternativeName | undefined {
   const kind = TAGS_OF_NAMES.get(tag);
-  if (kind === undefined) return undefined;
-  const value = kind === "ip" ? addressText(content) : Buffer.from(content).toString("latin1");
-  return value !== undefined && /^[\x21-\x7e]+$/.test(value) ? { kind, value } : undefined;
+  const value = kind && valueText(kind, content);
+  return kind && value !== undefined && /^[\x21-\x7e]+$/.test(value) ? { kind, value } : undefined;
+}
+
+function valueText(kind: AlternativeName["kind"], content: Uint8Array): string | undefined {
+  if (kind === "ip") return addressText(content);
+  const text = Buffer.from(content).toString("latin1");
+  return kind === "dns" ? withoutFinalDot(text) : text;
 }
 
 function addressText(content: Uint8Array): string | undefined {

@@ -4,6 +4,7 @@
  */
 
 import { X509Certificate } from "node:crypto";
+import { comparableHostName } from "../../net/index.ts";
 import { anchorSource, loadAnchors } from "./anchors.ts";
 import { loadKeyPair } from "./credentials.ts";
 import type { KeyPair } from "./credentials.ts";
@@ -42,7 +43,7 @@ export interface ServerMaterial extends TlsPolicy {
   readonly anchors: readonly string[];
 }
 
-/** A pair for a name, as in `KEYFILE:name`. */
+/** A pair for a name, as in `KEYFILE:name`; in lower case and without a dot at its end. */
 export interface NamedPair {
   readonly name: string;
   readonly pair: KeyPair;
@@ -67,7 +68,7 @@ export type ServerMaterialOptions = PolicyOptions &
 export type ClientMaterialOptions = PolicyOptions &
   Pick<TlscIoOptions, "sendsCertificate" | "serverName" | "verifiesCertificate" | "verifiesName">;
 
-const NAMED_KEY = /^KEYFILE:([^=]+)=/;
+const NAMED_FILE = { KEYFILE: /^(KEYFILE:([^=]+))=/, CERTFILE: /^(CERTFILE:([^=]+))=/ } as const;
 /** More names than this on one server are a mistake of some script. */
 const NAMED_PAIRS_MAX = 4096;
 
@@ -115,6 +116,26 @@ export function loadClientMaterial(
   };
 }
 
+/** The same with the trust anchors as they are now. Throws TlsMaterialError. */
+export function withServerTrust(
+  material: ServerMaterial,
+  variables: TlsVariables,
+  files: MaterialFiles,
+): ServerMaterial {
+  if (material.clientCertificate === "none") return material;
+  return { ...material, anchors: requireAnchors(variables, files, "server") };
+}
+
+/** The same with the trust anchors as they are now. Throws TlsMaterialError. */
+export function withClientTrust(
+  material: ClientMaterial,
+  variables: TlsVariables,
+  files: MaterialFiles,
+): ClientMaterial {
+  if (!material.verifiesCertificate) return material;
+  return { ...material, anchors: requireAnchors(variables, files, "client") };
+}
+
 /** All the pairs of a server. */
 export function pairsOf({ defaultPair, namedPairs }: ServerMaterial): KeyPair[] {
   const named = namedPairs.map(({ pair }) => pair);
@@ -153,29 +174,50 @@ function loadPair(variables: TlsVariables, files: MaterialFiles, side: Side): Ke
 }
 
 function loadNamedPairs(variables: TlsVariables, files: MaterialFiles): NamedPair[] {
-  const names = new Set<string>();
-  for (const variable of variables.strings()) {
-    const name = NAMED_KEY.exec(variable)?.[1];
-    if (name !== undefined) names.add(name);
-    if (names.size > NAMED_PAIRS_MAX) {
-      throw new TlsMaterialError(100, `more than ${NAMED_PAIRS_MAX} variables KEYFILE:name`);
+  const keys = namedFiles(variables, "KEYFILE");
+  const certificates = namedFiles(variables, "CERTFILE");
+  return Array.from(keys, ([name, { variable: keyVariable, path: keyPath }]) => {
+    const certificate = certificates.get(name);
+    if (certificate === undefined) {
+      const missing = keyVariable.replace("KEYFILE", "CERTFILE");
+      throw new TlsMaterialError(96, `${keyVariable} is set, ${missing} is not`);
     }
-  }
-  return Array.from(names, (name) => ({ name, pair: loadNamedPair(variables, files, name) }));
+    const { variable: certificateVariable, path: certificatePath } = certificate;
+    const source = { keyVariable, keyPath, certificateVariable, certificatePath };
+    return { name, pair: loadKeyPair(files, source, "server") };
+  });
 }
 
-function loadNamedPair(variables: TlsVariables, files: MaterialFiles, name: string): KeyPair {
-  const [keyVariable, certificateVariable] = [`KEYFILE:${name}`, `CERTFILE:${name}`];
-  const keyPath = variables.get(keyVariable);
-  const certificatePath = variables.get(certificateVariable);
-  if (keyPath === undefined || certificatePath === undefined) {
-    throw new TlsMaterialError(96, `${keyVariable} is set, ${certificateVariable} is not`);
+interface NamedFile {
+  readonly variable: string;
+  readonly path: string;
+}
+
+/**
+ * The files of all variables `KEYFILE:name` or `CERTFILE:name`, by the name as it is compared. Two spellings
+ * of one name may not name two files.
+ */
+function namedFiles(
+  variables: TlsVariables,
+  kind: "KEYFILE" | "CERTFILE",
+): ReadonlyMap<string, NamedFile> {
+  const named = new Map<string, NamedFile>();
+  for (const text of variables.strings()) {
+    const [, variable = "", spelled = ""] = NAMED_FILE[kind].exec(text) ?? [];
+    const name = comparableHostName(spelled);
+    if (name === "") continue;
+    const path = variables.get(variable) ?? "";
+    const other = named.get(name);
+    if (other !== undefined && other.path !== path) {
+      const both = `${other.variable} and ${variable}`;
+      throw new TlsMaterialError(96, `${both} are of one name, and name two files`);
+    }
+    named.set(name, other ?? { variable, path });
+    if (named.size > NAMED_PAIRS_MAX) {
+      throw new TlsMaterialError(100, `more than ${NAMED_PAIRS_MAX} variables ${kind}:name`);
+    }
   }
-  return loadKeyPair(
-    files,
-    { keyVariable, keyPath, certificateVariable, certificatePath },
-    "server",
-  );
+  return named;
 }
 
 function requireAnchors(variables: TlsVariables, files: MaterialFiles, side: Side): string[] {

@@ -37,8 +37,8 @@ export class Program {
   #isOutputOpen = true;
   #isInputOpen = true;
   #isEnding = false;
-  /** The last bytes of the program are on their way. */
-  #isTaking = false;
+  /** Bytes of the program that are on their way, and are the last where it is to give no more. */
+  #taking: "nothing" | "bytes" | "lastBytes" = "nothing";
   /** Bytes queued for the program: of this turn of the event loop, or because it does not read. */
   #waiting: Uint8Array[] = [];
   #waitingBytes = 0;
@@ -102,8 +102,16 @@ export class Program {
     this.#posix.close(this.#ends.read);
   }
 
+  /** Take no more of what the program writes; `closed` tells when all that it wrote before is taken. */
+  endOutput(): void {
+    if (!this.#isOutputOpen) return;
+    this.closeOutput();
+    if (this.#taking === "nothing") this.#events.closed();
+    else this.#taking = "lastBytes";
+  }
+
   #receive(): void {
-    if (this.#isTaking) {
+    if (this.#taking !== "nothing") {
       this.#output.update({}); // until it is taken; mostly it is before there is more
       return;
     }
@@ -115,11 +123,13 @@ export class Program {
       return;
     }
     this.#events.moved();
-    this.#isTaking = true;
+    this.#taking = "bytes";
     this.#events.arrived(buffer.subarray(0, count), () => {
       giveBack(buffer);
-      this.#isTaking = false;
-      this.#output.update({ readable: true });
+      const wereLast = this.#taking === "lastBytes";
+      this.#taking = "nothing";
+      if (wereLast) this.#events.closed();
+      else this.#output.update({ readable: true });
     });
   }
 

@@ -9,14 +9,17 @@
 
 import type { TLSSocket } from "node:tls";
 import type { Clock, Timer } from "../../clock/index.ts";
-import type { Posix, SystemError } from "../../posix/index.ts";
+import type { Posix } from "../../posix/index.ts";
 import type { TlsFacts } from "../handshake/facts.ts";
-import type { TlsSide } from "../handshake/side.ts";
+import type { TlsHandshake, TlsSide } from "../handshake/handshake.ts";
+import { FREE_SLOT } from "../handshake/turns.ts";
+import type { HandshakeSlot } from "../handshake/turns.ts";
 import { tlsFailure, TUNNEL_EXIT } from "./exit.ts";
 import type { TunnelEnd } from "./exit.ts";
 import { step } from "./machine.ts";
 import type { ClosingSettings, Effect, Event, State } from "./machine.ts";
 import { Program } from "./program.ts";
+import { endReading, holdTickets, watchForEnd } from "./tls-socket.ts";
 import { Wire } from "./wire.ts";
 import type { Ends } from "./wire.ts";
 
@@ -41,6 +44,8 @@ export interface TunnelOptions extends TunnelSettings {
   readonly posix: Posix;
   readonly clock: Clock;
   readonly side: TlsSide;
+  /** Its place among other handshakes; undefined where there are no others to consider. */
+  readonly slot?: HandshakeSlot | undefined;
   /** The tunnel's own from now on. */
   readonly network: Ends;
 }
@@ -49,12 +54,17 @@ export type Handshake =
   | { readonly kind: "secured"; readonly facts: TlsFacts }
   | { readonly kind: "failed"; readonly end: TunnelEnd };
 
+/** Whoever keeps the slots says so, for all that were refused. */
+const REFUSED: TunnelEnd = { exitCode: TUNNEL_EXIT.tls, message: undefined };
+
 const ABORTED: TunnelEnd = { exitCode: TUNNEL_EXIT.tls, message: undefined };
 
 export class Tunnel {
   readonly #options: TunnelOptions;
   readonly #wire: Wire;
-  readonly #socket: TLSSocket;
+  readonly #slot: HandshakeSlot;
+  /** Undefined until a server has read its client's first message. */
+  #begun: TlsHandshake | undefined;
   readonly #handshake: Promise<Handshake>;
   readonly #ended: Promise<TunnelEnd>;
   #settleHandshake: (handshake: Handshake) => void = ignore;
@@ -68,7 +78,7 @@ export class Tunnel {
   /** The target of the effects for the program, from `relay` on. */
   #program: Program | undefined;
 
-  /** Begins the handshake at once. */
+  /** Begins the handshake as soon as its side can; the time for it is counted from now. */
   constructor(options: TunnelOptions) {
     this.#options = options;
     this.#handshake = new Promise((resolve) => (this.#settleHandshake = resolve));
@@ -76,16 +86,14 @@ export class Tunnel {
     makeNonblocking(options.posix, options.network);
     this.#wire = new Wire(options.posix, options.network, {
       moved: () => this.#moved(),
-      readFailed: (error) => this.#happen({ kind: "failed", failure: readFailure(error) }),
-      writeFailed: () => this.#happen({ kind: "unreachable" }),
+      writeFailed: () => this.#happen({ kind: "unreachable", reset: this.#resetEnd() }),
     });
     this.#wire.on("error", ignore);
-    this.#socket = options.side.start(this.#wire);
-    this.#listen();
     this.#setTimer(options.handshakeTimeoutMs, () => {
-      const message = options.tellsTimeout ? "handshake timed out" : undefined;
-      this.#happen({ kind: "failed", failure: tlsFailure(message) });
+      this.#expire(options.tellsTimeout ? "handshake timed out" : undefined);
     });
+    this.#slot = options.slot ?? FREE_SLOT;
+    this.#slot.enter({ begin: () => this.#open(), refuse: () => this.abort(REFUSED) });
   }
 
   /** The outcome of the handshake. A tunnel whose handshake failed is over. */
@@ -106,7 +114,10 @@ export class Tunnel {
     makeNonblocking(this.#options.posix, local);
     this.#program = new Program(this.#options.posix, local, {
       moved: () => this.#moved(),
-      arrived: (bytes, taken) => this.#socket.write(bytes, taken),
+      arrived: (bytes, taken) => {
+        this.#wire.releaseOutput();
+        this.#socket.write(bytes, taken);
+      },
       closed: () => this.#happen({ kind: "programClosed" }),
       stoppedReading: () => this.#happen({ kind: "programStopped" }),
       isFull: () => this.#socket.pause(),
@@ -121,34 +132,73 @@ export class Tunnel {
     this.#happen({ kind: "aborted", end });
   }
 
-  #listen(): void {
-    const socket = this.#socket;
-    const { describeError } = this.#options.side;
-    socket.once("secure", () => this.#judge());
+  #open(): void {
+    this.#options.side.open(this.#wire, {
+      ready: (start) => this.#slot.takeTurn(() => this.#begin(start)),
+      ended: () => this.#endedEarly(),
+    });
+  }
+
+  /** Of TLS. There is one before the state says that the handshake is done. */
+  get #socket(): TLSSocket {
+    if (this.#begun === undefined) throw new Error("the handshake has not begun");
+    return this.#begun.socket;
+  }
+
+  #begin(start: () => TlsHandshake): void {
+    if (this.#state === "over") return;
+    this.#wire.takeTurns((read) => this.#slot.takeTurn(read));
+    const handshake = start();
+    const { socket } = handshake;
+    this.#begun = handshake;
+    if (this.#options.side.role === "server") holdTickets(socket, this.#wire);
+    socket.once("secure", () => this.#judge(handshake));
     for (const event of ERRORS) {
-      socket.on(event, (error: unknown) => this.#failTls(describeError(error)));
+      socket.on(event, (error: unknown) => this.#engineFailed(handshake.describeError(error)));
     }
-    socket.on("close", () => this.#failTls("the peer closed the connection"));
+    socket.on("close", () => {
+      this.#failTls("the peer closed the connection");
+      this.#happen({ kind: "allRead" });
+    });
     socket.once("end", () => this.#happen({ kind: "allRead" }));
-    watchForEnd(socket, () => this.#peerEnded());
+    watchForEnd(socket, this.#wire, (end) => {
+      if (end.how !== "reset") this.#happen({ kind: "peerEnded", how: end.how });
+      else this.#happen({ kind: "reset", end: readFailure(end.error) });
+    });
+  }
+
+  /** The peer has ended before the handshake began. */
+  #endedEarly(): void {
+    const reset = this.#resetEnd();
+    this.#happen(reset === undefined ? { kind: "allRead" } : { kind: "reset", end: reset });
+  }
+
+  /** TLS can go on no more; all that it has decrypted is in the socket, and is to be read first. */
+  #engineFailed(detail: string): void {
+    this.#failTls(detail);
+    if (this.#state === "over") return;
+    endReading(this.#socket);
   }
 
   /** The handshake is done: is the peer accepted? */
-  #judge(): void {
+  #judge(handshake: TlsHandshake): void {
     if (this.#state === "over") return;
-    const why = this.#options.side.verdict(this.#socket);
+    const why = handshake.verdict();
     if (why === undefined) this.#happen({ kind: "secured" });
     else this.#failTls(why);
   }
 
-  #peerEnded(): void {
-    if (!this.#wire.readableEnded) this.#happen({ kind: "peerEnded", how: "notified" });
-    else if (this.#wire.isInsideRecord) this.#happen({ kind: "peerEnded", how: "cut" });
-    else this.#happen({ kind: "peerEnded", how: "ended" });
+  #resetEnd(): TunnelEnd | undefined {
+    const { failure } = this.#wire;
+    return failure && readFailure(failure);
   }
 
   #failTls(detail: string): void {
-    this.#happen({ kind: "failed", failure: { detail } });
+    this.#happen({ kind: "failed", detail });
+  }
+
+  #expire(message: string | undefined): void {
+    this.#happen({ kind: "expired", end: tlsFailure(message) });
   }
 
   /** Take the step that follows from an event, and perform its effects, one event after another. */
@@ -171,7 +221,11 @@ export class Tunnel {
     switch (effect.do) {
       case "tellSecured":
         this.#timer?.cancel();
-        this.#settleHandshake({ kind: "secured", facts: this.#options.side.facts(this.#socket) });
+        this.#wire.takeTurns(undefined);
+        this.#slot.leave();
+        if (this.#begun !== undefined) {
+          this.#settleHandshake({ kind: "secured", facts: this.#begun.facts() });
+        }
         break;
       case "tellFailed":
         this.#settleHandshake({ kind: "failed", end: effect.end });
@@ -191,6 +245,10 @@ export class Tunnel {
       case "closeOutput":
         this.#program?.closeOutput();
         break;
+      case "endOutput":
+        if (this.#program === undefined) this.#happen({ kind: "programClosed" });
+        else this.#program.endOutput();
+        break;
       case "pause":
         this.#socket.pause();
         break;
@@ -198,23 +256,33 @@ export class Tunnel {
         this.#wire.shutdownWrite();
         break;
       case "sendCloseNotify":
+        this.#wire.releaseOutput();
         this.#socket.end();
         break;
       case "answerCloseNotify":
+        this.#wire.releaseOutput();
         this.#socket.end(() => this.#happen({ kind: "answered" }));
         break;
       case "linger":
-        this.#setTimer(LINGER_MS, () => this.#failTls("the peer goes on sending"));
+        this.#limit();
         this.#socket.resume();
+        break;
+      case "limit":
+        this.#limit();
         break;
       case "finish":
         this.#timer?.cancel();
         this.#closeProgram();
-        this.#socket.destroy();
+        this.#begun?.socket.destroy();
         this.#wire.destroy();
+        this.#slot.leave();
         this.#settleEnd(effect.end);
         break;
     }
+  }
+
+  #limit(): void {
+    this.#setTimer(LINGER_MS, () => this.#expire("the peer does not end"));
   }
 
   #startProgram(): void {
@@ -244,8 +312,7 @@ export class Tunnel {
       this.#setTimer(leftMs, () => this.#checkIdle());
       return;
     }
-    const failure = tlsFailure(`idle for ${idleTimeoutMs} milliseconds`);
-    this.#happen({ kind: "failed", failure });
+    this.#expire(`idle for ${idleTimeoutMs} milliseconds`);
   }
 
   #setTimer(delayMs: number | undefined, expired: () => void): void {
@@ -260,19 +327,7 @@ function makeNonblocking(posix: Posix, { read, write }: Ends): void {
   posix.setNonblocking(write, true);
 }
 
-/**
- * Notice the end of what the peer sends when it is received, and not when the last bytes have been read:
- * by then a peer that sent close_notify may have closed the connection as well.
- */
-function watchForEnd(socket: TLSSocket, ended: () => void): void {
-  const push = socket.push.bind(socket);
-  socket.push = (chunk: unknown, encoding?: BufferEncoding) => {
-    if (chunk === null) ended();
-    return push(chunk, encoding);
-  };
-}
-
-function readFailure({ message }: SystemError): TunnelEnd {
+function readFailure({ message }: Error): TunnelEnd {
   return { exitCode: TUNNEL_EXIT.system, message: `unable to read from remote: ${message}` };
 }
 

@@ -3,11 +3,15 @@
  * on. Node's own sockets do not tell a peer that sent close_notify from one that is gone, nor
  * that it went in the middle of a record; and they end the connection as they like, not as the tunnel
  * decides. Nothing is read before it is asked for, so a slow reader behind the tunnel slows the peer.
+ *
+ * A connection that fails ends its reading side like any other end, behind all bytes that were received
+ * before, for node:tls throws away what it has when its stream fails; `failure` tells the two apart.
  */
 
 import { Duplex } from "node:stream";
 import { afterBytes, SystemError } from "../../posix/index.ts";
 import type { Fd, Posix, Readiness, Watch } from "../../posix/index.ts";
+import { HeldBytes } from "./held-bytes.ts";
 import { RecordCounter } from "./records.ts";
 
 /**
@@ -33,11 +37,12 @@ export function fdsOf({ read, write }: Ends): Fd[] {
 export interface WireEvents {
   /** Bytes went in or out. */
   moved(): void;
-  /** Reading failed: there is no peer any more. */
-  readFailed(error: SystemError): void;
-  /** Writing failed. What is written from now on is thrown away. */
-  writeFailed(error: SystemError): void;
+  /** Writing failed. What is written from now on is thrown away; what was received can still be read. */
+  writeFailed(): void;
 }
+
+/** Has `read` called later, or never if the handshake ends before. */
+type TakeTurn = (read: () => void) => void;
 
 type Callback = (error?: Error | null) => void;
 
@@ -48,7 +53,14 @@ export class Wire extends Duplex {
   readonly #records = new RecordCounter();
   readonly #readWatch: Watch;
   readonly #writeWatch: Watch;
+  readonly #held = new HeldBytes();
   #isReading = false;
+  #takeTurn: TakeTurn | undefined;
+  #isAwaitingTurn = false;
+  /** Not watched meanwhile. */
+  #isPausedForTurn = false;
+  #isInputWanted = true;
+  #failure: SystemError | undefined;
   /** The bytes that are being written. */
   #pending: readonly Uint8Array[] = [];
   #written: Callback | undefined;
@@ -56,7 +68,8 @@ export class Wire extends Duplex {
 
   /** The descriptors are nonblocking, and the wire's own from now on. */
   constructor(posix: Posix, ends: Ends, events: WireEvents) {
-    super({ allowHalfOpen: true, readableHighWaterMark: BUFFER_BYTES, emitClose: true });
+    // Its owner destroys it: node:tls would throw away what it has not been asked for yet.
+    super({ allowHalfOpen: true, readableHighWaterMark: BUFFER_BYTES, autoDestroy: false });
     this.#posix = posix;
     this.#ends = ends;
     this.#events = events;
@@ -72,6 +85,45 @@ export class Wire extends Duplex {
     return this.#records.isInsideRecord;
   }
 
+  /**
+   * The reason why the connection was lost, from reading or writing, whichever noticed: the kernel tells
+   * it once, and at the next reading that the stream has ended.
+   */
+  get failure(): SystemError | undefined {
+    return this.#failure;
+  }
+
+  /** The descriptor that it writes to. */
+  get fd(): Fd {
+    return this.#ends.write;
+  }
+
+  /** Writing has failed, or was ended. */
+  get hasLostPeer(): boolean {
+    return !this.#isWriteSideOpen;
+  }
+
+  /** Read no more: node:tls would keep for ever what comes behind the end that TLS has told. */
+  stopInput(): void {
+    this.#isInputWanted = false;
+    this.#stopReading();
+  }
+
+  /** Let what is written from now on wait for what is written after `releaseOutput`. */
+  holdOutput(): void {
+    this.#held.hold();
+  }
+
+  releaseOutput(): void {
+    this.#held.release();
+  }
+
+  /** From now on read when it is time for that, each time; undefined: at once, as at the beginning. */
+  takeTurns(takeTurn: TakeTurn | undefined): void {
+    this.#takeTurn = takeTurn;
+    this.#endPause();
+  }
+
   /** Tell the peer that nothing more will come: the end of a connection, or of a pipe. */
   shutdownWrite(): void {
     if (!this.#isWriteSideOpen) return;
@@ -84,7 +136,7 @@ export class Wire extends Duplex {
   }
 
   override _read(): void {
-    if (this.#isReading) return;
+    if (this.#isReading || !this.#isInputWanted) return;
     this.#isReading = true;
     this.#wait();
   }
@@ -117,13 +169,13 @@ export class Wire extends Duplex {
   }
 
   #ready({ readable, writable, hangup }: Readiness): void {
-    if (this.#isReading && (readable || hangup)) this.#receive();
+    if (this.#isReading && (readable || hangup)) this.#receiveInTurn();
     if (this.#pending.length > 0 && (writable || hangup)) this.#flush();
   }
 
   #wait(): void {
     if (this.destroyed) return;
-    const readable = this.#isReading;
+    const readable = this.#isReading && !this.#isPausedForTurn;
     const writable = this.#pending.length > 0;
     if (this.#readWatch === this.#writeWatch) this.#readWatch.update({ readable, writable });
     else {
@@ -132,15 +184,40 @@ export class Wire extends Duplex {
     }
   }
 
+  #receiveInTurn(): void {
+    if (this.#takeTurn === undefined) {
+      this.#receive();
+      return;
+    }
+    if (this.#isAwaitingTurn) {
+      this.#pauseForTurn(); // it was told already, and the turn has not come by the next round
+      return;
+    }
+    this.#isAwaitingTurn = true;
+    this.#takeTurn(() => {
+      this.#endPause();
+      if (this.#isReading && !this.destroyed) this.#receive();
+    });
+  }
+
+  #pauseForTurn(): void {
+    if (this.#isPausedForTurn) return;
+    this.#isPausedForTurn = true;
+    this.#wait();
+  }
+
+  #endPause(): void {
+    this.#isAwaitingTurn = false;
+    if (!this.#isPausedForTurn) return;
+    this.#isPausedForTurn = false;
+    this.#wait();
+  }
+
   #receive(): void {
     const count = this.#attempt(() => this.#posix.read(this.#ends.read, input));
     if (count === undefined) return;
-    if (count instanceof SystemError) {
-      this.#stopReading();
-      this.#events.readFailed(count);
-      return;
-    }
-    if (count === 0) {
+    if (count instanceof SystemError) this.#failure ??= count;
+    if (count === 0 || count instanceof SystemError) {
       this.#stopReading();
       this.push(null);
       return;
@@ -170,7 +247,7 @@ export class Wire extends Duplex {
   }
 
   #send(bytes: readonly Uint8Array[], written: Callback): void {
-    this.#pending = bytes;
+    this.#pending = this.#held.through(bytes);
     this.#written = written;
     this.#flush();
   }
@@ -184,7 +261,9 @@ export class Wire extends Duplex {
       }
       if (count instanceof SystemError) {
         this.shutdownWrite();
-        this.#events.writeFailed(count);
+        // EPIPE: a pipe has no reader, or the peer had ended what it sends before it was lost.
+        if (count.code !== "EPIPE") this.#failure ??= count;
+        this.#events.writeFailed();
       } else {
         this.#events.moved();
         this.#pending = afterBytes(this.#pending, count);

@@ -21,8 +21,8 @@ import type { Client, LookedUp } from "./client.ts";
 import { lookUp, LookupRefusal } from "./lookups.ts";
 import type { AccessOptions } from "./options.ts";
 
-/** All banners together may have this many bytes. */
-export const BANNER_BYTES_MAX = 512;
+/** All banners together may have this many bytes; the original counts a NUL as well, in 512. */
+export const BANNER_BYTES_MAX = 511;
 
 /** One client to decide about. */
 export interface AdmissionRequest {

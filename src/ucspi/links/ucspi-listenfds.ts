@@ -25,7 +25,7 @@ export const ucspiListenfds = defineLink({
     names: list(
       {
         long: "only",
-        argument: "text",
+        argument: "name",
         help: "take the sockets of this name only (LISTEN_FDNAMES); may be repeated",
         ours: true,
       },

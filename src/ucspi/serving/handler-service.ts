@@ -1,10 +1,11 @@
 /** Serves each connection with a JavaScript function, in this process, on a net.Socket. */
 
 import { Socket } from "node:net";
-import { tcpServerEdits } from "../../net/index.ts";
+import type { Duplex } from "node:stream";
+import { formatIp, tcpServerEdits } from "../../net/index.ts";
 import type { Endpoint, EnvironmentEdit } from "../../net/index.ts";
 import type { WaitStatus } from "../../posix/index.ts";
-import type { Secured, TlsAcceptor, TlsFacts } from "../../tls/index.ts";
+import type { Destroyable, Secured, TlsAcceptor, TlsFacts } from "../../tls/index.ts";
 import type { Life, Service, Work } from "./connection.ts";
 import type { AcceptedTcp } from "./tcp.ts";
 
@@ -63,7 +64,7 @@ class HandlerWork implements Work {
   readonly #handler: Handler;
   readonly #options: HandlerOptions;
   /** TLS first: Node requires that it is destroyed before the socket below it. */
-  readonly #layers: Socket[] = [];
+  readonly #layers: Destroyable[] = [];
 
   constructor(connection: AcceptedTcp, life: Life, handler: Handler, options: HandlerOptions) {
     this.#connection = connection;
@@ -74,32 +75,45 @@ class HandlerWork implements Work {
 
   /** Give the socket to a stream, which closes it, and that to the function. */
   prepare(): void {
+    const { acceptor } = this.#options;
+    if (acceptor === undefined) this.#serve();
+    else this.#serveSecured(acceptor);
+  }
+
+  #serve(): void {
+    const connection = this.#connection;
     const { allowHalfOpen } = this.#options;
-    const { fd } = this.#connection;
+    const { fd } = connection;
     const stream = new Socket({ fd, readable: true, writable: true, allowHalfOpen });
+    this.#begin(stream);
+    handle(new HandledConnection(stream, connection), this.#handler, this.#options);
+  }
+
+  #serveSecured(acceptor: TlsAcceptor): void {
+    const connection = this.#connection;
+    const { allowHalfOpen, refused } = this.#options;
+    const wire = acceptor.carry(connection.fd);
+    this.#begin(wire);
+    const secured = acceptor.accept(wire, connection.peer.address, (accepted) => {
+      if (accepted.kind === "failed") refused(connection, accepted.why);
+      else {
+        const { stream } = accepted;
+        stream.allowHalfOpen = allowHalfOpen;
+        tellEndpoints(stream, connection);
+        const view = new HandledConnection(stream, connection, accepted);
+        handle(view, this.#handler, this.#options);
+      }
+    });
+    this.#layers.unshift(secured);
+  }
+
+  /** The connection belongs to this stream now, and is over when it is closed. */
+  #begin(stream: Duplex): void {
     this.#layers.push(stream);
     stream.on("close", () => this.#life.ended(DONE));
     // An error ends the connection, and "close" tells that; handlers may listen to it as well.
     stream.on("error", ignore);
     this.#life.begun();
-    this.#serve(stream);
-  }
-
-  #serve(stream: Socket): void {
-    const connection = this.#connection;
-    const { acceptor, refused } = this.#options;
-    if (acceptor === undefined) {
-      handle(new HandledConnection(stream, connection), this.#handler, this.#options);
-      return;
-    }
-    const secured = acceptor.accept(stream, (accepted) => {
-      if (accepted.kind === "failed") refused(connection, accepted.why);
-      else {
-        const view = new HandledConnection(accepted.stream, connection, accepted);
-        handle(view, this.#handler, this.#options);
-      }
-    });
-    this.#layers.unshift(secured);
   }
 
   forward(signal: number): void {
@@ -127,6 +141,21 @@ class HandlerWork implements Work {
   setRetry(): void {}
 
   cancelRetry(): void {}
+}
+
+/** The properties by which a socket tells its ends, for one that has only a stream below it. */
+function tellEndpoints(stream: Socket, { peer, local }: AcceptedTcp): void {
+  const family = ({ address }: Endpoint): string => `IPv${address.family}`;
+  const values = {
+    remoteAddress: formatIp(peer.address),
+    remotePort: peer.port,
+    remoteFamily: family(peer),
+    localAddress: formatIp(local.address),
+    localPort: local.port,
+    localFamily: family(local),
+  };
+  for (const [name, value] of Object.entries(values))
+    Object.defineProperty(stream, name, { value });
 }
 
 function handle(view: HandledConnection, handler: Handler, options: HandlerOptions): void {

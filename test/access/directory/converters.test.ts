@@ -1,5 +1,6 @@
 import { createHash } from "node:crypto";
-import { existsSync, readdirSync, readFileSync, statSync } from "node:fs";
+import { existsSync, mkdirSync, readdirSync, readFileSync, statSync, symlinkSync } from "node:fs";
+import { dirname } from "node:path";
 import { describe, expect, test } from "vitest";
 import { compileDirectory, RulesProblem, unpackCdb } from "../../../src/access/index.ts";
 import { loadPosix } from "../../../src/posix/index.ts";
@@ -119,7 +120,8 @@ describe("compiling a directory", () => {
     ["a stray file at the top", { "rules/README": "x" }, /unable to read the directory .*README/],
   ])("compiling a directory reports %s, and makes no file", (_, files, message) => {
     using directory = new TemporaryDirectory();
-    directory.write({ ...files, "rules.cdb": "old" });
+    const old = cdbBytes([["uid/0", "D"]]);
+    directory.write({ ...files, "rules.cdb": old });
     const problem = problemOf(() =>
       compileDirectory(directory.file("rules"), directory.file("rules.cdb"), {
         posix: new NodeFiles(),
@@ -128,8 +130,40 @@ describe("compiling a directory", () => {
     );
     expect(problem.fault).toBe("system");
     expect(problem.message).toMatch(message);
-    expect(readFileSync(directory.file("rules.cdb"), "utf8")).toBe("old");
+    expect(readFileSync(directory.file("rules.cdb"))).toEqual(old);
     expect(readdirSync(directory.path).sort()).toEqual(["rules", "rules.cdb"]);
+  });
+
+  test.each(["allow", "deny", "env", "env/A", "exec"])(
+    "compiling a directory refuses a symbolic link to nowhere in the place of %s, and makes no file",
+    (name) => {
+      using directory = new TemporaryDirectory();
+      directory.write(name.startsWith("e") ? { "rules/uid/0/allow": "" } : { "rules/uid/0/": "" });
+      mkdirSync(dirname(directory.file(`rules/uid/0/${name}`)), { recursive: true });
+      symlinkSync("/nonexistent", directory.file(`rules/uid/0/${name}`));
+      const problem = problemOf(() =>
+        compileDirectory(directory.file("rules"), directory.file("rules.cdb"), {
+          posix: new NodeFiles(),
+          warn: () => {},
+        }),
+      );
+      expect(problem.message).toMatch(/^unable to read .*rules\/uid\/0\//);
+      expect(readdirSync(directory.path)).toEqual(["rules"]);
+    },
+  );
+
+  test("compiling a directory overwrites no file that is no database, and says so before it reads any rule", () => {
+    using directory = new TemporaryDirectory();
+    directory.write({ "rules/README": "", "notes.txt": "x".repeat(5000) });
+    const problem = problemOf(() =>
+      compileDirectory(directory.file("rules"), directory.file("notes.txt"), {
+        posix: new NodeFiles(),
+        warn: () => {},
+      }),
+    );
+    expect(problem).toMatchObject({ fault: "system" });
+    expect(problem.message).toMatch(/notes.txt exists and is not a CDB file: it is left as it is$/);
+    expect(readFileSync(directory.file("notes.txt"), "utf8")).toBe("x".repeat(5000));
   });
 
   test("compiling a directory refuses variables that no reader would take, from the first byte on", () => {
@@ -208,12 +242,6 @@ describe("unpacking a database", () => {
     }
   });
 
-  test("unpacking a database makes a bare directory of a rule without effect", () => {
-    const { files, paths } = unpacked([["uid/0", "X"]]);
-    expect(files).toEqual({});
-    expect(paths).toContain("uid/0");
-  });
-
   test("unpacking a database leaves out the second of two rules, which would turn the first around", () => {
     const { files, warnings } = unpacked([
       ["uid/0", "D"],
@@ -239,6 +267,11 @@ describe("unpacking a database", () => {
     ["an empty value", ["uid/0", ""]],
     ["a variable that is a path", ["uid/0", "A\0\x07../x=y\0\0\0"]],
     ["a variable without an end", ["uid/0", "A\0\x03A=b\0\0"]],
+    ["a value that neither allows nor denies", ["uid/0", "X"]],
+    ["a key of ucspi-tcp", ["=a.example", "D"]],
+    ["a key of one part", ["uid", "D"]],
+    ["a key of three parts", ["uid/0/allow", "D"]],
+    ["a name that is longer than a file name", [`reversedns/${"x".repeat(256)}`, "D"]],
   ])("unpacking a database refuses a record with %s and leaves nothing behind", (_, record) => {
     using directory = new TemporaryDirectory();
     directory.write({ "rules.cdb": cdbBytes([["uid/1", "D"], record]) });

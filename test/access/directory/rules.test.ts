@@ -1,4 +1,5 @@
-import { mkdirSync, rmSync, unlinkSync, writeFileSync } from "node:fs";
+import { mkdirSync, rmSync, symlinkSync, unlinkSync, writeFileSync } from "node:fs";
+import { dirname } from "node:path";
 import { describe, expect, test } from "vitest";
 import { DirectoryRules } from "../../../src/access/index.ts";
 import { loadPosix } from "../../../src/posix/index.ts";
@@ -54,38 +55,51 @@ describe("a rule in a directory", () => {
     expect(it.rules.checkIp(CLIENT).kind).toBe("deny");
   });
 
-  test("a rule whose allow file is unreadable is passed over", () => {
-    using it = opened({ [`${KEY}/allow`]: "", "ip4/0.0.0.0_0/deny": "" });
-    it.kernel.forbidden.add(it.directory.file(`${KEY}/allow`));
-    expect(it.rules.checkIp(CLIENT)).toEqual({ kind: "deny", rule: "ip4/0.0.0.0_0" });
+  test.each(["allow", "deny", "exec", "env/A"])(
+    "a rule whose %s file is unreadable denies, and reports the error, whatever a wider rule says",
+    (name) => {
+      const others = name === "deny" ? {} : { [`${KEY}/allow`]: "", [`${KEY}/env/`]: "" };
+      using it = opened({ ...others, [`${KEY}/${name}`]: "x", "ip4/0.0.0.0_0/allow": "" });
+      it.kernel.forbidden.add(it.directory.file(`${KEY}/${name}`));
+      const path = it.directory.file(`${KEY}/${name.replace("/A", "")}`);
+      const fault = { kind: "error", why: `unable to read ${path}`, code: "EACCES" };
+      expect(it.rules.checkIp(CLIENT)).toEqual({ kind: "deny", rule: KEY, fault });
+    },
+  );
+
+  test.each([
+    ["its deny", `${KEY}/deny`],
+    ["its allow", `${KEY}/allow`],
+    ["its variables", `${KEY}/env`],
+    ["one of its variables", `${KEY}/env/A`],
+    ["its script", `${KEY}/exec`],
+    ["the rule", KEY],
+    ["all rules of its kind", "ip4"],
+  ])("a symbolic link to nowhere in the place of %s denies", (_, name) => {
+    for (const [target, code] of [
+      ["/nonexistent", "ENOENT"],
+      [name.split("/").at(-1) ?? "", "ELOOP"],
+    ] as const) {
+      using it = opened({ "reversedns/@/allow": "" });
+      if (name.startsWith(`${KEY}/e`)) it.directory.write({ [`${KEY}/allow`]: "" });
+      mkdirSync(dirname(it.directory.file(name)), { recursive: true });
+      symlinkSync(target, it.directory.file(name));
+      const verdict = it.rules.checkIp(CLIENT);
+      expect(verdict).toMatchObject({ kind: "deny", rule: KEY, fault: { code } });
+    }
   });
 
-  test("a rule whose deny file is unreadable denies, and reports the error", () => {
-    using it = opened({ [`${KEY}/deny`]: "", "ip4/0.0.0.0_0/allow": "" });
-    const path = it.directory.file(`${KEY}/deny`);
-    it.kernel.forbidden.add(path);
-    const fault = { kind: "error", why: `unable to read ${path}`, code: "EACCES" };
-    expect(it.rules.checkIp(CLIENT)).toEqual({ kind: "deny", rule: KEY, fault });
-  });
-
-  test("a rule whose script is unreadable denies, and reports the error", () => {
-    using it = opened({ [`${KEY}/allow`]: "", [`${KEY}/exec`]: "exit 1" });
-    const path = it.directory.file(`${KEY}/exec`);
-    it.kernel.forbidden.add(path);
-    const fault = { kind: "error", why: `unable to read ${path}`, code: "EACCES" };
-    expect(it.rules.checkIp(CLIENT)).toEqual({ kind: "deny", rule: KEY, fault });
+  test("a symbolic link in the place of all rules of a kind is followed", () => {
+    using it = opened({ [`elsewhere/${KEY}/deny`]: "" });
+    symlinkSync("elsewhere/ip4", it.directory.file("ip4"));
+    expect(it.rules.checkIp(CLIENT)).toEqual({ kind: "deny", rule: KEY });
+    expect(it.rules.checkIp(mustParseIp("10.0.0.1")).kind).toBe("notFound");
   });
 
   test("a rule whose script is removed while it is looked up has none", () => {
     using it = opened({ [`${KEY}/allow`]: "", [`${KEY}/exec`]: "exit 1" });
-    it.kernel.openFailure = "ENOENT";
+    it.kernel.beforeOpen = (path) => unlinkSync(path);
     expect(it.rules.checkIp(CLIENT)).toMatchObject({ kind: "allow", exec: undefined });
-  });
-
-  test("a rule with an unreadable variable is an error", () => {
-    using it = opened({ [`${KEY}/allow`]: "", [`${KEY}/env/A`]: "b" });
-    it.kernel.forbidden.add(it.directory.file(`${KEY}/env/A`));
-    expect(it.rules.checkIp(CLIENT)).toMatchObject({ kind: "error", code: "EACCES", rule: KEY });
   });
 
   test("a rule in a directory has at most 10,000 variables", () => {
@@ -94,12 +108,20 @@ describe("a rule in a directory", () => {
     using most = opened({ [`${KEY}/allow`]: "", ...files(10_000) });
     expect(most.rules.checkIp(CLIENT).kind).toBe("allow");
     most.directory.write({ [`${KEY}/env/MORE`]: "x" });
-    expect(most.rules.checkIp(CLIENT)).toMatchObject({ kind: "error", code: "EFBIG", rule: KEY });
+    expect(most.rules.checkIp(CLIENT)).toMatchObject({
+      kind: "deny",
+      rule: KEY,
+      fault: { code: "EFBIG" },
+    });
   });
 
-  test("a rule that is a plain file is an error, so that the client is refused", () => {
+  test("a rule that is a plain file denies", () => {
     using it = opened({ [KEY]: "", "ip4/0.0.0.0_0/allow": "" });
-    expect(it.rules.checkIp(CLIENT)).toMatchObject({ kind: "error", code: "ENOTDIR", rule: KEY });
+    expect(it.rules.checkIp(CLIENT)).toMatchObject({
+      kind: "deny",
+      rule: KEY,
+      fault: { code: "ENOTDIR" },
+    });
   });
 
   test("a rule in a directory has the variables of its env directory", () => {
@@ -127,9 +149,13 @@ describe("a rule in a directory", () => {
     );
   });
 
-  test("a rule with a directory in its env is an error", () => {
+  test("a rule with a directory in its env, or with a file in its place, denies", () => {
     using it = opened({ [`${KEY}/allow`]: "", [`${KEY}/env/X/`]: "" });
-    expect(it.rules.checkIp(CLIENT)).toMatchObject({ kind: "error", code: "EISDIR" });
+    const fault = (code: string) => ({ kind: "deny", rule: KEY, fault: { code } });
+    expect(it.rules.checkIp(CLIENT)).toMatchObject(fault("EISDIR"));
+    rmSync(it.directory.file(`${KEY}/env`), { recursive: true });
+    it.directory.write({ [`${KEY}/env`]: "" });
+    expect(it.rules.checkIp(CLIENT)).toMatchObject(fault("ENOTDIR"));
   });
 
   test("a rule in a directory has the first 4096 bytes of its script", () => {
@@ -140,7 +166,7 @@ describe("a rule in a directory", () => {
     expect(it.rules.checkIp(CLIENT)).toMatchObject({ kind: "allow", exec: undefined });
     rmSync(it.directory.file(`${KEY}/exec`));
     mkdirSync(it.directory.file(`${KEY}/exec`));
-    expect(it.rules.checkIp(CLIENT)).toMatchObject({ kind: "error", code: "EISDIR" });
+    expect(it.rules.checkIp(CLIENT)).toMatchObject({ kind: "deny", fault: { code: "EISDIR" } });
   });
 
   test.each([["exec"], ["env/X"]])(
@@ -150,15 +176,15 @@ describe("a rule in a directory", () => {
       const path = it.directory.file(`${KEY}/${name}`);
       const posix = loadPosix();
       posix.mkfifo(path, 0o600);
-      expect(it.rules.checkIp(CLIENT)).toMatchObject({ kind: "error", code: "EINVAL" });
+      expect(it.rules.checkIp(CLIENT)).toMatchObject({ kind: "deny", fault: { code: "EINVAL" } });
       posix.unlink(path);
       const socket = posix.socket("unix", "stream");
       posix.bind(socket, { family: "unix", path });
-      expect(it.rules.checkIp(CLIENT)).toMatchObject({ kind: "error", code: "ENXIO" });
+      expect(it.rules.checkIp(CLIENT)).toMatchObject({ kind: "deny", fault: { code: "ENXIO" } });
       posix.close(socket);
       posix.unlink(path);
       posix.symlink("/dev/zero", path);
-      expect(it.rules.checkIp(CLIENT)).toMatchObject({ kind: "error", code: "EINVAL" });
+      expect(it.rules.checkIp(CLIENT)).toMatchObject({ kind: "deny", fault: { code: "EINVAL" } });
     },
   );
 

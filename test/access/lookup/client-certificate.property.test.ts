@@ -13,7 +13,7 @@ import { encodeBytes } from "../../../src/posix/index.ts";
 import { cdbBytes, sampleValue } from "../samples.ts";
 
 import type { AlternativeName } from "../../../src/net/index.ts";
-import type { CertificateFact } from "../../../src/access/index.ts";
+import type { CertificateFact, ClientCertificate } from "../../../src/access/index.ts";
 
 /** Texts with which a certificate might be taken for something else. */
 const part = fc.oneof(
@@ -115,5 +115,57 @@ test("names are looked up in one order, whichever order they are given in", () =
       );
       expect(verdict).toBe(other);
     }),
+  );
+});
+
+/** The order of the ranks, as docs/formats/access-rules.md has it, without keys and without a backend. */
+function expectedVerdict(
+  rules: ReadonlyMap<string, Ruled>,
+  { sha256, alternativeNames, subject }: ClientCertificate,
+): string {
+  const decisive = (name: string) => [rules.get(name)].filter((one) => one && one !== "neither");
+  const [byFingerprint] = decisive(`sha256:${sha256}`);
+  if (byFingerprint !== undefined) return byFingerprint;
+  if (alternativeNames === undefined) return "error";
+  const byName = alternativeNames.flatMap(({ kind: type, value: text }) =>
+    decisive(`${type}:${text}`),
+  );
+  if (byName.includes("deny")) return "deny";
+  return byName[0] ?? decisive(`subject:${subject}`)[0] ?? decisive("@")[0] ?? "notFound";
+}
+
+type Ruled = "allow" | "deny" | "neither";
+
+test("what decides is the fingerprint, then a name that denies, one that allows, the subject, any certificate", () => {
+  const sha256 = fc.constantFrom("0".repeat(64), "1".repeat(64));
+  const known = fc.constantFrom<AlternativeName>(
+    { kind: "dns", value: "a.example" },
+    { kind: "dns", value: "*.example" },
+    { kind: "email", value: "a@b" },
+    { kind: "uri", value: "a:b" },
+    { kind: "ip", value: "::1" },
+  );
+  const ruleName = fc.oneof(
+    sha256.map((digits) => `sha256:${digits}`),
+    known.map(({ kind: type, value: text }) => `${type}:${text}`),
+    fc.constantFrom("subject:CN=a", "@", "none"),
+  );
+  const ruled = fc.constantFrom<Ruled>("allow", "deny", "neither");
+  const rules = fc.array(fc.tuple(ruleName, ruled), { maxLength: 6 }).map((all) => new Map(all));
+  const client = fc.record<ClientCertificate>({
+    sha256,
+    alternativeNames: fc.option(fc.array(known, { maxLength: 4 }), { nil: undefined }),
+    subject: fc.constantFrom("CN=a", undefined),
+  });
+  fc.assert(
+    fc.property(rules, client, (some, certificate) => {
+      const records = Array.from(
+        some,
+        ([name, verdict]) => [`clientcert/${name}`, sampleValue(verdict)] as const,
+      );
+      const verdict = new CdbRuleSet(cdbBytes(records)).checkClientCertificate(certificate);
+      expect(verdict.kind).toBe(expectedVerdict(some, certificate));
+    }),
+    { numRuns: 1000 },
   );
 });

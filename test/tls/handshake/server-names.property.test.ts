@@ -3,9 +3,16 @@ import { describe, expect, test } from "vitest";
 import { ServerNames } from "../../../src/tls/index.ts";
 import type { SniLevel } from "../../../src/tls/index.ts";
 
-const NAMED = ["foo.example.com", "*.example.com", "*.com", "*.", "x", ""].map(
-  (name) => [name, name] as const,
-);
+const NAMED = [
+  "foo.example.com",
+  "*.example.com",
+  "*.com",
+  "*.lan",
+  "*.",
+  "x",
+  "",
+  "dotted.example.com.",
+].map((name) => [name, name] as const);
 
 function table(level: SniLevel): ServerNames<string> {
   return new ServerNames({ level, fallback: "default", named: NAMED });
@@ -19,7 +26,11 @@ describe("the choice by server name", () => {
     ["a.b.example.com", "default"],
     ["example.com", "default"],
     ["foo.com", "default"],
-    ["foo.example.com.", "default"],
+    ["foo.example.com.", "foo.example.com"],
+    ["bar.example.com.", "*.example.com"],
+    ["nas.lan", "default"],
+    ["foo.example.com..", "default"],
+    ["dotted.example.com", "dotted.example.com."],
     ["X", "x"],
     ["", "default"],
     [undefined, "default"],

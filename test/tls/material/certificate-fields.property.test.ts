@@ -2,7 +2,8 @@ import fc from "fast-check";
 import { describe, expect, test } from "vitest";
 import { readAlternativeNames, readSubject } from "../../../src/tls/material/certificate-fields.ts";
 import { readElements } from "../../../src/tls/material/der.ts";
-import { ALTERNATIVE_NAMES_MAX, formatSubject } from "../../../src/tls/index.ts";
+import { ALTERNATIVE_NAMES_BYTES_MAX } from "../../../src/net/index.ts";
+import { formatSubject } from "../../../src/tls/index.ts";
 import { der, newSelfSigned } from "../../support/certificates.ts";
 
 describe("DER", () => {
@@ -71,11 +72,28 @@ describe("the fields of a certificate", () => {
     },
   );
 
-  test("the fields of a certificate are unknown when there are more than the maximum", () => {
-    const many = Array.from({ length: ALTERNATIVE_NAMES_MAX + 1 }, (_, n) => `dns:n${n}.example`);
-    expect(readAlternativeNames(newSelfSigned({ names: many }).der)).toBeUndefined();
-    const most = readAlternativeNames(newSelfSigned({ names: many.slice(1) }).der);
-    expect(most?.length).toBe(ALTERNATIVE_NAMES_MAX);
+  test("the names of a certificate are unknown when their text is longer than 2048 bytes", () => {
+    // 256 names of `dns:nNN`, with a blank between two, and one byte more.
+    const most = Array.from({ length: 256 }, (_, n) => `dns:n${n.toString(16).padStart(2, "0")}`);
+    const longer = [...most.slice(1), "dns:longer"];
+    expect(readAlternativeNames(newSelfSigned({ names: most }).der)?.length).toBe(256);
+    expect(most.join(" ").length).toBe(ALTERNATIVE_NAMES_BYTES_MAX - 1);
+    expect(
+      readAlternativeNames(newSelfSigned({ names: [...most.slice(1), "dns:full"] }).der),
+    ).toBeDefined();
+    expect(readAlternativeNames(newSelfSigned({ names: longer }).der)).toBeUndefined();
+  });
+
+  test("a DNS name of a certificate has no dot at its end", () => {
+    const { der } = newSelfSigned({
+      names: ["dns:a.example.", "uri:b.example.", "dns:c.example.."],
+    });
+    expect(readAlternativeNames(der)).toEqual([
+      { kind: "dns", value: "a.example" },
+      { kind: "uri", value: "b.example." },
+      { kind: "dns", value: "c.example." },
+    ]);
+    expect(readAlternativeNames(newSelfSigned({ names: ["dns:."] }).der)).toBeUndefined();
   });
 
   test("the fields of a certificate are empty where there is no extension", () => {

@@ -241,6 +241,29 @@ describe("pairs by name", () => {
     expect(server({ ...variables, KEYFILE: "/none" }, { sniLevel: 2 })).toEqual(second);
   });
 
+  test("pairs by name are of the same name in other letters, with a dot at its end or not", async () => {
+    await using scene = await newScene();
+    const one = newAuthority().issue().write(scene.path("one"));
+    const other = newAuthority().issue().write(scene.path("other"));
+    const variables = {
+      KEYFILE: one.keyFile,
+      CERTFILE: one.certFile,
+      "KEYFILE:A.example.": one.keyFile,
+      "CERTFILE:a.Example": one.certFile,
+      "KEYFILE:a.example": one.keyFile,
+      "KEYFILE:.": "/nonexistent",
+    };
+    const { namedPairs } = server(variables, { sniLevel: 1 });
+    expect(namedPairs.map(({ name, pair }) => [name, pair.file])).toEqual([
+      ["a.example", one.certFile],
+    ]);
+    const ambiguous = { ...variables, "KEYFILE:a.example": other.keyFile };
+    expect(failure(() => server(ambiguous, { sniLevel: 1 }))).toBe(
+      "96 KEYFILE:A.example. and KEYFILE:a.example are of one name, and name two files",
+    );
+    expect(server(ambiguous).namedPairs).toEqual([]);
+  });
+
   test("pairs by name require both variables, and level 2 a pair", () => {
     expect(failure(() => server({ "KEYFILE:x": "/x" }, { sniLevel: 1 }))).toBe(
       "96 KEYFILE:x is set, CERTFILE:x is not",

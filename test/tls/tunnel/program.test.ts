@@ -5,6 +5,7 @@ import { expect, test } from "vitest";
 import { FakePosix } from "../../support/posix/fake-posix.ts";
 import type { Fd } from "../../../src/posix/index.ts";
 import { Program } from "../../../src/tls/tunnel/program.ts";
+import type { ProgramEvents } from "../../../src/tls/tunnel/program.ts";
 import type { Ends } from "../../../src/tls/tunnel/wire.ts";
 
 const PIPE_BYTES = 65_536;
@@ -14,6 +15,8 @@ interface Scene {
   readonly program: Program;
   /** The descriptor that the program reads from. */
   readonly input: Fd;
+  /** The one that it writes to. */
+  readonly output: Fd;
   /** The sizes of what was written, call by call. */
   readonly written: readonly number[];
   readonly told: readonly string[];
@@ -31,18 +34,18 @@ class CountingPosix extends FakePosix {
   }
 }
 
-function open(): Scene {
+function open(arrived: ProgramEvents["arrived"] = () => undefined): Scene {
   const posix = new CountingPosix();
   const [input, write] = posix.pipe();
-  const [read] = posix.pipe();
-  for (const fd of [input, write, read]) posix.setNonblocking(fd, true);
+  const [read, output] = posix.pipe();
+  for (const fd of [input, write, read, output]) posix.setNonblocking(fd, true);
   const told: string[] = [];
   const program = new Program(
     posix,
     { read, write },
     {
       moved: () => undefined,
-      arrived: () => undefined,
+      arrived,
       closed: () => told.push("closed"),
       stoppedReading: () => told.push("stoppedReading"),
       isFull: () => told.push("isFull"),
@@ -51,7 +54,7 @@ function open(): Scene {
     },
   );
   program.start();
-  return { posix, program, input, written: posix.written, told, ends: { read, write } };
+  return { posix, program, input, output, written: posix.written, told, ends: { read, write } };
 }
 
 /** All that there is to read; "end" comes last when nothing more will. */
@@ -133,6 +136,23 @@ test("bytes that arrived before the program's input is closed still reach the pr
   await endOfTurn();
   expect(readAll(scene)).toEqual(["the last line", "end"]);
   expect(scene.told).toEqual([]);
+});
+
+test("the end of a program's output is told when all that was taken from it has gone, and once", () => {
+  let go = (): void => undefined;
+  const scene = open((_, taken) => (go = taken));
+  scene.posix.write(scene.output, Buffer.from("the last line"));
+  scene.posix.turn();
+  scene.program.endOutput();
+  scene.program.endOutput();
+  expect(scene.told).toEqual([]);
+  expect(scene.posix.isOpen(scene.ends.read)).toBe(false);
+  go();
+  expect(scene.told).toEqual(["closed"]);
+
+  const idle = open();
+  idle.program.endOutput();
+  expect(idle.told).toEqual(["closed"]);
 });
 
 test("a program that has closed its input is reported once", async () => {

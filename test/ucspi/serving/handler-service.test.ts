@@ -8,6 +8,7 @@ import type { Endpoint } from "../../../src/net/index.ts";
 import { loadPosix } from "../../../src/posix/index.ts";
 import type { Posix } from "../../../src/posix/index.ts";
 import type { TlsAcceptor } from "../../../src/tls/index.ts";
+import { carry } from "../../../src/tls/tunnel/handled-stream.ts";
 import { handlerService } from "../../../src/ucspi/serving/handler-service.ts";
 import { LiveConnection } from "../../../src/ucspi/serving/live-connection.ts";
 
@@ -22,7 +23,8 @@ function loopback(): Endpoint {
 test("a handshake that cannot begin drops its connection, and closes its socket once", async () => {
   const [fd, other] = posix.socketPair("stream");
   const client = new Socket({ fd: other, readable: true, writable: true });
-  const acceptor: Pick<TlsAcceptor, "accept"> = {
+  const acceptor: Pick<TlsAcceptor, "carry" | "accept"> = {
+    carry: (given) => carry(posix, given),
     accept() {
       throw new TypeError("a bug");
     },

@@ -1,7 +1,8 @@
 /**
  * Copying both ways between two pairs of descriptors. Each way is read only when all that was read
  * before has been written, so a slow reader slows the writer at the other end, and ends by itself:
- * at the end of its input the output is shut down (a socket) or closed.
+ * at the end of its input the output is shut down (a socket) or closed. Reading that fails is an end as
+ * well, and so is writing; both are told, but for an output that has no reader any more (EPIPE).
  */
 
 import type { Clock, Timer } from "../../../clock/index.ts";
@@ -22,22 +23,39 @@ export interface RelayOptions {
   readonly flows: readonly Flow[];
   /** Nothing may move for so long while nothing waits to be written; undefined is for ever. */
   readonly timeoutMs: number | undefined;
+  /** One way has come to an early end. */
+  failed(failure: FlowFailure): void;
 }
 
-export type RelayResult = "done" | "timedOut";
+export interface FlowFailure {
+  readonly flow: Flow;
+  readonly call: "read" | "write";
+  readonly error: SystemError;
+}
+
+/** Every way has come to its end, some of them early; or nothing has moved for too long. */
+export type RelayResult = "done" | "failed" | "timedOut";
 
 export class Relay {
   readonly #clock: Clock;
   readonly #timeoutMs: number | undefined;
   readonly #copiers: readonly Copier[];
+  #result: "done" | "failed" = "done";
   #lastMoveMs = 0;
   #timer: Timer | undefined;
   #finish: (result: RelayResult) => void = () => {};
 
-  constructor({ posix, clock, flows, timeoutMs }: RelayOptions) {
+  constructor({ posix, clock, flows, timeoutMs, failed }: RelayOptions) {
     this.#clock = clock;
     this.#timeoutMs = timeoutMs;
-    const events = { moved: () => this.#moved(), ended: (copier: Copier) => this.#ended(copier) };
+    const events: CopierEvents = {
+      moved: () => this.#moved(),
+      failed: (failure) => {
+        this.#result = "failed";
+        failed(failure);
+      },
+      ended: (copier) => this.#ended(copier),
+    };
     const all = flows.flatMap(({ from, to }) => [from, to]);
     const before = new Map(all.map((fd) => [fd, posix.isNonblocking(fd)]));
     this.#copiers = flows.map((flow) => new Copier(posix, flow, { before, events }));
@@ -70,7 +88,7 @@ export class Relay {
     }
     if (!this.#copiers.every((copier) => copier.state === "ended")) return;
     this.#timer?.cancel();
-    this.#finish("done");
+    this.#finish(this.#result);
   }
 
   #setTimer(delayMs: number | undefined): void {
@@ -99,6 +117,8 @@ interface CopierOptions {
 
 interface CopierEvents {
   moved(): void;
+  /** The event `ended` follows. */
+  failed(failure: FlowFailure): void;
   ended(copier: Copier): void;
 }
 
@@ -169,7 +189,8 @@ class Copier {
   #read({ hangup }: Readiness): void {
     const count = this.#attempt(() => this.#posix.read(this.#flow.from, this.#buffer));
     if (count === undefined) return;
-    if (count === "failed" || count === 0) {
+    if (count === 0 || count instanceof SystemError) {
+      if (count instanceof SystemError) this.#fail("read", count);
       this.#hasHungUp = hangup;
       this.#end();
       return;
@@ -183,7 +204,8 @@ class Copier {
   #write(): void {
     if (this.#state !== "writing") return;
     const count = this.#attempt(() => this.#posix.write(this.#flow.to, this.#pending));
-    if (count === "failed") {
+    if (count instanceof SystemError) {
+      if (count.code !== "EPIPE") this.#fail("write", count);
       this.#refuse();
       return;
     }
@@ -211,6 +233,10 @@ class Copier {
     this.#end();
   }
 
+  #fail(call: FlowFailure["call"], error: SystemError): void {
+    this.#events.failed({ flow: this.#flow, call, error });
+  }
+
   #end(): void {
     const { from, to } = this.#flow;
     this.abandon();
@@ -227,12 +253,11 @@ class Copier {
     }
   }
 
-  /** A peer that is gone is an end like any other. */
-  #attempt<T>(call: () => T): T | "failed" {
+  #attempt<T>(call: () => T): T | SystemError {
     try {
       return call();
     } catch (error) {
-      if (error instanceof SystemError) return "failed";
+      if (error instanceof SystemError) return error;
       throw error;
     }
   }
