@@ -322,15 +322,11 @@ describe("the faults of the C suite's holder", () => {
     limit(String(openCount(holder.pid) - 1));
     await expect(unlucky.store(STDERR, "new")).rejects.toMatchObject({ code: "EMFILE" });
     await expect(unlucky.list()).rejects.toThrow();
-    const waiting = connectClient(scene.path("s")).then(async (late) => {
-      const ids = await late.list();
-      late.close();
-      return ids;
-    });
     expect(await other.list()).toEqual(["kept"]);
     await holder.lines(/sent descriptors for which there is no room/);
     limit(String(soft));
-    expect(await waiting).toEqual(["kept"]);
+    using late = await connectClient(scene.path("s"));
+    expect(await late.list()).toEqual(["kept"]);
     posix.close(await client.retrieve("kept"));
     await client.store(STDERR, "new");
   });
