@@ -106,10 +106,11 @@ static void expect_status(unsigned char status) {
 }
 
 static void ask_store(int fd, unsigned number) {
-  static const unsigned char limit[12] = {0x60, 0, 0, 0, 0x6b, 0, 0x88, 0x1d, 0, 0, 0, 0};
+  static const unsigned char limit[8] = {0x60, 0, 0, 0, 0x6b, 0, 0x88, 0x1d};
   unsigned char *body = out.bytes + 6;
   body[0] = 'S';
-  memcpy(body + 1, limit, 12);
+  memcpy(body + 1, limit, 8);
+  put32(body + 9, number); /* no two have the same limit, with which the C suite's holder hangs */
   body[13] = (unsigned char)sprintf((char *)body + 14, "id-%u", number);
   out.length = 15u + body[13];
   out.count = 1;
