@@ -19,7 +19,7 @@ export const UNIX_MESSAGE_FDS_MAX = 253;
 export interface UnixMessage {
   readonly kind: "message";
   /** Valid until the reader is fed again. */
-  readonly body: Uint8Array;
+  readonly body: Buffer;
   /** Whoever takes the message owns them. */
   readonly fds: readonly Fd[];
   /** The kernel had no room for all of its descriptors: those in `fds` are fewer than were sent. */
@@ -54,6 +54,7 @@ export function formatUnixMessage(body: Uint8Array, fdCount = 0): Buffer {
 
 const MORE = { kind: "more" } as const;
 const NOTHING = Buffer.alloc(0);
+const NO_FDS = { fds: [], lostFds: false } as const;
 
 /** A place in the queue of descriptors where an unknown number of them is missing. */
 const LOST = "lost";
@@ -87,10 +88,11 @@ export class UnixMessageReader {
 
   /** Take what recvmsg(2) has given, and `lostFds` as it told. `bytes` must not change before `next` has given "more", or `keep` was called. */
   feed(bytes: Uint8Array, fds: readonly Fd[] = [], lostFds = false): void {
-    const fresh = Buffer.from(bytes.buffer, bytes.byteOffset, bytes.length);
+    const fresh =
+      bytes instanceof Buffer ? bytes : Buffer.from(bytes.buffer, bytes.byteOffset, bytes.length);
     if (this.#at < this.#end) this.#append(fresh);
     else this.#hold(fresh, false);
-    if (fds.length > 0) this.#fds.push(...fds);
+    if (fds.length > 0) this.#fds = this.#fds.length === 0 ? [...fds] : [...this.#fds, ...fds];
     if (lostFds) this.#fds.push(LOST);
   }
 
@@ -108,7 +110,8 @@ export class UnixMessageReader {
     if (taken === undefined) return invalid("a message without its descriptors");
     const start = this.#at + UNIX_MESSAGE_HEADER_BYTES;
     this.#at = start + length;
-    return { kind: "message", body: this.#buffer.subarray(start, this.#at), ...taken };
+    const body = this.#buffer.subarray(start, this.#at);
+    return { kind: "message", body, fds: taken.fds, lostFds: taken.lostFds };
   }
 
   /** Copy what has not been given out: the bytes that were fed last may change then. */
@@ -151,14 +154,17 @@ export class UnixMessageReader {
   }
 
   #fdsOf(count: number): { readonly fds: readonly Fd[]; readonly lostFds: boolean } | undefined {
-    if (count === 0) return { fds: [], lostFds: false };
+    if (count === 0) return NO_FDS;
     const lostAt = this.#fds.indexOf(LOST);
     if (lostAt >= 0 && lostAt < count) {
       const fds = this.#fds.splice(0, lostAt + 1).filter((fd) => fd !== LOST);
       return { fds, lostFds: true };
     }
     if (this.#fds.length < count) return undefined;
-    return { fds: this.#fds.splice(0, count).filter((fd) => fd !== LOST), lostFds: false };
+    const isAll = this.#fds.length === count;
+    const fds = isAll ? this.#fds : this.#fds.splice(0, count);
+    if (isAll) this.#fds = [];
+    return { fds: fds as Fd[], lostFds: false };
   }
 }
 

@@ -225,23 +225,19 @@ export function nativeSockets(addon: SocketsAddon): Sockets {
       to?: SocketAddress,
     ): number | undefined {
       const rights = fds.length <= RIGHTS_MAX ? ownRights : new Int32Array(fds.length);
-      fds.forEach((right, index) => (rights[index] = right));
-      const address = to === undefined ? ([] as const) : addressParts(to);
-      return addon.sendMessage(fd, bytes, rights, fds.length, ...address);
+      for (let i = 0; i < fds.length; i++) rights[i] = fds[i] ?? -1;
+      if (to === undefined) return addon.sendMessage(fd, bytes, rights, fds.length);
+      return addon.sendMessage(fd, bytes, rights, fds.length, ...addressParts(to));
     },
 
     receiveMessage(fd: Fd, into: Uint8Array): ReceivedMessage | undefined {
       const bytes = addon.receiveMessage(fd, into, ownRights, record.bytes);
       if (bytes === undefined) return undefined;
-      const [count = 0, lostRights = 0, hasAddress = 0, wasCut = 0] = ownRights;
-      const end = TOLD_HEADER_LENGTH + count;
-      const message = {
-        bytes,
-        fds: Array.from(ownRights.subarray(TOLD_HEADER_LENGTH, end)) as Fd[],
-        lostFds: lostRights !== 0,
-        wasCut: wasCut !== 0,
-      };
-      return hasAddress === 0 ? message : { ...message, from: record.address(0) };
+      const fds: Fd[] = [];
+      const end = TOLD_HEADER_LENGTH + (ownRights[0] ?? 0);
+      for (let i = TOLD_HEADER_LENGTH; i < end; i++) fds.push(ownRights[i] as Fd);
+      const message = { bytes, fds, lostFds: ownRights[1] !== 0, wasCut: ownRights[3] !== 0 };
+      return ownRights[2] === 0 ? message : { ...message, from: record.address(0) };
     },
 
     socketPair(type: SocketType): readonly [Fd, Fd] {
