@@ -3,13 +3,14 @@
  * errors are looked for is the C suite's.
  */
 
-import { UNIX_MESSAGE_FDS_MAX } from "../../net/index.ts";
+import { formatUnixMessage, UNIX_MESSAGE_FDS_MAX } from "../../net/index.ts";
 import type { Fd, Uid } from "../../posix/index.ts";
 import type { ClientEvent } from "./client-life.ts";
 import type { HeldFd } from "./held-fd.ts";
 import type { HeldEntry, HeldTable, HolderId, Moment } from "./held-table.ts";
 import type { HolderRights } from "./rights.ts";
 import { formatHandedEntries } from "./wire/handover.ts";
+import { withDistinctLimits } from "./wire/limits.ts";
 import {
   DONE_REPLY,
   dumpTrips,
@@ -22,7 +23,8 @@ import type { HolderRequest } from "./wire/requests.ts";
 
 /** A message to a client; whoever sends it releases its descriptors. */
 export interface AnswerMessage {
-  readonly body: Uint8Array;
+  /** The whole message, with its header. */
+  readonly bytes: Buffer;
   readonly held: readonly HeldFd[];
 }
 
@@ -37,7 +39,7 @@ export interface Asking {
   readonly table: HeldTable<HeldFd>;
   readonly rights: HolderRights;
   readonly owner: Uid;
-  now(): Moment;
+  readonly now: Moment;
   /** Hold a descriptor that came with a request. */
   hold(fd: Fd): HeldFd;
   /** The listening socket, with one more user, for a successor who may have it; undefined for all others. */
@@ -47,6 +49,9 @@ export interface Asking {
   /** Entries have come or gone: the next expiry may be another. */
   changed(): void;
 }
+
+const NO_FDS: readonly HeldFd[] = [];
+const DONE_WITH_FD = formatUnixMessage(DONE_REPLY, 1);
 
 /** Carry a request out. `isLast`: no descriptor of the dump is to follow this one. */
 export function answerRequest(request: HolderRequest, isLast: boolean, asking: Asking): Answer {
@@ -83,7 +88,7 @@ function store({ id, limit, fd }: Request<"store">, asking: Asking): Answer {
   const { rights, table, owner } = asking;
   const descriptor = asking.hold(fd);
   const code = rights.mayStore(id)
-    ? table.store({ id, limit, descriptor, owner }, asking.now())
+    ? table.store({ id, limit, descriptor, owner }, asking.now)
     : "EPERM";
   if (code === undefined) {
     asking.changed();
@@ -100,37 +105,40 @@ function retrieve({ id, deletes }: Request<"retrieve">, { rights, table }: Askin
   if (entry === undefined) return refusal("ENOENT");
   const held = [entry.descriptor.use()];
   if (deletes) remove(id, table);
-  return { messages: [{ body: DONE_REPLY, held }] };
+  return { messages: [{ bytes: DONE_WITH_FD, held }] };
 }
 
 function dump(table: HeldTable<HeldFd>): Answer {
   const head = formatNumbersReply(dumpTrips(table.size), table.size);
-  return { messages: [{ body: head, held: [] }, ...dumpMessages(table, formatDumpEntries)] };
+  const entries = withDistinctLimits([...table.entries()]);
+  return { messages: [answerMessage(head), ...dumpMessages(entries, formatDumpEntries)] };
 }
 
 /** All entries, in as few messages as take their descriptors. */
 function dumpMessages(
-  table: HeldTable<HeldFd>,
-  format: (entries: readonly HeldEntry<HeldFd>[]) => Uint8Array,
+  entries: readonly HeldEntry<HeldFd>[],
+  format: (entries: readonly HeldEntry<HeldFd>[]) => Buffer,
 ): AnswerMessage[] {
-  const entries = [...table.entries()];
   return Array.from({ length: dumpTrips(entries.length) }, (_, trip) => {
     const start = trip * UNIX_MESSAGE_FDS_MAX;
     const some = entries.slice(start, start + UNIX_MESSAGE_FDS_MAX);
-    return { body: format(some), held: some.map(({ descriptor }) => descriptor.use()) };
+    return answerMessage(
+      format(some),
+      some.map(({ descriptor }) => descriptor.use()),
+    );
   });
 }
 
 function announceDump(total: number, table: HeldTable<HeldFd>): Answer {
   if (!table.hasRoomFor(total)) return refusal("ENFILE");
   const body = formatNumbersReply(dumpTrips(total));
-  return { messages: [{ body, held: [] }], event: { kind: "importBegins", total } };
+  return { messages: [answerMessage(body)], event: { kind: "importBegins", total } };
 }
 
 /** Of a message that does not fit in whole, the entries before the first that does not fit are kept. */
 function importEntries({ entries }: Request<"dumpData">, isLast: boolean, asking: Asking): Answer {
   const { rights, table, owner } = asking;
-  const now = asking.now();
+  const now = asking.now;
   let code: string | undefined = rights.maySetDump ? undefined : "EPERM";
   for (const { id, limit, fd } of entries) {
     const descriptor = asking.hold(fd);
@@ -158,7 +166,10 @@ function handOver(version: number, asking: Asking): Answer {
   const { table } = asking;
   const head = formatNumbersReply(HANDOVER_VERSION, table.size);
   return {
-    messages: [{ body: head, held: [listener] }, ...dumpMessages(table, formatHandedEntries)],
+    messages: [
+      answerMessage(head, [listener]),
+      ...dumpMessages([...table.entries()], formatHandedEntries),
+    ],
     event: { kind: "handOverBegins" },
   };
 }
@@ -170,7 +181,12 @@ function remove(id: HolderId, table: HeldTable<HeldFd>): boolean {
 }
 
 function reply(body: Uint8Array): Answer {
-  return { messages: [{ body, held: [] }] };
+  return { messages: [answerMessage(body)] };
+}
+
+/** A message of this body and these descriptors. */
+export function answerMessage(body: Uint8Array, held: readonly HeldFd[] = NO_FDS): AnswerMessage {
+  return { bytes: formatUnixMessage(body, held.length), held };
 }
 
 const DONE = reply(DONE_REPLY);

@@ -10,6 +10,7 @@ import type { Resident, Stop } from "../../host/index.ts";
 import { UNIX_MESSAGE_FDS_MAX } from "../../net/index.ts";
 import { SystemError } from "../../posix/index.ts";
 import type { Fd, Posix, Uid } from "../../posix/index.ts";
+import { answerMessage } from "./answers.ts";
 import type { Asking } from "./answers.ts";
 import { HolderListener } from "./holder-listener.ts";
 import { HeldFd } from "./held-fd.ts";
@@ -93,6 +94,7 @@ export class FdStore implements Resident {
   readonly #table: HeldTable<HeldFd>;
   readonly #clients = new Set<LiveClient>();
   readonly #keeper: ClientKeeper;
+  readonly #now: Moment;
   readonly #spares: SpareFds;
   #listener: HolderListener | undefined;
   #state: State = { kind: "starting" };
@@ -107,6 +109,7 @@ export class FdStore implements Resident {
     this.#posix = options.posix;
     const { entriesMax = HOLDER_ENTRIES_DEFAULT, perUserMax: perOwnerMax } = options;
     this.#table = new HeldTable({ entriesMax, perOwnerMax });
+    this.#now = this.#makeMoment();
     this.#keeper = this.#makeKeeper();
     this.#spares = new SpareFds(this.#posix);
     this.done = new Promise((resolve) => (this.#resolve = resolve));
@@ -188,10 +191,9 @@ export class FdStore implements Resident {
   }
 
   #inherit({ listener, entries, clients }: Inheritance): void {
-    const now = this.#now();
     for (const { fd, ...entry } of entries) {
       const descriptor = new HeldFd(this.#posix, fd);
-      const outcome = this.#table.import({ ...entry, descriptor }, now);
+      const outcome = this.#table.import({ ...entry, descriptor }, this.#now);
       if ("replaced" in outcome) continue;
       this.#keeper.warn(`no room for ${JSON.stringify(entry.id)} of the predecessor`);
       descriptor.release();
@@ -236,7 +238,7 @@ export class FdStore implements Resident {
       table: this.#table,
       rights,
       owner: peer.uid,
-      now: () => this.#now(),
+      now: this.#now,
       hold: (fd) => new HeldFd(this.#posix, fd),
       listenerForSuccessor: () => {
         return this.#maySucceed(peer) ? this.#listener?.held.use() : undefined;
@@ -246,9 +248,13 @@ export class FdStore implements Resident {
     };
   }
 
-  #now(): Moment {
-    const tai = taiFromUnix(this.#posix.realtimeNs());
-    return { tai, monotonicMs: this.#options.clock.monotonicMs() };
+  /** The clocks are read by those entries only that end. */
+  #makeMoment(): Moment {
+    const { posix, clock } = this.#options;
+    return {
+      tai: () => taiFromUnix(posix.realtimeNs()),
+      monotonicMs: () => clock.monotonicMs(),
+    };
   }
 
   /** Nobody sees an entry that has expired, whenever the timer comes. */
@@ -316,9 +322,9 @@ export class FdStore implements Resident {
     const trips = Math.ceil(held.length / UNIX_MESSAGE_FDS_MAX);
     const messages = Array.from({ length: trips }, (_, trip) => {
       const start = trip * UNIX_MESSAGE_FDS_MAX;
-      return { body: HANDED_CLIENTS, held: held.slice(start, start + UNIX_MESSAGE_FDS_MAX) };
+      return answerMessage(HANDED_CLIENTS, held.slice(start, start + UNIX_MESSAGE_FDS_MAX));
     });
-    successor.send([{ body: formatNumbersReply(held.length), held: [] }, ...messages]);
+    successor.send([answerMessage(formatNumbersReply(held.length)), ...messages]);
     this.#state = { kind: "draining" };
     this.#releaseAll();
     this.#drainClients();

@@ -3,27 +3,29 @@
  * (local-services.md, section 9.3). It closes nothing: descriptors that leave it are given to the caller.
  */
 
-import { NS_PER_SECOND, taiAt } from "../../clock/index.ts";
+import { NS_PER_SECOND } from "../../clock/index.ts";
 import type { Tai } from "../../clock/index.ts";
 import type { Uid } from "../../posix/index.ts";
 import { ExpiryQueue } from "./expiry-queue.ts";
 import type { Expiring } from "./expiry-queue.ts";
+import { instantOf, isSurelyNever } from "./wire/limits.ts";
+import type { HolderLimit } from "./wire/limits.ts";
 
 /** An identifier: 1 to 255 bytes without NUL, one character for each (latin1). */
 export type HolderId = string;
 
 /** Both clocks at one moment. */
 export interface Moment {
-  readonly tai: Tai;
+  tai(): Tai;
   /** Milliseconds of the monotonic clock, which measures the time until an entry expires. */
-  readonly monotonicMs: number;
+  monotonicMs(): number;
 }
 
 /** An entry to come. */
 export interface Holding<T> {
   readonly id: HolderId;
   /** The instant at which it expires; one far in the future (HALF_INFINITE_NS) means never. */
-  readonly limit: Tai;
+  readonly limit: HolderLimit;
   readonly descriptor: T;
   /** The user who has stored it, whom it counts for. */
   readonly owner: Uid;
@@ -52,8 +54,6 @@ export class HeldTable<T> {
   readonly #byId = new Map<HolderId, HeldEntry<T>>();
   readonly #perOwner = new Map<Uid, number>();
   readonly #expiries = new ExpiryQueue<HeldEntry<T>>();
-  /** The limits of the entries, and how many have each. */
-  readonly #limitsInUse = new Map<Tai, number>();
 
   constructor(limits: HeldTableLimits) {
     this.#limits = limits;
@@ -77,17 +77,12 @@ export class HeldTable<T> {
     return this.#byId.size + count <= this.#limits.entriesMax;
   }
 
-  /**
-   * Take an entry whose identifier is free. Its limit becomes the first from the given one on that no other
-   * entry has, as in the C suite, to whose holders a dump may go. Undefined when it has been taken.
-   */
+  /** Take an entry whose identifier is free. Undefined when it has been taken. */
   store(holding: Holding<T>, now: Moment): StoreRefusal | undefined {
     if (!this.hasRoomFor(1)) return "ENFILE";
     if (this.#byId.has(holding.id)) return "EBUSY";
     if (this.#isOverQuota(holding.owner)) return "EDQUOT";
-    let { limit } = holding;
-    while (this.#limitsInUse.has(limit)) limit = taiAt(limit + 1n);
-    this.#add({ ...holding, limit }, now);
+    this.#add(holding, now);
     return undefined;
   }
 
@@ -104,7 +99,7 @@ export class HeldTable<T> {
     if (known?.owner !== holding.owner && this.#isOverQuota(holding.owner)) {
       return { refusal: "EDQUOT" };
     }
-    const replaced = this.remove(holding.id);
+    const replaced = known === undefined ? undefined : this.remove(known.id);
     this.#add(holding, now);
     return { replaced };
   }
@@ -115,7 +110,6 @@ export class HeldTable<T> {
     if (entry === undefined) return undefined;
     this.#byId.delete(id);
     this.#expiries.remove(entry);
-    count(this.#limitsInUse, entry.limit, -1);
     count(this.#perOwner, entry.owner, -1);
     return entry.descriptor;
   }
@@ -141,16 +135,20 @@ export class HeldTable<T> {
     return (this.#perOwner.get(owner) ?? 0) >= perOwnerMax;
   }
 
-  /** The time that is left is measured by the monotonic clock from now on: the other may be set. */
-  #add(holding: Holding<T>, now: Moment): void {
-    const leftNs = holding.limit - now.tai;
-    const leftMs = leftNs >= HALF_INFINITE_NS ? Infinity : Number(leftNs) / NS_PER_MS;
-    const entry: HeldEntry<T> = { ...holding, expiresAtMs: now.monotonicMs + leftMs };
-    this.#byId.set(entry.id, entry);
-    count(this.#limitsInUse, entry.limit, 1);
-    count(this.#perOwner, entry.owner, 1);
-    if (leftMs !== Infinity) this.#expiries.add(entry);
+  #add({ id, limit, descriptor, owner }: Holding<T>, now: Moment): void {
+    const expiresAtMs = expiryOf(limit, now);
+    const entry = { id, limit, descriptor, owner, expiresAtMs, queuePlace: undefined };
+    this.#byId.set(id, entry);
+    count(this.#perOwner, owner, 1);
+    if (expiresAtMs !== Infinity) this.#expiries.add(entry);
   }
+}
+
+/** The time that is left is measured by the monotonic clock from now on: the other may be set. */
+function expiryOf(limit: HolderLimit, now: Moment): number {
+  if (isSurelyNever(limit)) return Infinity;
+  const leftNs = instantOf(limit) - now.tai();
+  return leftNs >= HALF_INFINITE_NS ? Infinity : now.monotonicMs() + Number(leftNs) / NS_PER_MS;
 }
 
 function count<Key>(counts: Map<Key, number>, key: Key, change: 1 | -1): void {

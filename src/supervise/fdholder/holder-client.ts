@@ -12,6 +12,7 @@ import type { Fd, Posix } from "../../posix/index.ts";
 import type { HolderId } from "./held-table.ts";
 import { connectToHolder, HolderConnection, holderError } from "./holder-connection.ts";
 import type { ConnectionParts } from "./holder-connection.ts";
+import { holderLimitAt, instantOf, withDistinctLimits } from "./wire/limits.ts";
 import { parseListReply, parseNumbersReply, parseStatus } from "./wire/replies.ts";
 import {
   formatHolderRequest,
@@ -19,13 +20,21 @@ import {
   isHolderId,
   parseDumpEntries,
 } from "./wire/requests.ts";
-import type { DumpEntry, HolderRequest } from "./wire/requests.ts";
+import type { HolderRequest, WireEntry } from "./wire/requests.ts";
 
 /** A duration that means never: 2^61 seconds (local-services.md, section 3). */
 const INFINITE_NS = (1n << 61n) * NS_PER_SECOND;
 
 /** The most entries of a dump that a client takes. */
 const DUMP_ENTRIES_MAX = 1 << 20;
+
+/** An entry of a dump. */
+export interface DumpEntry {
+  readonly id: HolderId;
+  /** When it expires. */
+  readonly limit: Tai;
+  readonly fd: Fd;
+}
 
 /** What is asked of a holder, for the text of a failure. */
 type Asked = HolderRequest["kind"];
@@ -51,7 +60,7 @@ export class HolderClient {
    */
   async store(fd: Fd, id: HolderId, limit?: Tai): Promise<void> {
     this.#checkId(id, "store");
-    const until = limit ?? neverFrom(this.#posix);
+    const until = holderLimitAt(limit ?? neverFrom(this.#posix));
     await this.#ask({ kind: "store", id, limit: until, fd }, [fd]);
   }
 
@@ -106,7 +115,8 @@ export class HolderClient {
     for (const { id } of entries) this.#checkId(id, "setDump");
     if (entries.length === 0) return;
     await this.#ask({ kind: "setDump", total: entries.length });
-    const distinct = withDistinctLimits(entries);
+    const labelled = entries.map((entry) => ({ ...entry, limit: holderLimitAt(entry.limit) }));
+    const distinct = withDistinctLimits(labelled);
     for (let start = 0; start < distinct.length; start += UNIX_MESSAGE_FDS_MAX) {
       const some = distinct.slice(start, start + UNIX_MESSAGE_FDS_MAX);
       const isLast = start + some.length === distinct.length;
@@ -123,7 +133,7 @@ export class HolderClient {
     this.close();
   }
 
-  async #sendEntries(entries: readonly DumpEntry[], isLast: boolean): Promise<void> {
+  async #sendEntries(entries: readonly WireEntry[], isLast: boolean): Promise<void> {
     const request = { kind: "dumpData", entries } as const;
     const fds = entries.map(({ fd }) => fd);
     await this.#connection.send(formatHolderRequest(request), fds);
@@ -138,7 +148,9 @@ export class HolderClient {
   async #receiveEntries(): Promise<DumpEntry[]> {
     const { body, fds } = await this.#connection.receive();
     const entries = parseDumpEntries(body, fds);
-    if (entries !== undefined) return entries;
+    if (entries !== undefined) {
+      return entries.map((entry) => ({ ...entry, limit: instantOf(entry.limit) }));
+    }
     for (const fd of fds) this.#posix.close(fd);
     throw this.#malformed("getDump");
   }
@@ -165,14 +177,4 @@ export class HolderClient {
 /** The limit of what is stored now and does not expire. */
 export function neverFrom(posix: Pick<Posix, "realtimeNs">): Tai {
   return taiAt(taiFromUnix(posix.realtimeNs()) + INFINITE_NS);
-}
-
-function withDistinctLimits(entries: readonly DumpEntry[]): readonly DumpEntry[] {
-  const used = new Set<Tai>();
-  return entries.map((entry) => {
-    let { limit } = entry;
-    while (used.has(limit)) limit = taiAt(limit + 1n);
-    used.add(limit);
-    return limit === entry.limit ? entry : { ...entry, limit };
-  });
 }

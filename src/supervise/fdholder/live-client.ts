@@ -5,14 +5,10 @@
  */
 
 import type { Clock, Timer } from "../../clock/index.ts";
-import {
-  formatUnixMessage,
-  UNIX_MESSAGE_HEADER_BYTES,
-  UnixMessageReader,
-} from "../../net/index.ts";
+import { UNIX_MESSAGE_HEADER_BYTES, UnixMessageReader } from "../../net/index.ts";
 import { errnoOf, SystemError } from "../../posix/index.ts";
-import type { Fd, Gid, Posix, Readiness, Uid, Watch } from "../../posix/index.ts";
-import { answerRequest } from "./answers.ts";
+import type { Fd, Gid, Posix, Readiness, ReceivedMessage, Uid, Watch } from "../../posix/index.ts";
+import { answerMessage, answerRequest } from "./answers.ts";
 import type { Answer, AnswerMessage, Asking } from "./answers.ts";
 import { CLIENT_START, stepClient } from "./client-life.ts";
 import type { ClientEffect, ClientEvent, ClientState } from "./client-life.ts";
@@ -60,6 +56,9 @@ const HANDOVER_MS = 10_000;
 /** The delay after the kernel has refused to have more descriptors on their way (ETOOMANYREFS). */
 const RETRY_MS = 100;
 
+const NO_FDS: readonly Fd[] = [];
+const NOTHING_HELD: readonly HeldFd[] = [];
+
 const INPUT = Buffer.allocUnsafeSlow(UNIX_MESSAGE_HEADER_BYTES + HOLDER_REQUEST_BYTES_MAX);
 
 export class LiveClient {
@@ -71,6 +70,8 @@ export class LiveClient {
   readonly #asking: Asking;
   readonly #mayOnlyTakeOver: boolean;
   readonly #watch: Watch;
+  /** What the watch waits for. */
+  #waitsFor = { readable: true, writable: false };
   readonly #reader = new UnixMessageReader({ bytesMax: HOLDER_REQUEST_BYTES_MAX });
   readonly #queue: Outgoing[] = [];
   #state: ClientState = CLIENT_START;
@@ -125,9 +126,7 @@ export class LiveClient {
 
   /** Send messages after those that are on their way. */
   send(messages: readonly AnswerMessage[]): void {
-    for (const { body, held } of messages) {
-      this.#queue.push({ bytes: formatUnixMessage(body, held.length), held, at: 0 });
-    }
+    for (const { bytes, held } of messages) this.#queue.push({ bytes, held, at: 0 });
     this.#flush();
   }
 
@@ -160,7 +159,7 @@ export class LiveClient {
 
   #receive(): void {
     for (let count = 0; count < BATCH && this.#takesRequests; count += 1) {
-      const received = this.#attempt(() => this.#keeper.posix.receiveMessage(this.#fd, INPUT));
+      const received = this.#receiveSome();
       if (received === "failed") return this.take({ kind: "broken" });
       if (received === undefined) return;
       const { bytes, fds, lostFds } = received;
@@ -203,7 +202,7 @@ export class LiveClient {
       case "discard":
         return this.#discard(effect.request);
       case "refuse":
-        return this.send([{ body: formatErrorReply(effect.code), held: [] }]);
+        return this.send([answerMessage(formatErrorReply(effect.code))]);
       case "warn":
         return this.#keeper.warn(`uid ${this.peer.uid} gid ${this.peer.gid} ${effect.text}`);
       case "commit":
@@ -238,7 +237,7 @@ export class LiveClient {
       if (sent === "failed") return this.take({ kind: "broken" });
       if (sent === undefined) break;
       for (const held of head.held) held.release();
-      head.held = [];
+      head.held = NOTHING_HELD;
       head.at += sent;
       if (head.at === head.bytes.length) this.#queue.shift();
     }
@@ -254,10 +253,10 @@ export class LiveClient {
   }
 
   #sendSome({ bytes, held, at }: Outgoing): number | undefined | "failed" {
-    const fds = held.map(({ fd }) => fd);
+    const fds = held.length === 0 ? NO_FDS : held.map(({ fd }) => fd);
     const { posix, clock } = this.#keeper;
     try {
-      return posix.sendMessage(this.#fd, bytes.subarray(at), fds);
+      return posix.sendMessage(this.#fd, at === 0 ? bytes : bytes.subarray(at), fds);
     } catch (error) {
       if (!(error instanceof SystemError)) throw error;
       if (errnoOf(error) !== "ETOOMANYREFS") return "failed";
@@ -271,10 +270,11 @@ export class LiveClient {
 
   #updateWatch(): void {
     if (this.#state.kind === "over") return;
-    this.#watch.update({
-      readable: this.#takesRequests,
-      writable: this.#queue.length > 0 && this.#retry === undefined,
-    });
+    const readable = this.#takesRequests;
+    const writable = this.#queue.length > 0 && this.#retry === undefined;
+    if (readable === this.#waitsFor.readable && writable === this.#waitsFor.writable) return;
+    this.#waitsFor = { readable, writable };
+    this.#watch.update(this.#waitsFor);
   }
 
   #limitTime(ms: number | undefined): void {
@@ -299,9 +299,9 @@ export class LiveClient {
     this.#keeper.closed(this);
   }
 
-  #attempt<T>(call: () => T): T | "failed" {
+  #receiveSome(): ReceivedMessage | undefined | "failed" {
     try {
-      return call();
+      return this.#keeper.posix.receiveMessage(this.#fd, INPUT);
     } catch (error) {
       if (error instanceof SystemError) return "failed";
       throw error;

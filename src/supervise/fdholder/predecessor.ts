@@ -104,7 +104,7 @@ class Predecessor {
     return { numbers, fds };
   }
 
-  async #receive(): Promise<{ readonly body: Uint8Array; readonly fds: readonly Fd[] }> {
+  async #receive(): Promise<{ readonly body: Buffer; readonly fds: readonly Fd[] }> {
     const { body, fds } = await this.#connection.receive();
     this.#received.push(...fds);
     return { body, fds };

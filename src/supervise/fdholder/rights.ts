@@ -60,11 +60,23 @@ function matcher(
   if (edit?.value === undefined) return () => false;
   try {
     const regex = regexes.get(encodeBytes(edit.value).toString("latin1"));
-    return (id) => regex.matches(id);
+    return edit.value === "" ? () => true : rememberingLast((id) => regex.matches(id));
   } catch (error) {
     if (!(error instanceof RegexError)) throw error;
     throw new RegexError(`${variable} is no regular expression: ${error.message}`, {
       cause: error,
     });
   }
+}
+
+/** The same, but of one identifier after the other, as a client stores and retrieves it, asked once. */
+function rememberingLast(matches: (id: HolderId) => boolean): (id: HolderId) => boolean {
+  let last: HolderId | undefined;
+  let verdict = false;
+  return (id) => {
+    if (id === last) return verdict;
+    verdict = matches(id);
+    last = id;
+    return verdict;
+  };
 }

@@ -2,6 +2,7 @@ import { describe, expect, test } from "vitest";
 import { stepClient } from "../../../src/supervise/fdholder/client-life.ts";
 import type { ClientEvent, ClientState } from "../../../src/supervise/fdholder/client-life.ts";
 import type { Fd } from "../../../src/posix/index.ts";
+import { holderLimitAt } from "../../../src/supervise/fdholder/wire/limits.ts";
 import { taiAt } from "../../../src/clock/index.ts";
 
 const OPEN: ClientState = { kind: "open" };
@@ -16,7 +17,7 @@ const data = (count: number): ClientEvent => ({
   request: {
     kind: "dumpData",
     entries: Array.from({ length: count }, (_, index) => {
-      return { id: `${index}`, limit: taiAt(0n), fd: (index + 3) as Fd };
+      return { id: `${index}`, limit: holderLimitAt(taiAt(0n)), fd: (index + 3) as Fd };
     }),
   },
 });

@@ -3,12 +3,11 @@ import { describe, expect, test } from "vitest";
 import { taiAt } from "../../../src/clock/index.ts";
 import { ExpiryQueue } from "../../../src/supervise/fdholder/expiry-queue.ts";
 import { HeldTable } from "../../../src/supervise/fdholder/index.ts";
+import type { Moment } from "../../../src/supervise/fdholder/index.ts";
+import { holderLimitAt } from "../../../src/supervise/fdholder/wire/limits.ts";
 
 const START = taiAt(1_000_000_000n);
-const at = (monotonicMs: number): { tai: typeof START; monotonicMs: number } => ({
-  tai: START,
-  monotonicMs,
-});
+const at = (monotonicMs: number): Moment => ({ tai: () => START, monotonicMs: () => monotonicMs });
 
 function ascending(a: number, b: number): number {
   return a - b;
@@ -42,7 +41,7 @@ test("a table gives every descriptor back once, and has no entry that has expire
         } else if (command.kind === "remove") {
           letGo(table.remove(command.id));
         } else {
-          const limit = taiAt(START + BigInt(command.leftMs) * 1_000_000n);
+          const limit = holderLimitAt(taiAt(START + BigInt(command.leftMs) * 1_000_000n));
           const descriptor = (last += 1);
           const holding = { id: command.id, owner: command.owner, limit, descriptor };
           const outcome =
@@ -80,25 +79,16 @@ test("a queue gives what ends first, whatever is taken out of it", () => {
 });
 
 describe("an entry", () => {
-  test("that is stored with a limit in use gets the next nanosecond, and one of a dump keeps it", () => {
-    const table = new HeldTable<number>({ entriesMax: 9 });
-    const holding = { limit: taiAt(START + 5n), owner: 0, descriptor: 1 };
-    for (const name of ["a", "b", "c"]) table.store({ ...holding, id: name }, at(0));
-    table.import({ ...holding, id: "d" }, at(0));
-    const limits = [...table.entries()].map(({ limit }) => limit - START);
-    expect(limits).toEqual([5n, 6n, 7n, 5n]);
-  });
-
   test("whose limit is past is taken, and gone with the next look", () => {
     const table = new HeldTable<number>({ entriesMax: 9 });
-    const holding = { id: "a", limit: taiAt(0n), owner: 0, descriptor: 7 };
+    const holding = { id: "a", limit: holderLimitAt(taiAt(0n)), owner: 0, descriptor: 7 };
     expect(table.store(holding, at(100))).toBeUndefined();
     expect(table.expire(100)).toEqual([7]);
   });
 
   test("is refused for want of room first, then for its name, then for its owner's quota", () => {
     const table = new HeldTable<number>({ entriesMax: 2, perOwnerMax: 1 });
-    const holding = { limit: START, descriptor: 1 };
+    const holding = { limit: holderLimitAt(START), descriptor: 1 };
     const store = (name: string, owner: number): string | undefined =>
       table.store({ ...holding, id: name, owner }, at(0));
     expect(store("a", 1)).toBeUndefined();

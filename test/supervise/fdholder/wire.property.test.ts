@@ -2,6 +2,12 @@ import fc from "fast-check";
 import { describe, expect, test } from "vitest";
 import { taiAt } from "../../../src/clock/index.ts";
 import type { Fd } from "../../../src/posix/index.ts";
+import {
+  holderLimitAt,
+  instantOf,
+  parseHolderLimit,
+  withDistinctLimits,
+} from "../../../src/supervise/fdholder/wire/limits.ts";
 import { formatListReply, parseListReply } from "../../../src/supervise/fdholder/wire/replies.ts";
 import {
   formatHolderRequest,
@@ -14,7 +20,7 @@ import { quoteHolderId } from "../../../src/supervise/fdholder/index.ts";
 const id = fc
   .uint8Array({ minLength: 1, maxLength: 255, min: 1 })
   .map((bytes) => Buffer.from(bytes).toString("latin1"));
-const limit = fc.bigInt(-(1n << 61n), 1n << 61n).map((ns) => taiAt(ns));
+const limit = fc.bigInt(-(1n << 61n), 1n << 61n).map((ns) => holderLimitAt(taiAt(ns)));
 const fd = fc.integer({ min: 3, max: 99 }).map((number) => number as Fd);
 const uint32 = fc.integer({ min: 0, max: 0xffff_ffff });
 
@@ -62,7 +68,7 @@ test("no bytes make the parsers throw", () => {
   const bytes = fc.uint8Array({ maxLength: 60 });
   fc.assert(
     fc.property(bytes, fc.array(fd, { maxLength: 3 }), (body, fds) => {
-      parseHolderRequest(body, fds);
+      parseHolderRequest(Buffer.from(body), fds);
       parseListReply(body);
     }),
   );
@@ -98,4 +104,42 @@ test("an identifier is quoted as s6-fdholder-list does", () => {
   expect(quoteHolderId("a b'\"~")).toBe("a b'\"~");
   expect(quoteHolderId("\\\x07\b\t\n\v\f\r")).toBe("\\\\\\a\\b\\t\\n\\v\\f\\r");
   expect(quoteHolderId("\x01\x1f\x7f\xff")).toBe("\\0x01\\0x1f\\0x7f\\0xff");
+});
+
+test("a limit is a label of an instant, and labels compare as their instants do", () => {
+  fc.assert(
+    fc.property(limit, limit, (a, b) => {
+      expect(parseHolderLimit(a)).toBe(a);
+      expect(holderLimitAt(instantOf(a))).toBe(a);
+      expect(a < b).toBe(instantOf(a) < instantOf(b));
+    }),
+  );
+  for (const bytes of ["800000000000000000000000", "40000000000000003b9aca00", "4000"]) {
+    expect(parseHolderLimit(Buffer.from(bytes, "hex").toString("latin1"))).toBeUndefined();
+  }
+});
+
+test("entries of equal limits get the next nanoseconds that are free, in their order", () => {
+  const limits = fc.array(fc.nat(12), { maxLength: 40 });
+  fc.assert(
+    fc.property(limits, (all) => {
+      const entries = all.map((ns) => ({ limit: holderLimitAt(taiAt(BigInt(ns))) }));
+      const used = new Set<bigint>();
+      const expected = all.map((ns) => {
+        let free = BigInt(ns);
+        while (used.has(free)) free += 1n;
+        used.add(free);
+        return free;
+      });
+      expect(withDistinctLimits(entries).map((entry) => instantOf(entry.limit))).toEqual(expected);
+    }),
+  );
+});
+
+test("10,000 entries of one limit are spread without a search for each", () => {
+  const entries = Array.from({ length: 10_000 }, () => ({ limit: holderLimitAt(taiAt(0n)) }));
+  const before = performance.now();
+  const [last] = withDistinctLimits(entries).slice(-1);
+  expect(last && instantOf(last.limit)).toBe(9999n);
+  expect(performance.now() - before).toBeLessThan(2000);
 });

@@ -7,16 +7,15 @@
  *     successor: C, once it has all of them     holder: 0 clients, and then the clients' connections
  */
 
-import { packTai64n } from "../../../clock/index.ts";
-import type { Tai } from "../../../clock/index.ts";
 import type { Fd, Uid } from "../../../posix/index.ts";
 import type { HolderId } from "../held-table.ts";
-import { formatId, formatUint32, HolderFields } from "./requests.ts";
+import type { HolderLimit } from "./limits.ts";
+import { formatUint32, HolderFields, idField } from "./requests.ts";
 
 /** An entry that is handed over. */
 export interface HandedEntry {
   readonly id: HolderId;
-  readonly limit: Tai;
+  readonly limit: HolderLimit;
   readonly owner: Uid;
   readonly fd: Fd;
 }
@@ -25,24 +24,19 @@ export interface HandedEntry {
 export const HANDED_CLIENTS: Uint8Array = Uint8Array.of(0x4b);
 
 export function formatHandedEntries(entries: readonly Omit<HandedEntry, "fd">[]): Buffer {
-  return Buffer.concat(
-    entries.flatMap(({ limit, id, owner }) => [
-      packTai64n(limit),
-      formatId(id),
-      formatUint32(owner),
-    ]),
-  );
+  let text = "";
+  for (const { limit, id, owner } of entries) {
+    text += limit + idField(id) + formatUint32(owner).toString("latin1");
+  }
+  return Buffer.from(text, "latin1");
 }
 
 /** As many entries as there are descriptors; undefined for a message that is malformed. */
-export function parseHandedEntries(
-  body: Uint8Array,
-  fds: readonly Fd[],
-): HandedEntry[] | undefined {
+export function parseHandedEntries(body: Buffer, fds: readonly Fd[]): HandedEntry[] | undefined {
   const fields = new HolderFields(body);
   const entries: HandedEntry[] = [];
   for (const fd of fds) {
-    const limit = fields.tai();
+    const limit = fields.limit();
     const id = fields.id();
     const owner = fields.uint32();
     if (limit === undefined || id === undefined || owner === undefined) return undefined;

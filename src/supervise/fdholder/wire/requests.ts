@@ -3,11 +3,12 @@
  * two of ours, by which a holder hands everything over to its successor (docs/formats/fd-holder.md).
  */
 
-import { packTai64n, TAI64N_BYTES, unpackTai64n } from "../../../clock/index.ts";
-import type { Tai } from "../../../clock/index.ts";
+import { TAI64N_BYTES } from "../../../clock/index.ts";
 import { UNIX_MESSAGE_FDS_MAX } from "../../../net/index.ts";
 import type { Fd } from "../../../posix/index.ts";
 import type { HolderId } from "../held-table.ts";
+import { parseHolderLimit } from "./limits.ts";
+import type { HolderLimit } from "./limits.ts";
 
 /** The longest identifier, in bytes. */
 export const HOLDER_ID_BYTES_MAX = 255;
@@ -29,27 +30,31 @@ const HOLDER_COMMAND = {
 /** The version of the hand-over that this holder speaks. */
 export const HANDOVER_VERSION = 1;
 
-/** An entry of a dump. */
-export interface DumpEntry {
+/** An entry of a dump, as it travels. */
+export interface WireEntry {
   readonly id: HolderId;
-  readonly limit: Tai;
+  readonly limit: HolderLimit;
   readonly fd: Fd;
 }
 
 /** A request. Its descriptors are the request's. */
 export type HolderRequest =
-  | { readonly kind: "store"; readonly id: HolderId; readonly limit: Tai; readonly fd: Fd }
+  | { readonly kind: "store"; readonly id: HolderId; readonly limit: HolderLimit; readonly fd: Fd }
   | { readonly kind: "delete"; readonly id: HolderId }
   | { readonly kind: "retrieve"; readonly id: HolderId; readonly deletes: boolean }
   | { readonly kind: "list" }
   | { readonly kind: "getDump" }
   | { readonly kind: "setDump"; readonly total: number }
-  | { readonly kind: "dumpData"; readonly entries: readonly DumpEntry[] }
+  | { readonly kind: "dumpData"; readonly entries: readonly WireEntry[] }
   | { readonly kind: "handOver"; readonly version: number }
   | { readonly kind: "commit" };
 
-const KINDS: ReadonlyMap<number, HolderRequest["kind"]> = new Map(
-  Object.entries(HOLDER_COMMAND).map(([kind, byte]) => [byte, kind as HolderRequest["kind"]]),
+const COMMANDS = Object.keys(HOLDER_COMMAND) as readonly HolderRequest["kind"][];
+
+/** The kinds by the first byte of a request. */
+const KINDS: readonly (HolderRequest["kind"] | undefined)[] = Array.from(
+  { length: 256 },
+  (_, byte) => COMMANDS.find((kind) => HOLDER_COMMAND[kind] === byte),
 );
 
 const ENTRY_BYTES_MAX = TAI64N_BYTES + 1 + HOLDER_ID_BYTES_MAX + 1;
@@ -63,17 +68,14 @@ export function isHolderId(id: string): boolean {
 }
 
 /** The request of a message; undefined for one that is malformed. */
-export function parseHolderRequest(
-  body: Uint8Array,
-  fds: readonly Fd[],
-): HolderRequest | undefined {
+export function parseHolderRequest(body: Buffer, fds: readonly Fd[]): HolderRequest | undefined {
   const fields = new HolderFields(body);
   const request = readRequest(fields, fds);
   return request !== undefined && fields.isAtEnd ? request : undefined;
 }
 
 function readRequest(fields: HolderFields, fds: readonly Fd[]): HolderRequest | undefined {
-  const kind = KINDS.get(fields.byte() ?? -1);
+  const kind = KINDS[fields.byte() ?? KINDS.length];
   if (kind === "store") return readStore(fields, fds);
   if (kind === "dumpData") return readDumpData(fields, fds);
   return kind === undefined || fds.length > 0 ? undefined : readPlain(kind, fields);
@@ -111,7 +113,7 @@ function readPlain(
 }
 
 function readStore(fields: HolderFields, fds: readonly Fd[]): HolderRequest | undefined {
-  const limit = fields.tai();
+  const limit = fields.limit();
   const id = fields.id();
   const [fd, surplus] = fds;
   if (limit === undefined || id === undefined) return undefined;
@@ -125,10 +127,10 @@ function readDumpData(fields: HolderFields, fds: readonly Fd[]): HolderRequest |
 }
 
 /** As many entries as there are descriptors; undefined where one is malformed. */
-function readEntries(fields: HolderFields, fds: readonly Fd[]): DumpEntry[] | undefined {
-  const entries: DumpEntry[] = [];
+function readEntries(fields: HolderFields, fds: readonly Fd[]): WireEntry[] | undefined {
+  const entries: WireEntry[] = [];
   for (const fd of fds) {
-    const limit = fields.tai();
+    const limit = fields.limit();
     const id = fields.id();
     if (limit === undefined || id === undefined) return undefined;
     entries.push({ id, limit, fd });
@@ -137,7 +139,7 @@ function readEntries(fields: HolderFields, fds: readonly Fd[]): DumpEntry[] | un
 }
 
 /** The entries of a message of a dump that a holder has sent; undefined for one that is malformed. */
-export function parseDumpEntries(body: Uint8Array, fds: readonly Fd[]): DumpEntry[] | undefined {
+export function parseDumpEntries(body: Buffer, fds: readonly Fd[]): WireEntry[] | undefined {
   const fields = new HolderFields(body);
   const entries = readEntries(fields, fds);
   return fields.isAtEnd ? entries : undefined;
@@ -148,7 +150,7 @@ export function formatHolderRequest(request: HolderRequest): Buffer {
   const command = Buffer.of(HOLDER_COMMAND[request.kind]);
   switch (request.kind) {
     case "store":
-      return Buffer.concat([command, packTai64n(request.limit), formatId(request.id)]);
+      return Buffer.concat([command, formatDumpEntries([request])]);
     case "delete":
       return Buffer.concat([command, formatId(request.id)]);
     case "retrieve": {
@@ -167,11 +169,13 @@ export function formatHolderRequest(request: HolderRequest): Buffer {
   }
 }
 
-/** Entries as a message of a dump has them. */
+/** Entries as a message of a dump has them. Throws RangeError for what is no identifier. */
 export function formatDumpEntries(
-  entries: readonly { readonly id: HolderId; readonly limit: Tai }[],
+  entries: readonly { readonly id: HolderId; readonly limit: HolderLimit }[],
 ): Buffer {
-  return Buffer.concat(entries.flatMap(({ limit, id }) => [packTai64n(limit), formatId(id)]));
+  let text = "";
+  for (const { limit, id } of entries) text += limit + idField(id);
+  return Buffer.from(text, "latin1");
 }
 
 export function formatUint32(value: number): Buffer {
@@ -181,53 +185,68 @@ export function formatUint32(value: number): Buffer {
 }
 
 /** Its length, its bytes and a NUL. Throws RangeError for what is no identifier. */
-export function formatId(id: HolderId): Buffer {
-  if (!isHolderId(id)) throw new RangeError(`Not an identifier: ${JSON.stringify(id)}`);
-  const bytes = Buffer.alloc(id.length + 2);
-  bytes[0] = id.length;
-  bytes.write(id, 1, "latin1");
-  return bytes;
+function formatId(id: HolderId): Buffer {
+  return Buffer.from(idField(id), "latin1");
 }
+
+/** The same as characters that stand for bytes. */
+export function idField(id: HolderId): string {
+  if (!isHolderId(id)) throw new RangeError(`Not an identifier: ${JSON.stringify(id)}`);
+  return `${String.fromCharCode(id.length)}${id}\0`;
+}
+
+/** From this length on, V8 makes a reference to the text of a slice of it. */
+const SLICE_MIN = 13;
 
 /** Reads one field after the other; undefined for one that is cut short or malformed. */
 export class HolderFields {
   readonly #bytes: Buffer;
+  /** One character for each byte: for small fields this is cheaper than views of the bytes. */
+  readonly #text: string;
   #at = 0;
 
-  constructor(bytes: Uint8Array) {
-    this.#bytes = Buffer.from(bytes.buffer, bytes.byteOffset, bytes.length);
+  constructor(bytes: Buffer) {
+    this.#bytes = bytes;
+    this.#text = bytes.toString("latin1");
   }
 
   get isAtEnd(): boolean {
-    return this.#at === this.#bytes.length;
+    return this.#at === this.#text.length;
   }
 
   byte(): number | undefined {
-    return this.#take(1)?.[0];
+    return this.#at < this.#text.length ? this.#text.charCodeAt(this.#at++) : undefined;
   }
 
   uint32(): number | undefined {
-    return this.#take(4)?.readUInt32BE();
+    const bytes = this.#take(4);
+    return bytes === undefined ? undefined : Buffer.from(bytes, "latin1").readUInt32BE();
   }
 
-  tai(): Tai | undefined {
-    const bytes = this.#take(TAI64N_BYTES);
-    return bytes === undefined ? undefined : unpackTai64n(bytes);
+  limit(): HolderLimit | undefined {
+    const label = this.#take(TAI64N_BYTES);
+    return label === undefined ? undefined : parseHolderLimit(label);
   }
 
   id(): HolderId | undefined {
-    const length = this.byte() ?? 0;
-    const bytes = this.#take(length + 1);
-    if (length === 0 || bytes?.[length] !== 0) return undefined;
-    const id = bytes.toString("latin1", 0, length);
-    return id.includes("\0") ? undefined : id;
+    const length = this.byte();
+    if (length === undefined || length === 0) return undefined;
+    const id = this.#take(length);
+    // The NUL behind it is the first one.
+    const end = this.#at;
+    if (id === undefined || this.#text.indexOf("\0", end - length) !== end) return undefined;
+    this.#at = end + 1;
+    return id;
   }
 
-  #take(length: number): Buffer | undefined {
-    const end = this.#at + length;
-    if (end > this.#bytes.length) return undefined;
-    const bytes = this.#bytes.subarray(this.#at, end);
+  #take(length: number): string | undefined {
+    const start = this.#at;
+    const end = start + length;
+    if (end > this.#text.length) return undefined;
     this.#at = end;
-    return bytes;
+    // A long slice would keep the whole text in memory.
+    return length < SLICE_MIN
+      ? this.#text.slice(start, end)
+      : this.#bytes.toString("latin1", start, end);
   }
 }
