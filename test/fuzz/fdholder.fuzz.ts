@@ -1,10 +1,11 @@
 /**
  * 100,000 random operations on fd holders, whose clients are killed at random points, and audits of the
- * holder's descriptors, across upgrades too: `npm run fuzz`. OPERATIONS says how many.
+ * holder's descriptors, across upgrades too, and 10,000 descriptors at a time: `npm run fuzz`. OPERATIONS says how many.
  */
 
 import { expect, test } from "vitest";
 import { audit, storm } from "../support/fd-audit.ts";
+import { holdMany } from "../support/fd-many.ts";
 import { ruleFiles, startHolder } from "../support/fd-holder.ts";
 import { newScene } from "../support/scene.ts";
 import type { SceneProcess } from "../support/scene.ts";
@@ -36,3 +37,7 @@ test(
     }
   },
 );
+
+test("10,000 descriptors are held, listed, retrieved, transferred and expire", async () => {
+  await holdMany(10_000);
+});

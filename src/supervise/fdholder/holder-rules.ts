@@ -8,7 +8,7 @@
  */
 
 import { Cdb, CdbError, CdbRuleSet, DirectoryRules, readCdbFile } from "../../access/index.ts";
-import type { LocalPeer, Rules, RulesSource, Verdict } from "../../access/index.ts";
+import type { Failed, LocalPeer, Rules, RulesSource, Verdict } from "../../access/index.ts";
 import { decodeBytes, errnoOf } from "../../posix/index.ts";
 import type { Posix } from "../../posix/index.ts";
 import { RegexError } from "../../regex/index.ts";
@@ -140,16 +140,24 @@ function admission(
     case "allow":
       return rightsByRule(verdict, regexes);
     case "deny":
-      return { kind: "refuse" };
+      return verdict.fault === undefined
+        ? { kind: "refuse" }
+        : refusal(verdict.fault, verdict.rule, posix);
     case "notFound":
       return { kind: "refuse" };
-    case "error": {
-      const { why, code, rule } = verdict;
-      const reason = code === undefined ? why : `${why}: ${posix.strerror(code)}`;
-      const warning = rule === undefined ? reason : `rule ${rule}: ${reason}`;
-      return { kind: "refuse", warning, code };
-    }
+    case "error":
+      return refusal(verdict, verdict.rule, posix);
   }
+}
+
+/** Refused for a failure, of which an administrator should know. */
+function refusal(
+  { why, code }: Failed,
+  rule: string | undefined,
+  posix: Pick<Posix, "strerror">,
+): HolderAdmission {
+  const reason = code === undefined ? why : `${why}: ${posix.strerror(code)}`;
+  return { kind: "refuse", warning: rule === undefined ? reason : `rule ${rule}: ${reason}`, code };
 }
 
 function rightsByRule(
