@@ -188,6 +188,22 @@ export class FdStore implements Resident {
     this.#listener.start();
     this.#planExpiry();
     this.#options.ready?.();
+    this.#makeRoomForDescriptors(fd);
+  }
+
+  /**
+   * The kernel's table of descriptors grows by doubling, and each time a process with threads waits until no
+   * processor uses the old table, for milliseconds. So it grows once, and not while a client waits.
+   */
+  #makeRoomForDescriptors(fd: Fd): void {
+    const { clientsMax = HOLDER_CLIENTS_DEFAULT, entriesMax = HOLDER_ENTRIES_DEFAULT } =
+      this.#options;
+    try {
+      this.#posix.close(this.#posix.dup(fd, clientsMax + entriesMax));
+    } catch (error) {
+      // The limit is lower; then the table grows when it has to.
+      if (!(error instanceof SystemError)) throw error;
+    }
   }
 
   #inherit({ listener, entries, clients }: Inheritance): void {
