@@ -14,8 +14,12 @@ const ROUNDS = 5;
 const PAIRS = 20_000;
 const VISITS = 3000;
 const TRANSFERRED = 1000;
+const TRANSFERS = 50;
 const MANY = 10_000;
 const CLIENTS = 1000;
+
+/** A holder that hangs fails the bench. */
+const LOAD_MS_MAX = 60_000;
 
 /** One holder that runs. */
 interface Holder {
@@ -66,6 +70,11 @@ class Comparison {
       this.#rate("fill", from.socket, TRANSFERRED);
       return this.#rate("transfer", from.socket, to.socket, 1);
     });
+    const warm = await this.#alternate(["-n", "2000"], (from, to) => {
+      this.#rate("fill", from.socket, TRANSFERRED);
+      this.#rate("transfer", from.socket, to.socket, 1);
+      return this.#rate("transfer", from.socket, to.socket, TRANSFERS);
+    });
     const crowd = await this.#alternate(
       ["-c", String(CLIENTS)],
       (holder) => this.#rate("crowd", holder.socket, PAIRS, CLIENTS),
@@ -76,7 +85,8 @@ class Comparison {
       row("store and retrieve, pairs a second over one connection", pairs, "at least 0.8"),
       row("store and retrieve, each over a connection of its own", visits, "at least 0.8"),
       row(`the same over one connection, with ${MANY} descriptors held`, full, "at least 0.8"),
-      row(`a transfer of ${TRANSFERRED} descriptors, transfers a second`, transfer, "at least 1"),
+      row(`a transfer of ${TRANSFERRED} descriptors, between new holders`, transfer, "at least 1"),
+      row(`${TRANSFERS} more of them, transfers a second`, warm, "at least 1"),
       row(
         many,
         new Map([
@@ -128,9 +138,10 @@ class Comparison {
     const { status, stdout, stderr } = spawnSync(this.#load, words.map(String), {
       encoding: "utf8",
       stdio: [input, "pipe", "pipe"],
+      timeout: LOAD_MS_MAX,
     });
     loadPosix().close(input as never);
-    if (status !== 0) throw new Error(stderr);
+    if (status !== 0) throw new Error(`${words.join(" ")}: ${stderr || "took too long"}`);
     return Number(stdout);
   }
 }
