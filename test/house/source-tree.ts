@@ -12,6 +12,7 @@ import { ROOT } from "../support/scene.ts";
 const LAYERS: Readonly<Record<string, number>> = {
   posix: 0,
   net: 1,
+  regex: 0.5,
   clock: 0.5,
   "clock/civil": 1,
   "clock/stamps": 1.5,
@@ -26,6 +27,7 @@ const LAYERS: Readonly<Record<string, number>> = {
   cert: 2,
   ucspi: 3,
   supervise: 3,
+  "supervise/fdholder": 3,
   command: 4,
 };
 
