@@ -6,7 +6,7 @@ import { listenAt, posix } from "../support/fd-holder.ts";
 import { bothWays, newScene } from "../support/scene.ts";
 import type { Scene, SceneProcess } from "../support/scene.ts";
 import { Activation } from "../support/socket-activation.ts";
-import { ask, askPath } from "../ucspi/dial.ts";
+import { ask, askPath, dial } from "../ucspi/dial.ts";
 import type { Fd } from "../../src/posix/index.ts";
 
 /** Pass descriptors from 3 on to a command, as systemd does. */
@@ -40,12 +40,12 @@ describe("passed sockets", () => {
       const tcp = startPassed(
         scene,
         [one.fd, two.fd],
-        ["s6-tcpserverd", "-1", "--listen-fds", ...SHOW],
+        ["ucspi-listenfds", "s6-tcpserverd", "-1", ...SHOW],
       );
       await tcp.line(new RegExp(`^${one.port}$`));
       const paths = ["a", "b"].map((name) => scene.path(name));
       const locals = paths.map((path) => listenAt(path));
-      const local = startPassed(scene, locals, ["s6-ipcserverd", "-1", "--listen-fds", ...SHOW]);
+      const local = startPassed(scene, locals, ["ucspi-listenfds", "s6-ipcserverd", "-1", ...SHOW]);
       await local.line(/^$/);
       for (const { port } of [one, two]) expect(await ask(port)).toBe(usual.stdout);
       for (const path of paths) expect(await askPath(path)).toBe(usual.stdout);
@@ -56,26 +56,14 @@ describe("passed sockets", () => {
     },
   );
 
-  test("that are not all of the server's kind are refused, with the number and the name", async () => {
+  bothWays("are taken by their name, and others are closed", async (newScene) => {
     await using scene = await newScene();
-    const words = ["s6-tcpserverd", "--listen-fds", "cat"];
-    const run = await startPassed(
-      scene,
-      [listenTcp().fd, listenAt(scene.path("a"))],
-      words,
-    ).finished();
-    run.exits(100);
-    run.stderrIs("s6-tcpserverd: fatal: passed descriptor 4 (n1) is not a listening TCP socket\n");
-    const idle = posix.socket("unix", "stream");
-    const local = await startPassed(
-      scene,
-      [idle],
-      ["s6-ipcserverd", "--listen-fds", "cat"],
-    ).finished();
-    local.exits(100);
-    local.stderrIs(
-      "s6-ipcserverd: fatal: passed descriptor 3 (n0) is not a listening Unix-domain socket\n",
-    );
+    const [one, two] = [listenTcp(), listenTcp()];
+    const words = ["ucspi-listenfds", "--only=n1", "s6-tcpserverd", "-1", "cat"];
+    const server = startPassed(scene, [one.fd, two.fd], words);
+    await server.line(new RegExp(`^${two.port}$`));
+    expect(await ask(two.port, "hello")).toBe("hello");
+    await expect(dial(one.port)).rejects.toThrow("ECONNREFUSED");
   });
 
   test.each([
@@ -83,13 +71,12 @@ describe("passed sockets", () => {
     ["LISTEN_FDS=1", "LISTEN_PID not set"],
     ["LISTEN_PID=$$", "LISTEN_FDS not set"],
     ["LISTEN_PID=$$ LISTEN_FDS=x", "invalid $LISTEN_FDS"],
-    ["LISTEN_PID=$$ LISTEN_FDS=0", "$LISTEN_FDS passes no socket"],
+    ["LISTEN_PID=$$ LISTEN_FDS=0", "no such socket in LISTEN_FDS"],
     ["LISTEN_PID=$$ LISTEN_FDS=2 LISTEN_FDNAMES=a", "invalid $LISTEN_FDNAMES"],
-    ["LISTEN_PID=$$ LISTEN_FDS=9", "passed descriptor 3 is not a listening TCP socket"],
   ])("that %s tells of are refused", async (variables, why) => {
     await using scene = await newScene();
-    const run = await scene.shell(`${variables} exec s6-tcpserverd --listen-fds cat 3<&- 9<&-`);
-    run.exits(100).stderrIs(`s6-tcpserverd: fatal: ${why}\n`);
+    const run = await scene.shell(`${variables} exec ucspi-listenfds s6-tcpserverd cat 3<&-`);
+    run.exits(100).stderrIs(`ucspi-listenfds: fatal: ${why}\n`);
   });
 });
 
@@ -123,7 +110,7 @@ bothWays(
     startPassed(
       scene,
       [passed.fd],
-      ["env", ...variables, "s6-tcpserverd", "--listen-fds", ...chain],
+      ["env", ...variables, "ucspi-listenfds", "s6-tcpserverd", ...chain],
     );
     for (const one of clients) (await one.finished()).exits(0).stdoutIs("hello\n");
   },

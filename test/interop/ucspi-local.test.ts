@@ -72,7 +72,7 @@ test.skipIf(systemd.isMissing)(
     await using scene = await newScene();
     const ports = [await scene.freePort(), await scene.freePort()].map(String);
     const listen = ports.flatMap((port) => ["-l", `127.0.0.1:${port}`]);
-    const server = ["s6-tcpserverd", "-v2", "--listen-fds", "cat"];
+    const server = ["ucspi-listenfds", "s6-tcpserverd", "-v2", "cat"];
     const words = [...listen, "--fdname=a:b", "-E", "PATH", ...server];
     const manager = scene.execute(systemd.path, words);
     for (const port of ports) await manager.line(new RegExp(`^Listening on 127.0.0.1:${port} `));
