@@ -33,6 +33,15 @@ export interface ServedConnection {
   countAs(address: string): number;
 }
 
+/**
+ * The claim of this process to the path of a socket, which keeps other servers from it. It ends with the
+ * process, when that becomes another program, or when whoever serves the socket does so no more.
+ */
+export interface Claim {
+  /** Give it up; the second time nothing happens. */
+  release(): void;
+}
+
 /** Everything execve(2) and its predecessors decide. Descriptors not named are inherited. */
 export interface Launch {
   /** The words that are still to be run: the next link's command line, in the end the program's. */
@@ -67,6 +76,8 @@ export interface Launch {
   readonly companions?: readonly Companion[];
   /** Set by a server of ours, for the links that run in it. */
   readonly connection?: ServedConnection;
+  /** Set by a link that has bound descriptor 0, for a server of ours in the same process. */
+  readonly claim?: Claim;
 }
 
 export function withEnvironment(launch: Launch, edits: readonly EnvironmentEdit[]): Launch {

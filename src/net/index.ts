@@ -56,6 +56,8 @@ export type {
   UcspiNames,
   Variables,
 } from "./environment.ts";
+export { IPC, ipcClientEdits, ipcNames, ipcPeerEdits, readIpcClient } from "./ipc-environment.ts";
+export type { IpcClient, IpcNames } from "./ipc-environment.ts";
 export { parsePort, parseUnsigned, PORT_MAX, UNSIGNED_MAX } from "./numbers.ts";
 export { addressBits, formatPrefix, isExactPrefix, isInPrefix, parsePrefix } from "./prefix.ts";
 export type { IpPrefix } from "./prefix.ts";

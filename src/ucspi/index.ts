@@ -11,9 +11,11 @@ export { CLIENT_OPTIONS } from "./client/options.ts";
 export type { ClientOptions, ConnectTimes } from "./client/options.ts";
 export { ENDPOINT, formatEndpoint, parseListenOperands } from "./endpoint.ts";
 export { extraListenersEdit } from "./extra-listeners.ts";
-export { serveTcp } from "./serve.ts";
-export { tcpPreview, TcpServerd } from "./tcp-serverd.ts";
-export type { ServeOptions } from "./tcp-serverd.ts";
+export { serve } from "./serve.ts";
+export { Serverd } from "./serverd.ts";
+export type { ServerdPlan } from "./serverd.ts";
+export { tcpPlan, tcpPreview } from "./tcp-serverd.ts";
+export type { TcpServerdOptions } from "./tcp-serverd.ts";
 export { TcpServer } from "./tcp-server.ts";
 export type {
   CertificateRulesOption,

@@ -4,6 +4,7 @@
  */
 
 import {
+  closeEach,
   end,
   EXIT,
   goOn,
@@ -212,16 +213,6 @@ function companionFor(
     abort: () => tunnel.abort(),
     ended: tunnel.ended,
   };
-}
-
-/** Close all of them, even if one of the closes fails. */
-function closeEach([fd, ...others]: readonly Fd[], posix: Posix): void {
-  if (fd === undefined) return;
-  try {
-    posix.close(fd);
-  } finally {
-    closeEach(others, posix);
-  }
 }
 
 function copyOf({ read, write }: Ends, posix: Posix): Ends {
