@@ -74,3 +74,11 @@ export { comparableHostName, isHostName, withoutFinalDot } from "./host-name.ts"
 export { openResolver } from "./resolver.ts";
 export type { AddressQuery, Lookup, LookupFailure, Resolver, ResolverOptions } from "./resolver.ts";
 export { RECEIVED_WORD_BYTES_MAX, receivedText, receivedWord } from "./received-value.ts";
+export {
+  formatUnixMessage,
+  UNIX_MESSAGE_BYTES_MAX,
+  UNIX_MESSAGE_FDS_MAX,
+  UNIX_MESSAGE_HEADER_BYTES,
+  UnixMessageReader,
+} from "./unix-message.ts";
+export type { UnixMessage, UnixMessageLimits, UnixMessageProgress } from "./unix-message.ts";

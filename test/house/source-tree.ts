@@ -12,6 +12,7 @@ import { ROOT } from "../support/scene.ts";
 const LAYERS: Readonly<Record<string, number>> = {
   posix: 0,
   net: 1,
+  regex: 0.5,
   clock: 0.5,
   "clock/civil": 1,
   "clock/stamps": 1.5,

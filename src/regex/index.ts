@@ -1,0 +1,2 @@
+export { PosixRegex } from "./regex.ts";
+export { RegexError } from "./syntax.ts";
