@@ -62,6 +62,8 @@ export interface Link<Table extends OptionTable = OptionTable> {
   readonly options: Table;
   /** Names of its own operands, in order. */
   readonly operands: readonly string[];
+  /** The words of a block that stands in front of the program, as the usage line shows them. */
+  readonly block?: string;
   /** Does a program follow? */
   readonly program: "required" | "optional" | "none";
   readonly reach: Reach;
@@ -111,7 +113,8 @@ export function end(exitCode: number): Outcome {
 /** `[-a|-b] [-c max] file prog...` */
 export function linkSynopsis(link: Link): string {
   const program = { required: ["prog..."], optional: ["[prog...]"], none: [] }[link.program];
-  return formatSynopsis(link.options, [...link.operands, ...program].join(" "));
+  const block = link.block === undefined ? [] : [`{ ${link.block} }`];
+  return formatSynopsis(link.options, [...link.operands, ...block, ...program].join(" "));
 }
 
 /** A link's words, or which of --help, --version and --explain was asked for. Throws UsageError. */

@@ -17,17 +17,27 @@ const LOADERS: Readonly<Record<string, LoadDefinition>> = {
   "s6-accessrules-lint": async () =>
     (await import("../access/commands/accessrules-lint.ts")).accessrulesLint,
   "s6-applyuidgid": async () => (await import("../chain/links/applyuidgid.ts")).applyuidgid,
+  "s6-cleanfifodir": async () =>
+    (await import("../supervise/commands/cleanfifodir.ts")).cleanfifodir,
   "s6-clockadd": async () => (await import("../clock/commands/clockadd.ts")).clockadd,
   "s6-clockview": async () => (await import("../clock/commands/clockview.ts")).clockview,
   "s6-connlimit": async () => (await import("../chain/links/connlimit.ts")).connlimit,
   "s6-envdir": async () => (await import("../chain/links/envdir.ts")).envdir,
   "s6-envuidgid": async () => (await import("../chain/links/envuidgid.ts")).envuidgid,
   "s6-fghack": async () => (await import("../chain/links/fghack.ts")).fghack,
+  "s6-ftrig-listen": async () => (await import("../supervise/links/ftrig-listen.ts")).ftrigListen,
+  "s6-ftrig-listen1": async () =>
+    (await import("../supervise/links/ftrig-listen1.ts")).ftrigListen1,
+  "s6-ftrig-notify": async () =>
+    (await import("../supervise/commands/ftrig-notify.ts")).ftrigNotify,
+  "s6-ftrig-wait": async () => (await import("../supervise/links/ftrig-wait.ts")).ftrigWait,
+  "s6-ftrigrd": async () => (await import("../supervise/commands/ftrigrd.ts")).ftrigrd,
   "s6-getservbyname": async () =>
     (await import("../ucspi/commands/getservbyname.ts")).getservbyname,
   "s6-ident-client": async () => (await import("../ident/commands/ident-client.ts")).identClient,
   "s6-ident-server": async () => (await import("../ident/links/ident-server.ts")).identServer,
   "s6-ioconnect": async () => (await import("../chain/links/ioconnect.ts")).ioconnect,
+  "s6-mkfifodir": async () => (await import("../supervise/commands/mkfifodir.ts")).mkfifodir,
   "s6-setlock": async () => (await import("../chain/links/setlock.ts")).setlock,
   "s6-setsid": async () => (await import("../chain/links/setsid.ts")).setsid,
   "s6-setuidgid": async () => (await import("../chain/links/setuidgid.ts")).setuidgid,
