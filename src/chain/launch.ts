@@ -48,6 +48,8 @@ export interface Launch {
   readonly argv: readonly string[];
   readonly environment: Environment;
   readonly descriptors: ReadonlyMap<number, Source>;
+  /** A child inherits no other descriptors above 2 than those that are named. */
+  readonly closesOthers?: boolean;
   readonly limits: ReadonlyMap<Resource, Limit>;
   /** The link to name when the kernel refuses the limits. */
   readonly limitsChangedBy?: string;

@@ -66,6 +66,8 @@ export interface Link<Table extends OptionTable = OptionTable> {
   readonly block?: string;
   /** Does a program follow? */
   readonly program: "required" | "optional" | "none";
+  /** The words of the program as the usage line shows them, where they are not `prog...`. */
+  readonly programWords?: string;
   readonly reach: Reach;
   /** The reach where it depends on the words. */
   reachFor?(words: LinkWords<Table>): Reach;
@@ -112,7 +114,8 @@ export function end(exitCode: number): Outcome {
 
 /** `[-a|-b] [-c max] file prog...` */
 export function linkSynopsis(link: Link): string {
-  const program = { required: ["prog..."], optional: ["[prog...]"], none: [] }[link.program];
+  const { programWords: words = "prog..." } = link;
+  const program = { required: [words], optional: [`[${words}]`], none: [] }[link.program];
   const block = link.block === undefined ? [] : [`{ ${link.block} }`];
   return formatSynopsis(link.options, [...link.operands, ...block, ...program].join(" "));
 }

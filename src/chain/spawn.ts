@@ -142,6 +142,7 @@ export class Spawner {
       environment: base,
       environmentExtra: extra,
       descriptors: flatten(launch.descriptors),
+      closesOthers: launch.closesOthers,
       session: launch.session,
       limits: launch.limits.size === 0 ? undefined : this.#limitsOf(launch),
       identity: launch.identity,

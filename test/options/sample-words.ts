@@ -29,6 +29,7 @@ const ARGUMENTS: Readonly<Record<string, fc.Arbitrary<string>>> = {
   account: TEXT,
   backlog: UNSIGNED,
   banner: fc.string(),
+  bindpath: TEXT,
   cdb: TEXT,
   char: TEXT,
   days: numbers(397, 1),
