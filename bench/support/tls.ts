@@ -20,6 +20,10 @@ const PROGRAMS = {
          return 0;`,
   /** Reads everything. */
   drain: `static char b[65536]; while (read(0, b, sizeof b) > 0) ; return 0;`,
+  /** Says what it is told. */
+  echo: `static char b[4096]; long n;
+         while ((n = read(0, b, sizeof b)) > 0) if (write(1, b, n) != n) return 1;
+         return 0;`,
   /** Says a word, and stays until its client goes. */
   stay: `char b; return write(1, "hello\\n", 6) != 6 || read(0, &b, 1) != 0;`,
 } as const;

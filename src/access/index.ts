@@ -3,6 +3,7 @@ export type { CdbRecord } from "./cdb/cdb.ts";
 export { CdbWriter } from "./cdb/writer.ts";
 export type { CdbSink } from "./cdb/writer.ts";
 export { readCdbFile } from "./cdb/read-file.ts";
+export { replaceCdbFile } from "./cdb/replace-file.ts";
 export { CdbRules } from "./cdb/rules.ts";
 export { CdbRuleSet } from "./cdb/rule-set.ts";
 export { DirectoryRules } from "./directory/rules.ts";

@@ -3,7 +3,7 @@
  * section 4.2.1.6, RFC 9525 section 6.3), and what people and programs are called.
  */
 
-import { formatIp, parseIp } from "../net/index.ts";
+import { comparableHostName, formatIp, parseIp } from "../net/index.ts";
 import { CertProblem } from "./problem.ts";
 
 /** One entry of subjectAltName. */
@@ -43,19 +43,20 @@ export function parseServerNames(texts: readonly string[]): readonly ServerName[
 }
 
 /**
- * A DNS name, a wildcard for the leftmost label, or an IP address; letters become lower-case. Throws
- * CertProblem.
+ * A DNS name, a wildcard for the leftmost label, or an IP address; letters become lower-case, and a dot at the
+ * end is left out. Throws CertProblem.
  *
  *     parseServerName("*.Example.org") // { type: "dns", value: "*.example.org" }
  *     parseServerName("2001:DB8:0::1") // { type: "ip", value: "2001:db8::1" }
  */
 export function parseServerName(text: string): ServerName {
-  const address = parseIp(text);
+  const name = comparableHostName(text);
+  const address = parseIp(name);
   if (address !== undefined) return { type: "ip", value: formatIp(address) };
-  const why = dnsProblem(text.toLowerCase());
+  const why = dnsProblem(name);
   if (why !== undefined)
     throw new CertProblem("input", `not a server's name: ${quote(text)}: ${why}`);
-  return { type: "dns", value: text.toLowerCase() };
+  return { type: "dns", value: name };
 }
 
 /** The name of a client: its common name, and its e-mail address if it is named by one. */
@@ -94,7 +95,6 @@ export function fileNameOf(name: string): string {
 function dnsProblem(text: string): string | undefined {
   if (/\P{ASCII}/u.test(text)) return "use the ASCII form, which begins with xn--";
   if (text.length > DNS_NAME_LENGTH_MAX) return `longer than ${DNS_NAME_LENGTH_MAX} characters`;
-  if (text.endsWith(".")) return "leave out the dot at its end";
   const isWildcard = text.startsWith("*.");
   const labels = (isWildcard ? text.slice(2) : text).split(".");
   const wrong = labels.find((label) => !LABEL.test(label));
@@ -113,7 +113,7 @@ function clientProblem(text: string): string | undefined {
   if (!CLIENT_NAME.test(text)) return "letters, digits, blanks and ._@+- are allowed";
   if (!text.includes("@")) return undefined;
   const host = EMAIL.exec(text)?.[1];
-  return host !== undefined && dnsProblem(host.toLowerCase()) === undefined
+  return host !== undefined && dnsProblem(comparableHostName(host)) === undefined
     ? undefined
     : "not an email address";
 }

@@ -37,6 +37,13 @@ const LOADERS: Readonly<Record<string, LoadDefinition>> = {
   "s6-ident-client": async () => (await import("../ident/commands/ident-client.ts")).identClient,
   "s6-ident-server": async () => (await import("../ident/links/ident-server.ts")).identServer,
   "s6-ioconnect": async () => (await import("../chain/links/ioconnect.ts")).ioconnect,
+  "s6-ipcclient": async () => (await import("../ucspi/links/ipcclient.ts")).ipcclient,
+  "s6-ipcserver": async () => (await import("../ucspi/links/ipcserver.ts")).ipcserver,
+  "s6-ipcserver-access": async () =>
+    (await import("../ucspi/links/ipcserver-access.ts")).ipcserverAccess,
+  "s6-ipcserver-socketbinder": async () =>
+    (await import("../ucspi/links/ipcserver-socketbinder.ts")).ipcserverSocketbinder,
+  "s6-ipcserverd": async () => (await import("../ucspi/links/ipcserverd.ts")).ipcserverd,
   "s6-mkfifodir": async () => (await import("../supervise/commands/mkfifodir.ts")).mkfifodir,
   "s6-setlock": async () => (await import("../chain/links/setlock.ts")).setlock,
   "s6-setsid": async () => (await import("../chain/links/setsid.ts")).setsid,

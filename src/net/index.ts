@@ -73,7 +73,6 @@ export type { Hosts } from "./hosts.ts";
 export { comparableHostName, isHostName, withoutFinalDot } from "./host-name.ts";
 export { openResolver } from "./resolver.ts";
 export type { AddressQuery, Lookup, LookupFailure, Resolver, ResolverOptions } from "./resolver.ts";
-export { RECEIVED_WORD_BYTES_MAX, receivedText, receivedWord } from "./received-value.ts";
 export {
   formatUnixMessage,
   UNIX_MESSAGE_BYTES_MAX,
@@ -82,3 +81,9 @@ export {
   UnixMessageReader,
 } from "./unix-message.ts";
 export type { UnixMessage, UnixMessageLimits, UnixMessageProgress } from "./unix-message.ts";
+export {
+  RECEIVED_WORD_BYTES_MAX,
+  receivedServerName,
+  receivedText,
+  receivedWord,
+} from "./received-value.ts";

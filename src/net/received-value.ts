@@ -6,6 +6,7 @@
  */
 
 import { encodeBytes } from "../posix/index.ts";
+import { withoutFinalDot } from "./host-name.ts";
 
 /** The longest word: that of a host or of a protocol (RFC 1035, RFC 7301). */
 export const RECEIVED_WORD_BYTES_MAX = 255;
@@ -17,6 +18,11 @@ const CONTROL = /\p{Cc}/u;
 /** The value if it is a word, visible ASCII of 1 to 255 bytes; else undefined. */
 export function receivedWord(value: string): string | undefined {
   return value.length <= RECEIVED_WORD_BYTES_MAX && WORD.test(value) ? value : undefined;
+}
+
+/** The name of a server that a client asks for, without a dot at its end, if it is a word; else undefined. */
+export function receivedServerName(value: string): string | undefined {
+  return receivedWord(withoutFinalDot(value));
 }
 
 /**

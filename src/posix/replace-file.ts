@@ -24,7 +24,7 @@ export interface ReplaceOptions {
   readonly at?: Fd | undefined;
   /** The text between the file's name and a number in the name of the temporary file. */
   readonly tag?: string;
-  /** The temporary file by name instead; what it held is lost. */
+  /** The temporary file by name instead, which must not exist yet. */
   readonly temporary?: string | undefined;
   /** The permission bits the file is made with, less those of the umask; 0600 unless given. */
   readonly createMode?: number;
@@ -100,8 +100,10 @@ function openTemporary(posix: ReplacingPosix, path: string, options: ReplaceOpti
   const { at, tag = "tmp", temporary, createMode: create = OWNER_ONLY } = options;
   if (temporary !== undefined) {
     try {
-      const fd = posix.open(temporary, "write", { create, truncate: true, nonblocking: true, at });
-      return { path: temporary, fd };
+      return {
+        path: temporary,
+        fd: posix.open(temporary, "write", { create, exclusive: true, at }),
+      };
     } catch (error) {
       throw new TemporaryFileError(temporary, error);
     }

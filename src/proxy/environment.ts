@@ -7,6 +7,7 @@
 import {
   RECEIVED_WORD_BYTES_MAX,
   receivedText,
+  receivedServerName,
   receivedWord,
   TCP_NAMES,
   tcpClientEdits,
@@ -90,7 +91,7 @@ function tlsEdits(tlvs: Tlvs, options: ProxyEditsOptions): EnvironmentEdit[] {
   const commonName = isDoubtful ? undefined : tls?.commonName;
   return [
     ...tlsEdit(VARIABLE.alpn, alpn, receivedWord, options),
-    ...tlsEdit(VARIABLE.authority, authority, receivedWord, options),
+    ...tlsEdit(VARIABLE.authority, authority, receivedServerName, options),
     ...tlsEdit(VARIABLE.version, tls?.version, receivedWord, options),
     ...tlsEdit(VARIABLE.commonName, commonName, receivedName, options),
     ...tlsEdit(VARIABLE.cipher, tls?.cipher, receivedWord, options),

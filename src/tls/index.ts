@@ -29,7 +29,7 @@ export { ServerNames } from "./handshake/server-names.ts";
 export type { ServerNamesOptions } from "./handshake/server-names.ts";
 export { formatSubject, INVALID_SUBJECT } from "./material/subject.ts";
 export { TlsAcceptor } from "./tunnel/acceptor.ts";
-export type { Secured } from "./tunnel/acceptor.ts";
+export type { Destroyable, Secured } from "./tunnel/acceptor.ts";
 export { tlsdLine } from "./handshake/tls-options.ts";
 export type { KeyPairFiles, TlsOptions } from "./handshake/tls-options.ts";
 export { runTunnel } from "./wrap/run-tunnel.ts";

@@ -124,7 +124,7 @@ describe("s6-tcprules", () => {
 
   test("s6-tcprules compiles for ucspi-tcp by way of the file it is given", async () => {
     using directory = new TemporaryDirectory();
-    directory.write({ tmp: "what was in it is lost" });
+    directory.write({ tmp: cdbBytes([["what was in it is", "lost"]]) });
     const words = ["--format=djb", directory.file("cdb"), directory.file("tmp")];
     const outcome = await run(tcprules, words, { input: "1.:deny\nallow\n" });
     expect(outcome.stderr).toEqual(["warning: line 2 has no colon and is ignored: allow"]);
@@ -133,13 +133,16 @@ describe("s6-tcprules", () => {
 
   test("s6-tcprules leaves the file as it was when a line is wrong", async () => {
     using directory = new TemporaryDirectory();
-    directory.write({ cdb: "old" });
+    const old = cdbBytes([["uid/0", "D"]]);
+    directory.write({ cdb: old });
     const outcome = await run(tcprules, [directory.file("cdb")], { input: "1.:nonsense\n" });
     expect(outcome).toMatchObject({
       exitCode: 100,
-      stderr: ["unable to parse this line: 1.:nonsense"],
+      stderr: [
+        "unable to parse this line: 1.:nonsense (line 1: neither allow nor deny follows the colon)",
+      ],
     });
-    expect(readFileSync(directory.file("cdb"), "utf8")).toBe("old");
+    expect(readFileSync(directory.file("cdb"))).toEqual(old);
   });
 
   test("s6-tcprules does not repeat itself without end", async () => {
@@ -152,6 +155,29 @@ describe("s6-tcprules", () => {
 });
 
 describe("s6-tcprulescheck", () => {
+  test("s6-tcprulescheck reports which rules it takes a database without records for", async () => {
+    using directory = new TemporaryDirectory();
+    directory.write({ cdb: cdbBytes([]) });
+    const cdb = directory.file("cdb");
+    expect(await run(tcprulescheck, [cdb])).toEqual({
+      exitCode: 0,
+      stdout: "default:\ndeny connection\n",
+      stderr: [
+        expect.stringMatching(/^warning: .*cdb has no records: it is taken for rules of s6,/),
+      ],
+    });
+    for (const [format, verdict] of [
+      ["djb", "allow"],
+      ["s6", "deny"],
+    ]) {
+      expect(await run(tcprulescheck, [`--format=${format}`, cdb])).toEqual({
+        exitCode: 0,
+        stdout: `default:\n${verdict} connection\n`,
+        stderr: [],
+      });
+    }
+  });
+
   test.each([
     [{}, "default:\nallow connection\n"],
     [{ TCPREMOTEIP: "1.2.3.4" }, "rule 1.:\nset environment variable A=b\nallow connection\n"],

@@ -10,7 +10,6 @@ const NAME = "s6-accessrules-fs-from-cdb";
 const RULES = cdbBytes([
   ["ip4/10.0.0.0_8", "A\0\x0dFOO=bar\0GONE\0\0\x07echo hi"],
   ["uid/default", "D"],
-  ["uid/0", "X"],
   ["reversedns/example.org", "A\0\0\0\0"],
 ]);
 
@@ -35,8 +34,6 @@ test("s6-accessrules-fs-from-cdb unpacks rules, their variables and their script
   expect(scene.read("rules/ip4/10.0.0.0_8/env/FOO")).toBe("bar\n");
   expect(scene.read("rules/ip4/10.0.0.0_8/env/GONE")).toBe("");
   expect(scene.read("rules/ip4/10.0.0.0_8/exec")).toBe("echo hi");
-  // A rule that neither allows nor denies is a bare directory.
-  expect(readdirSync(scene.path("rules/uid/0"))).toEqual([]);
 });
 
 test("a database compiled from an unpacked one is the same again", async () => {
@@ -86,6 +83,9 @@ describe("records that are refused", () => {
     ["an absolute path", "/etc/x", "D", /invalid rule "\/etc\/x"/],
     ["a path through dots", "ip4/./x", "D", /invalid rule "ip4\/\.\/x"/],
     ["an empty key", "", "D", /invalid rule ""/],
+    ["a key of three parts", "uid/0/x", "D", /"uid\/0\/x": the key is not a kind, a slash/],
+    ["a key of ucspi-tcp", "10.", "D", /"10\.": the key is not a kind, a slash and a name/],
+    ["a value of ucspi-tcp", "uid/0", "+A=b\0", /"uid\/0": the value neither allows nor denies/],
     ["an empty value", "uid/0", "", /invalid rule "uid\/0"/],
     ["A alone", "uid/0", "A", /invalid rule "uid\/0"/],
     ["bytes after the lengths", "uid/0", "A\0\0\0\0extra", /invalid rule "uid\/0"/],

@@ -1,4 +1,4 @@
-import { readdirSync, statSync } from "node:fs";
+import { lstatSync, readdirSync, statSync, symlinkSync } from "node:fs";
 import { describe, expect, test } from "vitest";
 import { EXIT } from "../../src/chain/index.ts";
 import { cdbBytes } from "../access/samples.ts";
@@ -28,9 +28,9 @@ describe("for s6", () => {
       ],
     ],
     [
-      "=Host.Example.com.:allow\n=.example.org:allow\n=:deny",
+      "=.example.org:allow\n=example.org:allow\n=:deny",
       [
-        ["reversedns/host.example.com", "A\0\0\0\0"],
+        ["reversedns/example.org", "A\0\0\0\0"],
         ["reversedns/example.org", "A\0\0\0\0"],
         ["reversedns/@", "D"],
       ],
@@ -55,7 +55,9 @@ describe("for s6", () => {
     async (text, records) => {
       await using scene = await newScene();
       const run = await scene.run(NAME, ["rules.cdb"], { input: text });
-      run.exits(EXIT.ok).stdoutIs("").stderrIs("");
+      run.exits(EXIT.ok).stdoutIs("");
+      if (text.includes("clientcert") || text.startsWith(":")) run.stderrIs("");
+      else run.stderrMatches(/^s6-tcprules: warning: no line has an empty address: [^\n]+\n$/);
       expect(scene.readBytes("rules.cdb").equals(cdbBytes(records))).toBe(true);
       expect(readdirSync(scene.directory)).toEqual(["rules.cdb"]);
     },
@@ -87,7 +89,9 @@ describe("for s6", () => {
       .exits(EXIT.usage)
       .stderrMatches(/: fatal: line 1 denies a host, but s6 looks up addresses/);
     expect(scene.has("rules.cdb")).toBe(false);
-    const closed = await scene.run(NAME, ["rules.cdb"], { input: "=good:allow\n10.:deny\n" });
+    const closed = await scene.run(NAME, ["rules.cdb"], {
+      input: "=good:allow\n=.good:allow\n10.:deny\n:deny\n",
+    });
     closed
       .exits(EXIT.ok)
       .stderrMatches(/: warning: line 1 names a host, but s6 looks up addresses/);
@@ -129,28 +133,37 @@ describe("for ucspi-tcp", () => {
 
 describe("lines that cannot be parsed", () => {
   test.each([
-    ["s6", "1.2.3.4:nonsense", ""],
-    ["s6", "1.2.3.4:allow\r", ""],
-    ["s6", "1.2.3.4:allow,", ""],
-    ["s6", '1.2.3.4:allow,A="b', ""],
-    ["s6", "1.2.3.4: allow", ""],
+    ["s6", "1.2.3.4:nonsense", " (line 2: neither allow nor deny follows the colon)"],
+    [
+      "s6",
+      "1.2.3.4:allow\r",
+      " (line 2: neither allow nor deny follows the colon, up to a comma or the end)",
+    ],
+    ["s6", "1.2.3.4:allow,", " (line 2: a variable has no = and no value)"],
+    [
+      "s6",
+      '1.2.3.4:allow,A="b',
+      " (line 2: the quotes around the value of a variable are not closed)",
+    ],
+    ["s6", "1.2.3.4: allow", " (line 2: neither allow nor deny follows the colon)"],
     ["s6", "1.2.3.256:allow", " (line 2: this is neither an address nor a network)"],
     ["s6", "1.2.3.4/8:allow", " (line 2: the address has bits set past the prefix length)"],
     ["s6", "joe@1.2.3.4:allow", " (line 2: s6 rules cannot ask for IDENT answers)"],
     ["s6", "=a/b:allow", " (line 2: this is not a host name)"],
     ["s6", "allow", " (line 2: no colon)"],
-    ["djb", "1.2.3.4:nonsense", ""],
-    ["djb", "2001:db8::1:deny", ""],
-    ["djb", "1.x-3:deny", ""],
+    ["djb", "1.2.3.4:nonsense", " (line 2: neither allow nor deny follows the colon)"],
+    ["djb", "2001:db8::1:deny", " (line 2: neither allow nor deny follows the colon)"],
+    ["djb", "1.x-3:deny", " (line 2: a range is not of two numbers)"],
   ])(
     "s6-tcprules for %s reports the line %j, and leaves the file as it was",
     async (format, line, why) => {
-      await using scene = await newScene({ files: { "rules.cdb": "what was there" } });
+      const before = cdbBytes([["uid/0", "D"]]);
+      await using scene = await newScene({ files: { "rules.cdb": before } });
       const input = `1.1.1.1:allow\n${line}\n1.1.1.2:allow\n`;
       const run = await scene.run(NAME, [`--format=${format}`, "rules.cdb", "tmp"], { input });
       run.exits(EXIT.usage).stdoutIs("");
       run.stderrIs(`${NAME}: fatal: unable to parse this line: ${line}${why}\n`);
-      expect(scene.read("rules.cdb")).toBe("what was there");
+      expect(scene.readBytes("rules.cdb").equals(before)).toBe(true);
       expect(readdirSync(scene.directory)).toEqual(["rules.cdb"]);
     },
   );
@@ -158,7 +171,7 @@ describe("lines that cannot be parsed", () => {
   test("s6-tcprules reports a line without an end, and leaves the file as it was", async () => {
     await using scene = await newScene();
     const run = await scene.run(NAME, ["rules.cdb"], { input: "x".repeat((1 << 20) + 1) });
-    run.exits(EXIT.usage).stderrIs(`${NAME}: fatal: line 1 is too long\n`);
+    run.exits(EXIT.usage).stderrIs(`${NAME}: fatal: line 1 is longer than 1048576 bytes\n`);
     expect(readdirSync(scene.directory)).toEqual([]);
   });
 });
@@ -178,14 +191,80 @@ describe("the file", () => {
     }
   });
 
-  test("a compiled file appears in one piece by way of the temporary file, whatever that contained", async () => {
-    await using scene = await newScene({ files: { "rules.cdb": "old", tmp: "x".repeat(5000) } });
-    const input = "1.2.3.4:allow\n";
-    (await scene.run(NAME, ["rules.cdb", "tmp"], { input })).exits(EXIT.ok);
-    expect(scene.readBytes("rules.cdb").equals(cdbBytes([["ip4/1.2.3.4_32", "A\0\0\0\0"]]))).toBe(
-      true,
-    );
-    expect(readdirSync(scene.directory)).toEqual(["rules.cdb"]);
+  test.each<[string, Uint8Array]>([
+    ["a database", cdbBytes([["=a", "D\0"]])],
+    ["an empty file", Buffer.alloc(0)],
+    ["a database that was never finished", Buffer.alloc(3000)],
+  ])(
+    "a compiled file appears in one piece by way of the temporary file, which was %s",
+    async (_, tmp) => {
+      await using scene = await newScene({ files: { "rules.cdb": tmp, tmp } });
+      (await scene.run(NAME, ["rules.cdb", "tmp"], { input: ":allow\n" })).exits(EXIT.ok);
+      expect(scene.readBytes("rules.cdb").length).toBeGreaterThan(2048);
+      expect(readdirSync(scene.directory)).toEqual(["rules.cdb"]);
+    },
+  );
+
+  const INPUT = "1.2.3.4:allow\n:deny\n";
+
+  test.each([
+    ["rules.txt", "rules.txt exists and is not a CDB file"],
+    ["rules.cdb rules.txt", "rules.txt exists and is not a CDB file"],
+    ["rules.txt rules.cdb", "rules.txt exists and is not a CDB file"],
+    ["long.txt", "long.txt exists and is not a CDB file"],
+    ["new.cdb link", "link exists and is a symbolic link"],
+    ["new.cdb fifo", "fifo exists and is not a regular file"],
+    ["fifo", "fifo exists and is not a regular file"],
+    ["new.cdb sub", "sub exists and is a directory"],
+    ["nowhere", "nowhere exists and is not a regular file"],
+    ["/dev/null", "/dev/null exists and is not a regular file"],
+    ["new.cdb /dev/null", "/dev/null exists and is not a regular file"],
+    ["rules.cdb rules.cdb", undefined],
+    ["rules.cdb ./rules.cdb", undefined],
+    ["new.cdb sub/../new.cdb", undefined],
+  ])("s6-tcprules %s overwrites no file that is no database", async (words, problem) => {
+    const old = cdbBytes([["uid/0", "D"]]);
+    const long = `10.:allow # ${"x".repeat(5000)}\n`;
+    const files = { "rules.txt": INPUT, "rules.cdb": old, "long.txt": long, "sub/": "" };
+    await using scene = await newScene({ files });
+    symlinkSync("rules.cdb", scene.path("link"));
+    symlinkSync("missing", scene.path("nowhere"));
+    (await scene.shell("mkfifo fifo")).exits(0);
+    const before = readdirSync(scene.directory);
+    const run = await scene.run(NAME, words.split(" "), { input: INPUT });
+    const temporary = words.split(" ").at(-1);
+    const message =
+      problem === undefined
+        ? `${temporary} is both the file and its temporary file`
+        : `${problem}: it is left as it is`;
+    run.exits(problem === undefined ? EXIT.usage : EXIT.system).stdoutIs("");
+    run.stderrIs(`${NAME}: fatal: ${message}\n`);
+    expect(readdirSync(scene.directory)).toEqual(before);
+    expect([scene.read("rules.txt"), scene.read("long.txt")]).toEqual([INPUT, long]);
+    expect(scene.readBytes("rules.cdb").equals(old)).toBe(true);
+  });
+
+  test("s6-tcprules replaces a symbolic link to a database, and leaves that as it is", async () => {
+    const old = cdbBytes([["uid/0", "D"]]);
+    await using scene = await newScene({ files: { "old.cdb": old } });
+    symlinkSync("old.cdb", scene.path("link"));
+    (await scene.run(NAME, ["link"], { input: INPUT })).exits(EXIT.ok).stderrIs("");
+    expect(lstatSync(scene.path("link")).isFile()).toBe(true);
+    expect(scene.readBytes("old.cdb").equals(old)).toBe(true);
+  });
+
+  test("s6-tcprules announces that it reads from a terminal", async () => {
+    await using scene = await newScene();
+    const script = `import pty, os, sys
+pid, fd = pty.fork()
+if pid == 0: os.execvp("${NAME}", ["${NAME}", "rules.cdb"])
+out = b""
+while b"terminal" not in out: out += os.read(fd, 1000)
+os.write(fd, b":allow\\n\\x04")
+sys.exit(os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]))
+`;
+    (await scene.execute("python3", ["-c", script]).finished()).exits(EXIT.ok);
+    expect(scene.has("rules.cdb")).toBe(true);
   });
 });
 

@@ -121,7 +121,7 @@ describe.concurrent("nothing that was received is lost, however the peer ends", 
       const asking = `echo start >&7; printf y >&$SSLCTLFD; exec <&$SSLREADFD; ${SLOW}`;
       const program = ["s6-ucspitlsc", "-k", "localhost", "sh", "-c", asking];
       await visits(scene, program, async (process, plain, ending) => {
-        await once(plain, "data");
+        while (plain.read("start\n".length) === null) await once(plain, "readable");
         await converse({ scene, process, plain, role: "server", ending });
       });
     },

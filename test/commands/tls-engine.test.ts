@@ -3,6 +3,7 @@
 import { writeFileSync } from "node:fs";
 import { connect } from "node:tls";
 import { expect, test } from "vitest";
+import { PROTOCOL_VERSION } from "../../src/tls/engine/greeting.ts";
 import { newScene } from "../support/scene.ts";
 import { newEngineScene, REAL_ENGINE, startOther } from "../tls/other-engines.ts";
 import {
@@ -49,14 +50,14 @@ test("a server goes on with the engine that it has when its installation is repl
   const engine = await engineOf(process.pid);
   writeFileSync(
     scene.path("package/bin/ucspi-tls-engine"),
-    "#!/bin/sh\nprintf 'ucspi-tls-engine 2' >&0\nexec sleep 60\n",
+    `#!/bin/sh\nprintf 'ucspi-tls-engine ${PROTOCOL_VERSION + 1}' >&0\nexec sleep 60\n`,
   );
   await callOn(port);
   expect(await engineOf(process.pid)).toBe(engine);
   globalThis.process.kill(engine, "SIGKILL");
   await until(() => !childrenOf(process.pid).includes(engine));
   expect(await hasTls(port)).toBe(false);
-  const versions = "it speaks version 2 of the protocol, and this server 1";
+  const versions = `it speaks version ${PROTOCOL_VERSION + 1} of the protocol, and this server ${PROTOCOL_VERSION}`;
   await process.line(
     new RegExp(`killed: ${versions}: the installed package was replaced, restart the server;`),
   );

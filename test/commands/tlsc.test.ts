@@ -201,6 +201,54 @@ describe.concurrent("verification of the server", () => {
     },
   );
 
+  test("s6-tlsc accepts a server for its common name if that is all it has, and none for a partial wildcard", async () => {
+    await using scene = await newScene();
+    const { root, clientEnvironment: env } = makeCertificates(scene.directory);
+    const notFor = (name: string) => `${DURING} the server's certificate is not for ${name}`;
+    for (const [certificate, name, why] of [
+      [root.issue({ names: ["email:me@example.com"] }), "localhost", notFor("localhost")],
+      [
+        root.issue({ names: ["dns:ba*.example.com"] }),
+        "bar.example.com",
+        notFor("bar.example.com"),
+      ],
+      [root.issue({ names: ["dns:*.lan"] }), "nas.lan", notFor("nas.lan")],
+    ] as const) {
+      await using peer = await serveTls(certificate, hello);
+      const run = await connect(scene, peer.port, `-k ${name}`, ["touch", "ran"], { env });
+      run.exits(98).stderrIs(`s6-tlsc-io: fatal: ${why}\n`);
+    }
+    expect(scene.has("ran")).toBe(false);
+    for (const [certificate, name] of [
+      [root.issue({ names: [] }), "localhost"],
+      [root.issue({ names: ["dns:*.example.com"] }), "bar.example.com."],
+    ] as const) {
+      await using peer = await serveTls(certificate, hello);
+      const program = ["sh", "-c", "cat <&6"];
+      const run = await connect(scene, peer.port, `-k ${name}`, program, { env });
+      run.exits(0).stdoutIs("hello\n");
+    }
+  });
+
+  bothWays(
+    "s6-tlsc connects to no server whose name no certificate can be for",
+    async (newScene) => {
+      await using scene = await newScene();
+      const { server, clientEnvironment: env } = makeCertificates(scene.directory);
+      await using peer = await serveTls(server, hello);
+      for (const [name, hint] of [
+        ["*.example.com", ""],
+        ["a..example", ""],
+        ["bücher.example", "; use the ASCII form, which begins with xn--"],
+      ] as const) {
+        const words = ["127.0.0.1", String(peer.port), "s6-tlsc", "-k", name, "true"];
+        const run = await scene.run("s6-tcpclient", words, { env });
+        run.exits(100).stderrMatches(new RegExp(`fatal: no certificate can be for .*${hint}\n$`));
+        expect(run.stderr).toContain(JSON.stringify(name));
+      }
+    },
+  );
+
   test("a trust anchor need not be a root", async () => {
     await using scene = await newScene();
     const intermediate = newAuthority().issueAuthority();

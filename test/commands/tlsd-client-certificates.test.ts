@@ -196,6 +196,34 @@ describe.concurrent("certificates of clients", () => {
     },
   );
 
+  bothWays(
+    "a certificate that a rule knows by its fingerprint is decided by that, whatever its names",
+    async (newScene) => {
+      await using scene = await newScene();
+      const { root, serverEnvironment: env } = makeCertificates(scene.directory);
+      const many = Array.from({ length: 100 }, (_, at) => `dns:n${at}.example`.padEnd(28, "e"));
+      const [known, lost, other, odd] = [many, many, many, ["email:two words"]].map((names) =>
+        root.issue({ subject: "", names }),
+      );
+      for (const [one, file] of [
+        [known, "allow"],
+        [odd, "allow"],
+        [lost, "deny"],
+      ] as const) {
+        scene.write(`rules/clientcert/sha256:${one?.sha256}/${file}`, "");
+      }
+      scene.write("rules/clientcert/@/allow", "");
+      const program = ["s6-tlsd", "-v2", "-y", "--rules-directory=rules", "echo", "served"];
+      const { port, process } = await startServer(scene, "-v", program, { env });
+      const ask = (one: Certificate | undefined) => askTls(port, "", one && pairOf(one));
+      expect([await ask(known), await ask(odd)]).toEqual(["served\n", "served\n"]);
+      expect(await ask(lost)).toBe("");
+      await process.line(/ deny sha256:[0-9a-f]{64}: rule clientcert\/sha256:/);
+      expect(await ask(other)).toBe("");
+      await process.line(/ client's certificate: its alternative names cannot be read$/);
+    },
+  );
+
   bothWays("a certificate of the outer TLS is not one of the inner TLS", async (newScene) => {
     await using scene = await newScene({
       files: { "rules/clientcert/subject:CN=client/allow": "" },

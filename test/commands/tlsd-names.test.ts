@@ -34,6 +34,8 @@ const CASES = [
   ["FOO.Example.COM", "foo", "foo"],
   ["bar.example.com", "wildcard", "wildcard"],
   ["a.b.example.com", "default", undefined],
+  ["foo.example.com.", "foo", "foo"],
+  ["bar.example.com.", "wildcard", "wildcard"],
   ["example.com", "default", undefined],
   ["", "default", undefined],
 ] as const;

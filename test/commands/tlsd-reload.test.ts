@@ -1,6 +1,6 @@
 /** s6-tlsd: new certificates without a restart, and sessions that are resumed. */
 
-import { rmSync } from "node:fs";
+import { rmSync, symlinkSync } from "node:fs";
 import { describe, expect, test } from "vitest";
 import { makeCertificates, newAuthority } from "../support/certificates.ts";
 import type { Certificate } from "../support/certificates.ts";
@@ -117,6 +117,68 @@ describe.concurrent("files that change, and sessions", () => {
     other.write(scene.path("authorities/other"));
     expect(await askTls(port, "", clientPair(other.issue()))).toBe("hello\n");
   });
+
+  for (const demand of ["-y", "-Y"]) {
+    bothWays(
+      `a client of ${demand} is refused as soon as CAFILE is emptied or gone, and no longer than that`,
+      async (newScene) => {
+        await using scene = await newScene();
+        const { port, process, client, root } = await start(scene, [demand, "echo", "hello"]);
+        const options = clientPair(client);
+        const served = () => askTls(port, "", options).catch(() => "");
+        expect(await served()).toBe("hello\n");
+        scene.write("ca.crt", "");
+        expect(await served()).toBe("");
+        await process.line(/^s6-tlsd-io: fatal: unable to use CAFILE /);
+        rmSync(scene.path("ca.crt"));
+        expect(await served()).toBe("");
+        await process.line(
+          /^s6-tlsd-io: fatal: unable to read CAFILE .*: No such file or directory$/,
+        );
+        await process.line(/ end pid \d+ exitcode 96 /);
+        scene.write("ca.crt", root.pem);
+        expect(await served()).toBe("hello\n");
+      },
+    );
+  }
+
+  bothWays(
+    "no client is trusted once CADIR is emptied, or its last link leads nowhere",
+    async (newScene) => {
+      await using scene = await newScene({ files: { "authorities/": "" } });
+      const { client, root, serverEnvironment } = makeCertificates(scene.directory);
+      root.write(scene.path("known"));
+      symlinkSync("../known.crt", scene.path("authorities/0a1b2c3d.0"));
+      const env = { ...serverEnvironment, CADIR: scene.path("authorities") };
+      const { port } = await startServer(scene, "", ["s6-tlsd", "-y", "echo", "hello"], { env });
+      const served = () => askTls(port, "", clientPair(client)).catch(() => "");
+      expect(await served()).toBe("hello\n");
+      rmSync(scene.path("known.crt"));
+      expect(await served()).toBe("");
+      root.write(scene.path("known"));
+      expect(await served()).toBe("hello\n");
+      rmSync(scene.path("authorities/0a1b2c3d.0"));
+      expect(await served()).toBe("");
+    },
+  );
+
+  test.each(["TLSv1.2", "TLSv1.3"] as const)(
+    "a session of %s is not resumed once CAFILE is gone, and the log says so once and for each connection",
+    async (maxVersion) => {
+      await using scene = await newScene();
+      const { port, process, client } = await start(scene, ["-y", "echo", "hello"]);
+      const options = { ...clientPair(client), maxVersion };
+      const { session } = await meet(port, options);
+      rmSync(scene.path("ca.crt"));
+      for (let times = 0; times < 2; times += 1) {
+        expect(await askTls(port, "", { ...options, session }).catch(() => "")).toBe("");
+        await process.line(/^s6-tlsd-io: fatal: unable to read CAFILE /);
+      }
+      const warning =
+        /^s6-tlsd-io: warning: unable to read CAFILE .*; connections are refused until that can be used$/gm;
+      expect(process.output.match(warning)).toHaveLength(1);
+    },
+  );
 
   test("a certificate that has expired is served with a warning", async () => {
     await using scene = await newScene();

@@ -41,7 +41,7 @@ describe.concurrent("the program's environment", () => {
         "SSL_CIPHER=ECDHE-ECDSA-AES128-GCM-SHA256",
         "SSL_PROTOCOL=TLSv1.2",
       ]);
-      expect(await askTls(port, "", { servername: "Other.Example.COM" })).toContain(
+      expect(await askTls(port, "", { servername: "Other.Example.COM." })).toContain(
         "SSL_TLS_SNI_SERVERNAME=Other.Example.COM\n",
       );
     },

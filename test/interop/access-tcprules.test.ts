@@ -5,9 +5,13 @@ import { readFileSync, writeFileSync } from "node:fs";
 import fc from "fast-check";
 import { describe, expect, test } from "vitest";
 import { Cdb, checkDjbRules, RuleLineError, TcpRulesCompiler } from "../../src/access/index.ts";
+import { parseEdit } from "../../src/net/index.ts";
 import { loadPosix, replaceFile } from "../../src/posix/index.ts";
 import { TemporaryDirectory } from "../access/samples.ts";
+import { CLIENTS, expectAgreement, hostRules } from "../access/tcprules/host-rules.ts";
 import { peer } from "../support/scene.ts";
+
+import type { DjbVerdict, RemoteClient } from "../../src/access/index.ts";
 
 const tcprules = peer("tcprules");
 const tcprulescheck = peer("tcprulescheck");
@@ -141,6 +145,36 @@ describe.skipIf(tcprulescheck.isMissing)(`tcprulescheck${tcprulescheck.why}`, ()
     );
   });
 });
+
+describe.skipIf(tcprulescheck.isMissing)(`tcprulescheck${tcprulescheck.why}, the judge`, () => {
+  test("tcprulescheck agrees with rules about hosts that are compiled for s6", () => {
+    using directory = new TemporaryDirectory();
+    let spawns = 0;
+    const ask = ({ ip, host }: RemoteClient): DjbVerdict => {
+      const env = { TCPREMOTEIP: ip, ...(host !== undefined && { TCPREMOTEHOST: host }) };
+      spawns += 1;
+      const run = spawnSync(tcprulescheck.path, [directory.file("judge.cdb")], { env });
+      return parseReport(run.stdout.toString());
+    };
+    const clients = fc.uniqueArray(fc.constantFrom(...CLIENTS), { minLength: 12, maxLength: 12 });
+    fc.assert(
+      fc.property(hostRules, clients, (text, some) => {
+        writeFileSync(directory.file("judge.cdb"), ours(directory, Buffer.from(text)) ?? "");
+        expectAgreement(text, some, ask);
+      }),
+      { numRuns: 60 },
+    );
+    expect(spawns).toBeGreaterThan(100);
+  });
+});
+
+/** The verdict in what tcprulescheck prints. */
+function parseReport(text: string): DjbVerdict {
+  const [head = "", ...lines] = text.trimEnd().split("\n");
+  const rule = /^rule (.*):$/.exec(head)?.[1];
+  const variables = lines.slice(0, -1).map((one) => one.replace("set environment variable ", ""));
+  return { allow: lines.at(-1) === "allow connection", rule, edits: variables.map(parseEdit) };
+}
 
 /** The output of tcprulescheck. */
 function report(cdb: Cdb, client: Parameters<typeof checkDjbRules>[1]): string {

@@ -59,6 +59,7 @@ const ARGUMENTS: Readonly<Record<string, fc.Arbitrary<string>>> = {
   networks: fc.array(NETWORK, { minLength: 1 }).map((networks) => networks.join(",")),
   "none|type:value": fc.constantFrom("none", "dns:a.example", "ip:192.0.2.1", "subject:CN=a"),
   "p256|p384|rsa2048|rsa3072|ed25519": fc.constantFrom("p256", "rsa3072"),
+  perms: fc.integer({ min: 0, max: 0o7777 }).map((mode) => `0${mode.toString(8)}`),
   port: numbers(65_535),
   "proto,...": fc.array(fc.stringMatching(/^[a-z0-9/.]+$/), { minLength: 1 }).map(String),
   "refuse|pass": fc.constantFrom("refuse", "pass"),
@@ -77,6 +78,7 @@ const ARGUMENTS: Readonly<Record<string, fc.Arbitrary<string>>> = {
     .tuple(fc.constantFrom("5", "0xea", "255"), fc.string({ unit: "binary" }))
     .map(([type, text]) => `${type}=${text}`),
   uid: UNSIGNED,
+  "uid:gid": fc.tuple(UNSIGNED, UNSIGNED).map((parts) => parts.join(":")),
   "uid:gid:gidlist": fc
     .tuple(UNSIGNED, UNSIGNED, fc.oneof(fc.constant(""), GIDS))
     .map((parts) => parts.join(":")),

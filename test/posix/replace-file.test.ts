@@ -74,12 +74,16 @@ for (const [kernel, posix, path] of [
       expect([textOf("file:tag:000000"), textOf("file")]).toEqual(["somebody's", "B"]);
     });
 
-    test("replacing a file overwrites the temporary file that is named", () => {
+    test("replacing a file uses the temporary file that is named, and no file that exists", () => {
       const temporary = `${path}/named`;
-      posix.close(posix.open(temporary, "write", { create: 0o640 }));
-      replaceFile(posix, temporary, {}, ({ write }) => write(Buffer.alloc(50), 0));
       replaceFile(posix, `${path}/file`, { temporary }, ({ write }) => write(Buffer.from("n"), 0));
       expect([textOf("file"), posix.fileVersion(temporary)]).toEqual(["n", "ENOENT"]);
+      posix.close(posix.open(temporary, "write", { create: 0o640 }));
+      expect(() => replaceFile(posix, `${path}/file`, { temporary }, () => undefined)).toThrow(
+        TemporaryFileError,
+      );
+      expect(posix.fileVersion(temporary)).not.toBe("ENOENT");
+      posix.unlink(temporary);
     });
 
     test("replacing a file reports which temporary file could not be made, by its name and cause", () => {

@@ -71,6 +71,13 @@ describe("the variables of a header", () => {
     });
   });
 
+  test("a header sets the name that the client asked for without a dot at its end", () => {
+    expect(edits(withTlvs(tlv(0x02, "Www.example.com.")))).toMatchObject({
+      SSL_TLS_SNI_SERVERNAME: "Www.example.com",
+    });
+    expect(edits(withTlvs(tlv(0x02, ".")))).toMatchObject({ SSL_TLS_SNI_SERVERNAME: undefined });
+  });
+
   test("a header sets under other names the variables that are to be set aside", () => {
     expect(edits(full, { backsUp: true })).toEqual({
       ...TCP4,

@@ -45,8 +45,18 @@ export interface CertificateOptions {
   readonly names?: readonly string[];
   readonly notBefore?: Date;
   readonly notAfter?: Date;
+  /** False leaves key usage out, so that the key may do everything. */
+  readonly hasKeyUsage?: boolean;
   /** Extended key usage; none means any. */
   readonly usage?: "server" | "client";
+  /** Of an authority: how many other authorities may be below it. */
+  readonly pathLength?: number;
+  /** The key to certify, in place of a new one. */
+  readonly keyPair?: KeyObject;
+  /** The key that is stated as the issuer's, in place of the one that signs. */
+  readonly statedIssuer?: KeyObject;
+  /** Further extensions, as `extension` makes them. */
+  readonly extensions?: readonly Buffer[];
 }
 
 /** The files into which `write` has put a certificate. */
@@ -234,7 +244,7 @@ function certify(
   isAuthority: boolean,
 ): Certificate {
   const { key: kind = "p256", subject: name = "" } = options;
-  const key = newKey(kind);
+  const key = options.keyPair ?? newKey(kind);
   const subject = derName(typeof name === "string" ? [{ type: "CN", value: name }] : name);
   const signer = issuer?.key ?? key;
   const body = certificateBody(options, isAuthority, {
@@ -281,17 +291,21 @@ function certificateBody(
 }
 
 function extensions(
-  { names = [], usage }: CertificateOptions,
+  options: CertificateOptions,
   isAuthority: boolean,
   { key, signer }: Pick<Parties, "key" | "signer">,
 ): Buffer[] {
+  const { names = [], usage, pathLength, statedIssuer, hasKeyUsage = true } = options;
   const list = [
-    extension("2.5.29.19", true, der(0x30, ...(isAuthority ? [TRUE] : []))), // basicConstraints
-    // keyUsage: keyCertSign and cRLSign, or digitalSignature
-    extension("2.5.29.15", true, der(0x03, Buffer.from(isAuthority ? [1, 0x06] : [7, 0x80]))),
+    extension("2.5.29.19", true, basicConstraints(isAuthority, pathLength)),
     extension("2.5.29.14", false, der(0x04, keyIdentifier(key))),
-    extension("2.5.29.35", false, der(0x30, der(0x80, keyIdentifier(signer)))),
+    extension("2.5.29.35", false, der(0x30, der(0x80, keyIdentifier(statedIssuer ?? signer)))),
   ];
+  if (hasKeyUsage) {
+    // keyCertSign and cRLSign, or digitalSignature
+    const bits = Buffer.from(isAuthority ? [1, 0x06] : [7, 0x80]);
+    list.push(extension("2.5.29.15", true, der(0x03, bits)));
+  }
   if (usage !== undefined) {
     const purpose = usage === "server" ? "1.3.6.1.5.5.7.3.1" : "1.3.6.1.5.5.7.3.2";
     list.push(extension("2.5.29.37", false, der(0x30, oid(purpose))));
@@ -299,7 +313,30 @@ function extensions(
   if (names.length > 0) {
     list.push(extension("2.5.29.17", false, der(0x30, ...names.map(generalName))));
   }
-  return list;
+  return [...list, ...(options.extensions ?? [])];
+}
+
+function basicConstraints(isAuthority: boolean, pathLength: number | undefined): Buffer {
+  if (!isAuthority) return der(0x30);
+  return der(
+    0x30,
+    TRUE,
+    ...(pathLength === undefined ? [] : [der(0x02, Buffer.from([pathLength]))]),
+  );
+}
+
+/**
+ * The extension nameConstraints: alternative names as subtrees, an address with its mask behind a slash
+ * (`ip:192.0.2.0/255.255.255.0`).
+ */
+export function nameConstraints(subtrees: {
+  readonly permitted?: readonly string[];
+  readonly excluded?: readonly string[];
+}): Buffer {
+  const list = (tag: number, names: readonly string[] = []) =>
+    names.length === 0 ? [] : [der(tag, ...names.map((name) => der(0x30, generalName(name))))];
+  const value = der(0x30, ...list(0xa0, subtrees.permitted), ...list(0xa1, subtrees.excluded));
+  return extension("2.5.29.30", true, value);
 }
 
 function keyIdentifier(key: KeyObject): Buffer {
@@ -308,18 +345,21 @@ function keyIdentifier(key: KeyObject): Buffer {
 
 const TRUE = der(0x01, Buffer.from([0xff]));
 
-function extension(id: string, isCritical: boolean, value: Buffer): Buffer {
+/** One extension; the value is the DER inside of its octet string. */
+export function extension(id: string, isCritical: boolean, value: Buffer): Buffer {
   return der(0x30, oid(id), ...(isCritical ? [TRUE] : []), der(0x04, value));
 }
 
 const NAME_TAGS: Readonly<Record<string, number>> = { email: 0x81, dns: 0x82, uri: 0x86, ip: 0x87 };
 
+/** `dns:`, `ip:`, `email:` or `uri:` and the value. */
 function generalName(name: string): Buffer {
   const colon = name.indexOf(":");
   const [kind, value] = [name.slice(0, colon), name.slice(colon + 1)];
   const tag = NAME_TAGS[kind];
   if (tag === undefined) throw new Error(`no such kind of alternative name: ${name}`);
-  return der(tag, kind === "ip" ? ipBytes(value) : Buffer.from(value));
+  if (kind !== "ip") return der(tag, Buffer.from(value));
+  return der(tag, ...value.split("/").map(ipBytes));
 }
 
 function ipBytes(text: string): Buffer {

@@ -162,7 +162,8 @@ describe("a TLS engine beside a server", () => {
     for (const fd of [ours, theirs]) posix.setNonblocking(fd, true);
     const other = await hosted(ECHO_PID);
     const engine = host.run(
-      (faces) => new Engine({ ...faces, socket: theirs, failed: () => undefined }),
+      (faces) =>
+        new Engine({ ...faces, socket: theirs, failed: () => undefined, refused: () => undefined }),
     );
     posix.close(ours);
     expect(await engine.ended).toEqual({ kind: "done", exitCode: 0 });
@@ -176,7 +177,13 @@ describe("a TLS engine beside a server", () => {
       const [ours, theirs] = posix.socketPair("seqpacket");
       for (const fd of [ours, theirs]) posix.setNonblocking(fd, true);
       const engine = host.run(
-        (faces) => new Engine({ ...faces, socket: theirs, failed: () => undefined }),
+        (faces) =>
+          new Engine({
+            ...faces,
+            socket: theirs,
+            failed: () => undefined,
+            refused: () => undefined,
+          }),
       );
       engine.stop(how);
       expect(await engine.ended).toEqual({ kind: "done", exitCode: 0 });

@@ -4,7 +4,7 @@ import { copyFileSync, mkdirSync, writeFileSync } from "node:fs";
 import { dirname, join } from "node:path";
 import type { Duplex } from "node:stream";
 import { connect } from "node:tls";
-import type { ConnectionOptions } from "node:tls";
+import type { ConnectionOptions, TLSSocket } from "node:tls";
 import { describe, expect, test } from "vitest";
 import { TcpServer } from "../../src/index.ts";
 import type { Handler, TcpConnection, TcpServerOptions } from "../../src/index.ts";
@@ -12,6 +12,8 @@ import { makeCertificates } from "../support/certificates.ts";
 import type { TestCertificates } from "../support/certificates.ts";
 import { BIN, newScene, ROOT } from "../support/scene.ts";
 import type { Scene } from "../support/scene.ts";
+import { clientAt, clientHello, Flood } from "../tls/floods.ts";
+import { until } from "../tls/processes.ts";
 import { dial } from "./dial.ts";
 
 const LOOPBACK = { host: "127.0.0.1", port: 0 };
@@ -30,7 +32,11 @@ async function serve(
 }
 
 /** All that a client reads; the code of the failure where the connection fails. */
-async function ask(port: number, pki: TestCertificates, options: ConnectionOptions = {}) {
+async function ask(
+  port: number,
+  pki: TestCertificates,
+  { onSession, ...options }: ConnectionOptions & { onSession?: (session: Buffer) => void } = {},
+) {
   const socket = connect({
     port,
     host: "127.0.0.1",
@@ -38,6 +44,7 @@ async function ask(port: number, pki: TestCertificates, options: ConnectionOptio
     ca: pki.root.pem,
     ...options,
   });
+  if (onSession !== undefined) socket.on("session", onSession);
   const chunks: Buffer[] = [];
   socket.on("data", (chunk: Buffer) => chunks.push(chunk));
   return new Promise<string>((resolve) => {
@@ -127,6 +134,64 @@ describe("a function behind TLS", () => {
     expect(await ask(server.port, pki, named("email:two words"))).not.toBe("welcome");
     expect(refusals).toEqual(["its alternative names cannot be read"]);
   });
+
+  test("a function behind TLS is not called while the authorities cannot be read", async () => {
+    await using scene = await newScene();
+    const pki = makeCertificates(scene.directory);
+    const refusals: string[] = [];
+    const warnings: string[] = [];
+    await using server = await serve({
+      tls: { ...filesOf(pki), clientCertificate: "required", authorities: { file: pki.caFile } },
+      serve: ({ stream }) => void stream.end("welcome"),
+      onRefused: ({ reason }) => refusals.push(reason),
+      onError: (error) => warnings.push(String(error)),
+    });
+    const client = { cert: pki.client.pem, key: pki.client.keyPem };
+    writeFileSync(pki.caFile, "");
+    for (let times = 0; times < 2; times += 1) {
+      expect(await ask(server.port, pki, { ...client, ca: pki.root.pem })).not.toBe("welcome");
+    }
+    const why = expect.stringMatching(/^unable to use CAFILE .*: it is neither PEM nor /) as string;
+    expect(refusals).toEqual([why, why]);
+    expect(warnings).toEqual([
+      expect.stringMatching(/; connections are refused until that can be used$/),
+    ]);
+    writeFileSync(pki.caFile, pki.root.pem);
+    expect(await ask(server.port, pki, client)).toBe("welcome");
+  });
+
+  test.each(["TLSv1.2", "TLSv1.3"] as const)(
+    "a function behind TLS gets the name of a client that resumes a session of %s",
+    async (version) => {
+      await using scene = await newScene();
+      const pki = makeCertificates(scene.directory);
+      const seen: unknown[] = [];
+      await using server = await serve({
+        tls: filesOf(pki),
+        serve: ({ stream, tls }) => {
+          const { isSessionReused } = stream as TLSSocket;
+          seen.push([tls?.serverName, isSessionReused.call(stream)]);
+          stream.end("hello");
+        },
+      });
+      const sessions: Buffer[] = [];
+      for (const servername of ["localhost", "localhost", "other.example"]) {
+        const session = sessions.at(0);
+        await ask(server.port, pki, {
+          servername,
+          rejectUnauthorized: false,
+          maxVersion: version,
+          ...(session === undefined ? {} : { session }),
+          onSession: (data) => sessions.push(data),
+        });
+      }
+      expect(seen).toEqual([
+        ["localhost", false],
+        ["localhost", true],
+        ["other.example", false],
+      ]);
+    },
+  );
 
   test("a function behind TLS gets the half-close of the client, and may still answer", async () => {
     await using scene = await newScene();
@@ -250,3 +315,35 @@ function writeRule(scene: Scene, path: string): void {
   mkdirSync(dirname(scene.path(path)), { recursive: true });
   writeFileSync(scene.path(path), "");
 }
+
+describe("a flood of handshakes that are never completed", () => {
+  test("a flood of handshakes that are never completed does not keep a client of another address out", async () => {
+    await using scene = await newScene();
+    const pki = makeCertificates(scene.directory);
+    const refused: string[] = [];
+    const tls = { ...filesOf(pki), handshakes: { perSource: 2, inAll: 4 } };
+    await using server = await serve({
+      tls,
+      serve: ({ stream }) => void stream.end("served"),
+      onRefused: ({ reason }) => refused.push(reason),
+    });
+    using flood = new Flood();
+    await flood.send(server.port, await clientHello(), 40, ["127.0.1.1"]);
+    await until(() => flood.closed >= 20);
+    for (let count = 0; count < 5; count += 1) {
+      expect(await ask(server.port, pki, clientAt("127.0.2.1"))).toBe("served");
+    }
+    expect(new Set(refused)).toEqual(new Set(["too many handshakes at a time"]));
+    expect(refused.length).toBeGreaterThanOrEqual(20);
+  });
+
+  test.each([{ perSource: 0 }, { inAll: 0.5 }, { inAll: NaN }])(
+    "a server whose limits of handshakes are %j does not start",
+    async (handshakes) => {
+      await using scene = await newScene();
+      const tls = { ...filesOf(makeCertificates(scene.directory)), handshakes };
+      const server = new TcpServer({ listen: LOOPBACK, tls, serve: () => undefined });
+      await expect(server.start()).rejects.toThrow(/handshakes\.(perSource|inAll)/);
+    },
+  );
+});

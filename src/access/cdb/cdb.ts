@@ -35,6 +35,29 @@ export function cdbHash(bytes: Uint8Array, start = 0, end = bytes.length): numbe
   return hash >>> 0;
 }
 
+/**
+ * What is wrong with a header in a file of this size; undefined where the records and every table lie within the
+ * file. No text is taken for a header: the positions that its letters are lie far outside.
+ */
+export function findHeaderProblem(header: DataView, fileBytes: number): string | undefined {
+  if (header.byteLength < CDB_HEADER_BYTES) return "shorter than a CDB header";
+  const recordsEnd = header.getUint32(0, true);
+  if (recordsEnd < CDB_HEADER_BYTES || recordsEnd > fileBytes) {
+    return "the records end outside the file";
+  }
+  let slots = 0;
+  for (let table = 0; table < CDB_TABLES; table += 1) {
+    const position = header.getUint32(table * CDB_PAIR_BYTES, true);
+    const count = header.getUint32(table * CDB_PAIR_BYTES + 4, true);
+    if (count === 0) continue;
+    slots += count;
+    if (position < recordsEnd || position + count * CDB_PAIR_BYTES > fileBytes) {
+      return `hash table ${table} lies outside the file`;
+    }
+  }
+  return slots * CDB_PAIR_BYTES > fileBytes ? "hash tables overlap" : undefined;
+}
+
 export class Cdb {
   readonly #bytes: Uint8Array;
   readonly #view: DataView;
@@ -49,7 +72,8 @@ export class Cdb {
     this.#bytes = bytes;
     this.#view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
     this.#recordsEnd = this.#word(0);
-    this.#checkTables();
+    const problem = findHeaderProblem(this.#view, bytes.length);
+    if (problem !== undefined) throw new CdbError(problem);
   }
 
   /** The value of the earliest record with this key. Throws CdbError where the file is damaged. */
@@ -125,24 +149,6 @@ export class Cdb {
       else overridden.set(position, found);
     }
     return overridden;
-  }
-
-  #checkTables(): void {
-    const size = this.#bytes.length;
-    if (this.#recordsEnd < CDB_HEADER_BYTES || this.#recordsEnd > size) {
-      throw new CdbError("the records end outside the file");
-    }
-    let slots = 0;
-    for (let table = 0; table < CDB_TABLES; table += 1) {
-      const position = this.#word(table * CDB_PAIR_BYTES);
-      const count = this.#word(table * CDB_PAIR_BYTES + 4);
-      if (count === 0) continue;
-      slots += count;
-      if (position < this.#recordsEnd || position + count * CDB_PAIR_BYTES > size) {
-        throw new CdbError(`hash table ${table} lies outside the file`);
-      }
-    }
-    if (slots * CDB_PAIR_BYTES > size) throw new CdbError("hash tables overlap");
   }
 
   /** The first probe step at or after `from` whose slot holds this key; -1 when there is none. */

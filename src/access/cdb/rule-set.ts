@@ -3,7 +3,6 @@
 import { decodeEdits } from "../../net/index.ts";
 import { decodeBytes, encodeBytes } from "../../posix/index.ts";
 import { Cdb, CdbError } from "./cdb.ts";
-import { isNameKey } from "../lookup/client-certificate.ts";
 import { parseIp4Key } from "../lookup/ip4-key.ts";
 import { parsePrefixKey } from "../lookup/keys.ts";
 import { PrefixIndex } from "../lookup/prefix-index.ts";
@@ -12,7 +11,7 @@ import { parseRuleValue } from "../lookup/rule-value.ts";
 import { DENIED, failed, NOT_FOUND, ProbedRules } from "../lookup/rules.ts";
 
 import type { IpAddress } from "../../net/index.ts";
-import type { Failed, RuleResult, Verdict } from "../lookup/rules.ts";
+import type { RuleResult, Verdict } from "../lookup/rules.ts";
 
 /**
  * Building an index takes about as long as one step of a look-up for every record. It is built once look-ups
@@ -30,7 +29,6 @@ interface Indexes {
 export class CdbRuleSet extends ProbedRules {
   readonly #cdb: Cdb;
   #indexes: Indexes | undefined;
-  #hasNameRules: boolean | undefined;
   readonly #stepsBeforeIndex: number;
 
   /** Throws CdbError where anything but a value is damaged. The bytes must not change any more. */
@@ -50,17 +48,6 @@ export class CdbRuleSet extends ProbedRules {
     }
   }
 
-  /** Goes through all records the first time, and only for a certificate whose names are not known. */
-  override hasNameRules(): boolean | Failed {
-    try {
-      this.#hasNameRules ??= this.#findNameRule();
-      return this.#hasNameRules;
-    } catch (error) {
-      if (error instanceof CdbError) return failed(error.message);
-      throw error;
-    }
-  }
-
   override checkIp(ip: IpAddress): Verdict {
     if (this.#indexes === undefined) {
       if (this.#cdb.lookupSteps < this.#stepsBeforeIndex) return super.checkIp(ip);
@@ -70,13 +57,6 @@ export class CdbRuleSet extends ProbedRules {
     if (position === undefined) return NOT_FOUND;
     const { key, value } = this.#cdb.recordAt(position);
     return withRule(ruleResult(value), decodeBytes(key));
-  }
-
-  #findNameRule(): boolean {
-    for (const { key } of this.#cdb.entries()) {
-      if (isNameKey(decodeBytes(key))) return true;
-    }
-    return false;
   }
 
   /** The networks that probing every prefix length would find. */

@@ -60,11 +60,6 @@ export class CdbRules implements CertificateRules {
     return rules.checkClientCertificate(certificate);
   }
 
-  hasNameRules(): boolean | Failed {
-    const rules = this.#current();
-    return "kind" in rules ? rules : rules.hasNameRules();
-  }
-
   /** The rules of the file as it is now. */
   #current(): CdbRuleSet | Failed {
     const version = this.#posix.fileVersion(this.#path);

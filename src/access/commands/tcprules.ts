@@ -1,10 +1,12 @@
 /** s6-tcprules: compile tcprules text (networking.md, section 10; docs/formats/access-rules.md). */
 
+import { isatty } from "node:tty";
+
 import { EXIT } from "../../chain/index.ts";
 import { defineCommand, Fatal, orFatal } from "../../command/index.ts";
 import { octalMode, oneOf, value } from "../../options/index.ts";
-import { replaceFile, SystemError } from "../../posix/index.ts";
-import { explainFailure, TcpRulesCompiler } from "../index.ts";
+import { SystemError } from "../../posix/index.ts";
+import { explainFailure, replaceCdbFile, TcpRulesCompiler } from "../index.ts";
 
 import type { Report } from "../../host/index.ts";
 import type { Fd, Posix } from "../../posix/index.ts";
@@ -51,11 +53,17 @@ export const tcprules = defineCommand({
     orFatal(
       (error) => explainFailure(posix, `compile to ${cdb}`, error),
       () =>
-        replaceFile(posix, cdb, { tag: NAME, temporary, createMode: CREATE_MODE, mode }, (sink) => {
-          const compiler = new TcpRulesCompiler(format, sink, (message) => warnings.add(message));
-          for (const chunk of inputChunks(posix)) compiler.push(chunk);
-          compiler.finish();
-        }),
+        replaceCdbFile(
+          posix,
+          cdb,
+          { tag: NAME, temporary, createMode: CREATE_MODE, mode },
+          (sink) => {
+            const compiler = new TcpRulesCompiler(format, sink, (message) => warnings.add(message));
+            if (isatty(STDIN)) report(NAME, "info", "reading rules from the terminal, up to ^D");
+            for (const chunk of inputChunks(posix)) compiler.push(chunk);
+            compiler.finish();
+          },
+        ),
     );
     warnings.end();
   },

@@ -22,6 +22,11 @@ import type { CertificateFact, DjbVerdict, RemoteClient, RulesFormat, Verdict } 
 /** One thing that is known of a client's certificate, or that it has none. */
 type KnownFact = CertificateFact | "none";
 
+const NAME = "s6-tcprulescheck";
+/** Said of a database that could be of either format. */
+const ASSUMPTION =
+  "it is taken for rules of s6, which refuse every client; to ucspi-tcp (--format=djb) it admits every client";
+
 /** The address that ucspi-tcp assumes where none is given. */
 const ANY_IP = "0.0.0.0";
 
@@ -36,7 +41,7 @@ const KNOWN_FACT = parsedBy<KnownFact>(
 );
 
 export const tcprulescheck = defineCommand({
-  name: "s6-tcprulescheck",
+  name: NAME,
   summary: "show what compiled access rules say about a client",
   family: "long",
   options: {
@@ -73,30 +78,31 @@ export const tcprulescheck = defineCommand({
       (error) => explainFailure(posix, `read ${cdb}`, error),
       () => {
         const bytes = readCdbFile(posix, cdb);
-        if (clientCert.length > 0) return checkCertificate(bytes, clientCert, format);
-        return check(bytes, client, format);
+        const database = new Cdb(bytes);
+        if (format === undefined && database.entries().next().done === true) {
+          context.report(NAME, "warning", `${cdb} has no records: ${ASSUMPTION}`);
+        }
+        const chosen = format ?? detectRulesFormat(database);
+        if (clientCert.length > 0) return checkCertificate(bytes, clientCert, chosen);
+        return chosen === "djb"
+          ? checkDjbRules(database, client)
+          : settled(checkS6Rules(bytes, client));
       },
     );
     context.print(describe(verdict));
   },
 });
 
-function check(bytes: Uint8Array, client: RemoteClient, format?: RulesFormat): DjbVerdict {
-  const cdb = new Cdb(bytes);
-  if ((format ?? detectRulesFormat(cdb)) === "djb") return checkDjbRules(cdb, client);
-  return settled(checkS6Rules(bytes, client));
-}
-
 function checkCertificate(
   bytes: Uint8Array,
   known: readonly KnownFact[],
-  format?: RulesFormat,
+  format: RulesFormat,
 ): DjbVerdict {
   const facts = known.filter((fact) => fact !== "none");
   if (facts.length > 0 && facts.length < known.length) {
     throw new UsageError("client-cert none stands alone", true);
   }
-  if ((format ?? detectRulesFormat(new Cdb(bytes))) === "djb") {
+  if (format === "djb") {
     throw new Fatal(EXIT.usage, "rules for ucspi-tcp know no client certificates");
   }
   const certificate = facts.length === 0 ? undefined : certificateOf(facts);

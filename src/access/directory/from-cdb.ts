@@ -23,18 +23,19 @@ export interface UnpackOptions {
 }
 
 /**
- * Unpack the file `cdb` into `directory`, which must not exist. On any failure nothing is left of it.
- * Throws RulesProblem.
+ * Unpack the file `cdb` into `directory`, which must not exist. Nothing is made of a database in which any
+ * record is no rule, and on any other failure nothing is left. Throws RulesProblem.
  */
 export function unpackCdb(cdb: string, directory: string, options: UnpackOptions): void {
   const { posix, warn } = options;
   const database = attempt(`read ${cdb}`, () => openCdb(posix, cdb));
+  for (const record of database.entries()) parseRecord(record);
   attempt(`create ${directory}`, () => posix.mkdir(directory, DIRECTORY_MODE));
   try {
     posix.chmod(directory, DIRECTORY_MODE);
     const overridden = database.overridden();
     for (const record of database.entries()) {
-      if (!overridden.has(record.position)) unpackRecord(directory, record, options);
+      if (!overridden.has(record.position)) unpackRule(directory, parseRecord(record), options);
       else warn(`left out a second rule for ${decodeBytes(record.key)}, which is never used`);
     }
   } catch (error) {
@@ -54,39 +55,56 @@ function openCdb(posix: ReadingPosix, path: string): Cdb {
   }
 }
 
-function unpackRecord(directory: string, record: CdbRecord, options: UnpackOptions): void {
-  const { posix } = options;
-  const key = decodeBytes(record.key);
-  const value = parseRuleValue(record.value);
-  if (value.kind === "error") throw invalidRule(key, value.why);
-  if (value.kind === "deny" && record.value.length > 1) {
-    throw invalidRule(key, "there is something after D");
-  }
-  const rule = makeRuleDirectory(posix, directory, key);
-  if (value.kind === "deny") writeFile(posix, `${rule}/deny`, "");
-  if (value.kind === "allow") unpackAllow(rule, key, value, options);
+/** A record that is a rule; no edits where it denies. */
+interface ParsedRule {
+  readonly key: string;
+  readonly allow: boolean;
+  readonly edits: readonly EnvironmentEdit[];
+  readonly exec: Uint8Array;
 }
 
-function unpackAllow(
-  rule: string,
+const NO_BYTES = new Uint8Array(0);
+
+/** Throws RulesProblem for a record that is no rule, or none that a directory can hold. */
+function parseRecord(record: CdbRecord): ParsedRule {
+  const key = decodeBytes(record.key);
+  const parts = key.split("/");
+  if (!parts.every(isFileName)) throw invalidRule(key, "the key is no path below the directory");
+  // The compilers of both suites take a tree of any kind of key, so that they can all be unpacked.
+  if (parts.length !== 2) throw invalidRule(key, "the key is not a kind, a slash and a name");
+  const value = parseRuleValue(record.value);
+  if (value.kind === "error") throw invalidRule(key, value.why);
+  if (value.kind === "notFound") throw invalidRule(key, "the value neither allows nor denies");
+  if (value.kind === "allow") {
+    return { key, allow: true, edits: editsOf(key, value), exec: value.exec };
+  }
+  if (record.value.length > 1) throw invalidRule(key, "there is something after D");
+  return { key, allow: false, edits: [], exec: NO_BYTES };
+}
+
+function editsOf(
   key: string,
-  value: RuleValue & { readonly kind: "allow" },
-  { posix, warn }: UnpackOptions,
-): void {
-  const edits = decodeEdits(value.environment);
+  { environment }: RuleValue & { readonly kind: "allow" },
+): EnvironmentEdit[] {
+  const edits = decodeEdits(environment);
   if (edits === undefined) throw invalidRule(key, "its environment is malformed");
-  writeFile(posix, `${rule}/allow`, "");
+  const bad = edits.find(({ name }) => !isFileName(name) || name.startsWith("."));
+  if (bad === undefined) return edits;
+  throw invalidRule(key, `no file can stand for the variable ${JSON.stringify(bad.name)}`);
+}
+
+function unpackRule(directory: string, parsed: ParsedRule, { posix, warn }: UnpackOptions): void {
+  const { key, allow, edits, exec } = parsed;
+  const rule = makeRuleDirectory(posix, directory, key);
+  writeFile(posix, `${rule}/${allow ? "allow" : "deny"}`, "");
   if (edits.length > 0) makeDirectory(posix, `${rule}/env`);
   for (const edit of edits) {
-    if (!isFileName(edit.name) || edit.name.startsWith(".")) {
-      throw invalidRule(key, `no file can stand for the variable ${JSON.stringify(edit.name)}`);
-    }
     if (TRAILING_BLANK.test(edit.value ?? "")) {
       warn(`${rule}/env/${edit.name} cannot keep the blanks at the end of its value`);
     }
     writeFile(posix, `${rule}/env/${edit.name}`, variableFile(edit));
   }
-  if (value.exec.length > 0) writeFile(posix, `${rule}/exec`, value.exec);
+  if (exec.length > 0) writeFile(posix, `${rule}/exec`, exec);
 }
 
 /** The content that is read back as this value: a newline in it becomes a NUL. */
@@ -94,12 +112,9 @@ function variableFile({ value }: EnvironmentEdit): Uint8Array {
   return encodeBytes(value === undefined ? "" : `${value.replaceAll("\n", "\0")}\n`);
 }
 
-/** A key is a path below the directory or the record is refused. */
 function makeRuleDirectory(posix: Posix, directory: string, key: string): string {
-  const parts = key.split("/");
-  if (!parts.every(isFileName)) throw invalidRule(key, "the key is no path below the directory");
   let path = directory;
-  for (const part of parts) {
+  for (const part of key.split("/")) {
     path += `/${part}`;
     makeDirectory(posix, path);
   }

@@ -7,16 +7,15 @@
  * of those of a wider rule: so it denies, and the verdict has the fault.
  */
 
-import { errnoOf, listNames, readHead } from "../../posix/index.ts";
+import { errnoOf, readHead } from "../../posix/index.ts";
 import { readEnvironmentDirectory } from "./environment.ts";
-import { CLIENT_CERTIFICATE_KIND, isNameKey } from "../lookup/client-certificate.ts";
-import { isOfType, RULES_ENTRIES_MAX } from "../lookup/kernel.ts";
+import { isOfType } from "../lookup/kernel.ts";
 import { RULE_EXEC_BYTES_MAX } from "../lookup/rule-value.ts";
 import { DENIED, failed, NOT_FOUND, ProbedRules } from "../lookup/rules.ts";
 
 import type { EnvironmentEdit } from "../../net/index.ts";
 import type { RulesPosix } from "../lookup/kernel.ts";
-import type { Denied, Failed, RuleResult } from "../lookup/rules.ts";
+import type { Denied, RuleResult } from "../lookup/rules.ts";
 
 type Presence = "present" | "absent" | Denied;
 
@@ -48,18 +47,6 @@ export class DirectoryRules extends ProbedRules {
     const allow = this.#presence(`${rule}/allow`);
     if (allow === "present") return this.#allowed(rule);
     return allow === "absent" ? this.#denied(`${rule}/deny`) : allow;
-  }
-
-  /** A rule without `allow` or `deny` counts too. */
-  override hasNameRules(): boolean | Failed {
-    const path = `${this.#directory}/${CLIENT_CERTIFICATE_KIND}`;
-    try {
-      const names = listNames(this.#posix, path, RULES_ENTRIES_MAX);
-      return names.some((name) => isNameKey(`${CLIENT_CERTIFICATE_KIND}/${name}`));
-    } catch (error) {
-      const code = errnoOf(error);
-      return code === "ENOENT" ? false : failed(`unable to read ${path}`, code);
-    }
   }
 
   #denied(path: string): RuleResult {

@@ -1,7 +1,8 @@
 /** Compiling a directory of rules to a CDB file (networking 8.4, local-services 7.6). */
 
 import { encodeEdits } from "../../net/index.ts";
-import { encodeBytes, listNames, readHead, replaceFile } from "../../posix/index.ts";
+import { encodeBytes, listNames, readHead } from "../../posix/index.ts";
+import { replaceCdbFile } from "../cdb/replace-file.ts";
 import { CdbWriter } from "../cdb/writer.ts";
 import { readEnvironmentDirectory } from "./environment.ts";
 import { attempt, RulesProblem } from "../lookup/problem.ts";
@@ -36,7 +37,7 @@ const TEMPORARY_TAG = "s6-accessrules-cdb-from-fs";
 export function compileDirectory(directory: string, cdb: string, options: CompileOptions): void {
   const replaceOptions = { tag: TEMPORARY_TAG, mode: options.mode };
   attempt(`write ${cdb}`, () =>
-    replaceFile(options.posix, cdb, replaceOptions, (sink) => {
+    replaceCdbFile(options.posix, cdb, replaceOptions, (sink) => {
       const writer = new CdbWriter(sink);
       for (const key of ruleKeys(directory, options)) {
         const value = compileRule(`${directory}/${key}`, options);

@@ -80,8 +80,7 @@ function lintSizes(rules: readonly LintRule[]): Finding[] {
 }
 
 function stray(key: string): Finding {
-  const message =
-    "is not a directory: who is looked up there is denied, and nothing can be compiled";
+  const message = "is not a directory, so the rules cannot be compiled";
   return { severity: "error", key, code: "stray", message };
 }
 

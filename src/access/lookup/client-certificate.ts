@@ -4,7 +4,7 @@
  * way only and cannot leave its key: it never holds a slash, and what is in front of it is ours.
  */
 
-import { formatIp, isAlternativeNameKind, parseIp, comparableHostName } from "../../net/index.ts";
+import { comparableHostName, formatIp, parseIp } from "../../net/index.ts";
 import type { AlternativeName } from "../../net/index.ts";
 import { decodeBytes, encodeBytes } from "../../posix/index.ts";
 
@@ -64,12 +64,6 @@ export function certificateKey({ kind, value }: CertificateFact): string | undef
   // Two strings with the same bytes would share a key; the one that they decode to has it.
   if (bytes.length > NAME_BYTES_MAX || decodeBytes(bytes) !== name) return undefined;
   return `${CLIENT_CERTIFICATE_KIND}/${name}`;
-}
-
-/** Is this the key of a rule about a name, rank 2 of four? */
-export function isNameKey(key: string): boolean {
-  const [kind, name = ""] = key.split("/");
-  return kind === CLIENT_CERTIFICATE_KIND && isAlternativeNameKind(name.split(":")[0]);
 }
 
 /** The keys of alternative names, in the order of the names and each at most once. */

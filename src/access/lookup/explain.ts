@@ -5,7 +5,7 @@ import { ProbedRules } from "./rules.ts";
 import type { IpAddress } from "../../net/index.ts";
 import type { ClientCertificate } from "./client-certificate.ts";
 import type { LocalPeer } from "./keys.ts";
-import type { CertificateRules, Failed, RuleResult, Rules } from "./rules.ts";
+import type { CertificateRules, RuleResult, Rules } from "./rules.ts";
 
 /** One key that was looked up. */
 export interface Probe {
@@ -51,9 +51,9 @@ function probesOf(rules: Rules, check: (recorder: CertificateRules) => unknown):
 /** Answers as other rules do, one key at a time, and keeps what was asked. */
 class Recorder extends ProbedRules {
   readonly probes: Probe[] = [];
-  readonly #rules: Rules | CertificateRules;
+  readonly #rules: Rules;
 
-  constructor(rules: Rules | CertificateRules) {
+  constructor(rules: Rules) {
     super();
     this.#rules = rules;
   }
@@ -62,9 +62,5 @@ class Recorder extends ProbedRules {
     const result = this.#rules.probe(key);
     this.probes.push({ key, result });
     return result;
-  }
-
-  override hasNameRules(): boolean | Failed {
-    return "hasNameRules" in this.#rules ? this.#rules.hasNameRules() : true;
   }
 }

@@ -15,6 +15,9 @@ const DENY = 0x44;
 /** The value of every rule that denies. */
 export const DENY_VALUE: Uint8Array = Uint8Array.of(DENY);
 
+/** The value of every rule that allows and changes nothing else. */
+export const PLAIN_ALLOW_VALUE: Uint8Array = Uint8Array.of(ALLOW, 0, 0, 0, 0);
+
 /** A value taken apart, its blobs being views into it. */
 export type RuleValue =
   | { readonly kind: "allow"; readonly environment: Uint8Array; readonly exec: Uint8Array }

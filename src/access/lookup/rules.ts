@@ -12,7 +12,7 @@ import {
 import { ipKeys, reverseDnsKeys, uidGidKeys } from "./keys.ts";
 
 import { ALTERNATIVE_NAMES_BYTES_MAX, areFewAlternativeNames } from "../../net/index.ts";
-import type { AlternativeName, EnvironmentEdit, IpAddress } from "../../net/index.ts";
+import type { EnvironmentEdit, IpAddress } from "../../net/index.ts";
 import type { ClientCertificate } from "./client-certificate.ts";
 import type { LocalPeer } from "./keys.ts";
 
@@ -64,12 +64,10 @@ export interface Rules {
 export interface CertificateRules extends Rules {
   /**
    * Ask after the handshake, with undefined for a client whose certificate is absent or not verified.
-   * Names that are not known, or are longer than ALTERNATIVE_NAMES_BYTES_MAX, are an error where a rule
-   * about one of them might decide: not where the fingerprint does, and not where there are no such rules.
+   * Names that are not known, or are longer than ALTERNATIVE_NAMES_BYTES_MAX, are an error unless the
+   * fingerprint decides: every other rule has to wait for what those about names say.
    */
   checkClientCertificate(certificate: ClientCertificate | undefined): Verdict;
-  /** Is there any rule about the alternative names of certificates? */
-  hasNameRules(): boolean | Failed;
 }
 
 export const NOT_FOUND = { kind: "notFound" } as const;
@@ -77,17 +75,17 @@ export const DENIED: Denied = { kind: "deny" };
 const EMPTY_NAME: Verdict = failedAt("the host name is empty", "EINVAL", undefined);
 const NO_FINGERPRINT = failedAt("the certificate has no SHA-256 fingerprint", "EINVAL", undefined);
 const UNKNOWN_NAMES: Verdict = {
-  ...failed(
-    "there are rules about names, and the alternative names of the certificate are unreadable " +
-      `or longer than ${ALTERNATIVE_NAMES_BYTES_MAX} bytes`,
-  ),
+  ...failed("its alternative names cannot be read"),
+  rule: undefined,
+};
+const TOO_MANY_NAMES: Verdict = {
+  ...failed(`its alternative names are longer than ${ALTERNATIVE_NAMES_BYTES_MAX} bytes`),
   rule: undefined,
 };
 
 /** Rules that answer key by key; what decides is the first key with an answer. */
 export abstract class ProbedRules implements CertificateRules {
   abstract probe(key: string): RuleResult;
-  abstract hasNameRules(): boolean | Failed;
 
   checkIp(ip: IpAddress): Verdict {
     return this.firstDecisive(ipKeys(ip));
@@ -109,21 +107,13 @@ export abstract class ProbedRules implements CertificateRules {
     if (fingerprintKey === undefined) return NO_FINGERPRINT;
     const byFingerprint = this.firstDecisive([fingerprintKey]);
     if (byFingerprint.kind !== "notFound") return byFingerprint;
-    const byName = this.#byName(alternativeNames);
+    if (alternativeNames === undefined) return UNKNOWN_NAMES;
+    if (!areFewAlternativeNames(alternativeNames)) return TOO_MANY_NAMES;
+    const byName = this.#strictest(alternativeNameKeys(alternativeNames));
     if (byName.kind !== "notFound") return byName;
     const subjectKey = certificateKey({ kind: "subject", value: subject });
     const rest = [subjectKey, ANY_CERTIFICATE_KEY];
     return this.firstDecisive(rest.filter((key) => key !== undefined));
-  }
-
-  /** Names that are not known might be those of a rule, if there is one about names. */
-  #byName(names: readonly AlternativeName[] | undefined): Verdict {
-    if (names !== undefined && areFewAlternativeNames(names)) {
-      return this.#strictest(alternativeNameKeys(names));
-    }
-    const hasRules = this.hasNameRules();
-    if (typeof hasRules !== "boolean") return { ...hasRules, rule: undefined };
-    return hasRules ? UNKNOWN_NAMES : NOT_FOUND;
   }
 
   protected firstDecisive(keys: Iterable<string>): Verdict {

@@ -38,14 +38,17 @@ const OCTET_MAX = 255;
 /** Up to this many digits a number is exact; longer ones wrap at 64 bits, as they do in C. */
 const EXACT_DIGITS = 15;
 
-/** `allow` or `deny` from `at` on, then `,NAME=qVALUEq` any number of times; else undefined. */
-export function parseInstruction(line: Uint8Array, at: number): Instruction | undefined {
+/**
+ * `allow` or `deny` from `at` on, then `,NAME=qVALUEq` any number of times; else the reason why this is no
+ * instruction.
+ */
+export function parseInstruction(line: Uint8Array, at: number): Instruction | string {
   const allow = hasWordAt(line, at, ALLOW_WORD);
-  if (!allow && !hasWordAt(line, at, DENY_WORD)) return undefined;
+  if (!allow && !hasWordAt(line, at, DENY_WORD)) return "neither allow nor deny follows the colon";
   const from = at + (allow ? ALLOW_WORD : DENY_WORD).length;
   if (from === line.length) return allow ? ALLOW : DENY;
   const variables = parseVariables(line, from);
-  return variables && { allow, variables };
+  return typeof variables === "string" ? variables : { allow, variables };
 }
 
 /** Does `allow` or `deny` stand at `at`, up to the end or a comma? */
@@ -78,15 +81,20 @@ export function expandRange(address: Uint8Array): readonly Uint8Array[] | undefi
   return expanded;
 }
 
-function parseVariables(line: Uint8Array, from: number): Uint8Array[] | undefined {
+function parseVariables(line: Uint8Array, from: number): Uint8Array[] | string {
   const variables: Uint8Array[] = [];
   for (let at = from; at < line.length;) {
-    if (line[at] !== COMMA) return undefined;
+    if (line[at] !== COMMA) {
+      return variables.length === 0
+        ? "neither allow nor deny follows the colon, up to a comma or the end"
+        : "something other than a comma follows the value of a variable";
+    }
     const equals = indexOfByte(line, EQUALS, at);
     const quote = line[equals + 1];
-    if (equals < 0 || quote === undefined) return undefined;
+    if (equals < 0) return "a variable has no = and no value";
+    if (quote === undefined) return "a variable has no value in quotes";
     const end = indexOfByte(line, quote, equals + 2);
-    if (end < 0) return undefined;
+    if (end < 0) return "the quotes around the value of a variable are not closed";
     variables.push(unquoted(line, at + 1, equals, end));
     at = end + 1;
   }

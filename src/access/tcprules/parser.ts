@@ -90,7 +90,10 @@ export class RuleTextParser {
   #keep(bytes: Uint8Array): void {
     const needed = this.#pendingBytes + bytes.length;
     if (needed > RULE_LINE_BYTES_MAX) {
-      throw new RuleLineError(this.#line + 1, `line ${this.#line + 1} is too long`);
+      throw new RuleLineError(
+        this.#line + 1,
+        `line ${this.#line + 1} is longer than ${RULE_LINE_BYTES_MAX} bytes`,
+      );
     }
     if (needed > this.#pending.length) {
       const larger = new Uint8Array(2 * needed);
@@ -152,9 +155,11 @@ export class RuleTextParser {
       this.#refuseIf(this.#handler.noColon(this.#line, decodeBytes(line)), line);
       return;
     }
-    const instruction = colon < 0 ? undefined : parseInstruction(line, colon + 1);
-    const addresses = instruction && this.#handler.expand(line.subarray(0, colon));
-    if (instruction === undefined || addresses === undefined) throw this.#refusal(line);
+    const from = colon < 0 ? line.lastIndexOf(COLON) : colon;
+    const instruction = parseInstruction(line, from + 1);
+    if (typeof instruction === "string") throw this.#refusal(line, instruction);
+    const addresses = this.#handler.expand(line.subarray(0, from));
+    if (addresses === undefined) throw this.#refusal(line, "a range is not of two numbers");
     for (const address of addresses) {
       const why = this.#handler.rule(address, 0, address.length, instruction, this.#line);
       this.#refuseIf(why, line);
@@ -162,11 +167,13 @@ export class RuleTextParser {
   }
 
   #refuseIf(why: string | undefined, line: Uint8Array): void {
-    if (why !== undefined) throw this.#refusal(line, ` (line ${this.#line}: ${why})`);
+    if (why !== undefined) throw this.#refusal(line, why);
   }
 
-  #refusal(line: Uint8Array, why = ""): RuleLineError {
-    return new RuleLineError(this.#line, `unable to parse this line: ${decodeBytes(line)}${why}`);
+  /** The text up to the parenthesis is that of ucspi-tcp. */
+  #refusal(line: Uint8Array, why: string): RuleLineError {
+    const text = `unable to parse this line: ${decodeBytes(line)} (line ${this.#line}: ${why})`;
+    return new RuleLineError(this.#line, text);
   }
 
   #findSeparator(line: Uint8Array): number {

@@ -5,41 +5,46 @@ import { decodeBytes, encodeBytes } from "../../posix/index.ts";
 import { IP4_KEY, ip4Key, writeIp4Key } from "../lookup/ip4-key.ts";
 import { ANY_NAME_KEY, prefixKey } from "../lookup/keys.ts";
 import { isCertificateAddress, parseRuleAddress } from "./address.ts";
-import { DENY_VALUE, formatAllow, RULE_ENVIRONMENT_BYTES_MAX } from "../lookup/rule-value.ts";
+import {
+  DENY_VALUE,
+  formatAllow,
+  PLAIN_ALLOW_VALUE,
+  RULE_ENVIRONMENT_BYTES_MAX,
+} from "../lookup/rule-value.ts";
 import { ALLOW, expandRange } from "./line.ts";
+import { NameRules } from "./names.ts";
 import { Precedence } from "./precedence.ts";
 
 import type { CdbWriter } from "../cdb/writer.ts";
+import type { Family } from "../../net/index.ts";
 import type { RuleAddress } from "./address.ts";
 import type { Instruction } from "./line.ts";
+import type { LineOutcome } from "./names.ts";
 import type { RuleHandler } from "./parser.ts";
 import type { RuleClass } from "./precedence.ts";
 
 const NO_BYTES = new Uint8Array(0);
-const ALLOW_VALUE = formatAllow(NO_BYTES, NO_BYTES);
 const NUL = Buffer.from("\0");
 const EQUALS = 0x3d;
 /** The byte that ends the key of a single IPv4 address. */
 const LAST_DIGIT_OF_32 = 0x32;
 
-interface NameRule {
-  readonly kind: "host" | "domain";
-  readonly value: Uint8Array;
-}
-
-interface S6Rule {
-  readonly value: Uint8Array;
-  readonly allow: boolean;
-  readonly line: number;
-}
+/** A number that no address has in its text. */
+const LEADING_ZERO = /(?:^|\.)0[0-9]/;
 
 /** Records for s6. `warn` is told of rules that cannot have the effect they have in tcprules. */
 export class S6Rules implements RuleHandler {
   readonly #writer: CdbWriter;
   readonly #warn: (message: string) => void;
   readonly #precedence = new Precedence();
-  readonly #names = new Map<string, NameRule>();
-  #catchAll: S6Rule | undefined;
+  readonly #names = new NameRules();
+  /** The lines that decide about whatever no other line does: `=` about names, the empty address about all. */
+  #anyName: LineOutcome | undefined;
+  #catchAll: LineOutcome | undefined;
+  /** The families of which a network says so instead. */
+  readonly #coveredFamilies = new Set<Family>();
+  #hasAddresses = false;
+  #hasCertificates = false;
   #allows = false;
 
   constructor(writer: CdbWriter, warn: (message: string) => void) {
@@ -61,7 +66,16 @@ export class S6Rules implements RuleHandler {
     const value = s6Value(instruction);
     if (typeof value === "string") return value;
     this.#allows ||= instruction.allow;
-    const address = parseRuleAddress(decodeBytes(source.subarray(start, end)));
+    const text = decodeBytes(source.subarray(start, end));
+    const address = parseRuleAddress(text);
+    const meaning = spelledOtherwise(address, text);
+    if (meaning !== undefined) {
+      this.#warn(
+        `line ${line}: ${text} is taken for ${meaning}, but tcpserver compares letter by letter`,
+      );
+    }
+    if (address.kind === "certificate") this.#hasCertificates = true;
+    else this.#hasAddresses = true;
     return this.#add(address, { value, allow: instruction.allow, line });
   }
 
@@ -70,8 +84,9 @@ export class S6Rules implements RuleHandler {
   }
 
   endRule(instruction: Instruction, line: number): void {
-    const value = instruction.allow ? ALLOW_VALUE : DENY_VALUE;
+    const value = instruction.allow ? PLAIN_ALLOW_VALUE : DENY_VALUE;
     this.#allows ||= instruction.allow;
+    this.#hasAddresses = true;
     this.#writer.addSlice(IP4_KEY, 0, ip4Key.bytes, value);
     const isNetwork = IP4_KEY[ip4Key.bytes - 1] !== LAST_DIGIT_OF_32;
     if (isNetwork) this.#precedence.note("network", value, instruction.allow, line);
@@ -81,20 +96,40 @@ export class S6Rules implements RuleHandler {
     return "no colon";
   }
 
-  /** Add what depends on all lines. Throws RuleLineError where s6 rules cannot keep the order. */
+  /**
+   * Add what depends on all lines. Throws RuleLineError where rules of s6 cannot keep the order, or cannot say
+   * what is said of a name.
+   */
   finish(): void {
     this.#precedence.check(this.#warn);
     const catchAll = this.#catchAll;
+    // A catch-all that allows leaves no client to the names.
+    if (catchAll?.allow !== true) this.#names.check(this.#anyName ?? catchAll, this.#warn);
     // Names are looked up last, and what nothing allows s6 denies anyway.
     if (catchAll !== undefined && (catchAll.allow || !this.#precedence.hasNames)) {
       for (const address of [IP4_ANY, IP6_ANY]) {
         this.#put(prefixKey({ address, bits: 0 }), catchAll.value);
       }
     }
-    if (!this.#allows) this.#warn("no line allows anything: every connection will be refused");
+    this.#warnOfTheRest();
   }
 
-  #add(address: RuleAddress, rule: S6Rule): string | undefined {
+  /** About the clients that no line is about. */
+  #warnOfTheRest(): void {
+    const isDecided = this.#catchAll !== undefined || this.#coveredFamilies.size === 2;
+    const isAboutCertificates = this.#hasCertificates && !this.#hasAddresses;
+    if (!this.#allows) {
+      this.#warn(
+        `no line allows anything: every connection will be refused${isDecided ? "" : ", and tcpserver would admit those that no line is about"}`,
+      );
+    } else if (!isDecided && !isAboutCertificates) {
+      this.#warn(
+        "no line has an empty address: clients that no line is about will be refused, and tcpserver would admit them",
+      );
+    }
+  }
+
+  #add(address: RuleAddress, rule: LineOutcome): string | undefined {
     switch (address.kind) {
       case "invalid":
         return address.why;
@@ -103,12 +138,14 @@ export class S6Rules implements RuleHandler {
         this.#note("any", rule);
         return undefined;
       case "anyName":
+        this.#anyName ??= rule;
         this.#note("domain", rule);
         this.#put(ANY_NAME_KEY, rule.value);
         return undefined;
       case "network": {
         const { prefix } = address;
         if (prefix.bits < addressBits(prefix.address.family)) this.#note("network", rule);
+        if (prefix.bits === 0) this.#coveredFamilies.add(prefix.address.family);
         this.#put(prefixKey(prefix), rule.value);
         return undefined;
       }
@@ -118,24 +155,14 @@ export class S6Rules implements RuleHandler {
       case "host":
       case "domain":
         this.#note(address.kind, rule);
-        return this.#addName(address.kind, address.name, rule.value);
+        this.#names.note(address.kind, address.name, rule);
+        this.#put(`reversedns/${address.name}`, rule.value);
+        return undefined;
     }
   }
 
-  #note(ruleClass: RuleClass, { value, allow, line }: S6Rule): void {
+  #note(ruleClass: RuleClass, { value, allow, line }: LineOutcome): void {
     this.#precedence.note(ruleClass, value, allow, line);
-  }
-
-  /** `=host` and `=.host` are the same to s6, so they must say the same. */
-  #addName(kind: "host" | "domain", name: string, value: Uint8Array): string | undefined {
-    const earlier = this.#names.get(name);
-    if (earlier === undefined) {
-      this.#names.set(name, { kind, value });
-    } else if (earlier.kind !== kind && Buffer.compare(earlier.value, value) !== 0) {
-      return `s6 does not distinguish =${name} from =.${name}, and an earlier line decides otherwise`;
-    }
-    this.#put(`reversedns/${name}`, value);
-    return undefined;
   }
 
   #put(key: string, value: Uint8Array): void {
@@ -143,9 +170,19 @@ export class S6Rules implements RuleHandler {
   }
 }
 
+/** The meaning of an address that tcprules compares letter by letter and that s6 takes for another text. */
+function spelledOtherwise(address: RuleAddress, text: string): string | undefined {
+  if (address.kind === "host" || address.kind === "domain") {
+    const plain = `${address.kind === "host" ? "=" : "=."}${address.name}`;
+    return text === plain ? undefined : plain;
+  }
+  const isNetwork = address.kind === "network" && address.prefix.address.family === 4;
+  return isNetwork && LEADING_ZERO.test(text) ? prefixKey(address.prefix) : undefined;
+}
+
 /** The value of a rule, or why there is none. Variables of a denying line have no effect in s6. */
 function s6Value(instruction: Instruction): Uint8Array | string {
-  if (instruction === ALLOW) return ALLOW_VALUE;
+  if (instruction === ALLOW) return PLAIN_ALLOW_VALUE;
   if (!instruction.allow) return DENY_VALUE;
   for (const variable of instruction.variables) {
     if (variable[0] === EQUALS) return "a variable has no name";

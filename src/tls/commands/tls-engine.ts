@@ -5,10 +5,12 @@ import { defineCommand, Fatal } from "../../command/index.ts";
 import type { Fd } from "../../posix/index.ts";
 import { Engine, TLS_ENGINE_OPTIONS } from "../index.ts";
 
+const NAME = "ucspi-tls-engine";
+
 const SOCKET = 0 as Fd;
 
 export const tlsEngine = defineCommand({
-  name: "ucspi-tls-engine",
+  name: NAME,
   summary: "handle the TLS connections of a server",
   family: "long",
   options: TLS_ENGINE_OPTIONS,
@@ -22,7 +24,10 @@ export const tlsEngine = defineCommand({
     if (gid !== undefined) posix.setgid(gid);
     if (uid !== undefined) posix.setuid(uid);
     const failed = (speaker: string, message: string): void => report(speaker, "fatal", message);
-    const { ended } = host.run((faces) => new Engine({ ...faces, socket: SOCKET, failed }));
+    const refused = (message: string): void => report(NAME, "warning", message);
+    const { ended } = host.run(
+      (faces) => new Engine({ ...faces, socket: SOCKET, failed, refused }),
+    );
     return exitCodeOf(await ended);
   },
 });

@@ -22,6 +22,12 @@ export interface ConfigurationsOptions {
   readonly clock: Clock;
   /** Read what the variables name; throws TlsMaterialError. */
   load(variables: Environment, files: MaterialFiles): EngineConfiguration;
+  /** The same with the trust that the files give now; throws TlsMaterialError when they give none. */
+  renewTrust(
+    before: EngineConfiguration,
+    variables: Environment,
+    files: MaterialFiles,
+  ): EngineConfiguration;
   /** Do the variables of SNI count? */
   readonly hasNames: boolean;
   /** The files in use were replaced by some that cannot be used: why. */
@@ -41,12 +47,13 @@ export class Configurations {
     const key = this.#keyOf(environment);
     const known = this.#sources.get(key);
     if (known !== undefined) return known.current();
-    const { posix, clock, load, warn } = this.#options;
+    const { posix, clock, load, renewTrust, warn } = this.#options;
     const source = new MaterialSource({
       posix,
       clock,
       load: (files) => load(environment, files),
-      onBroken: ({ message }) => warn(`${message}; the files read before stay in use`),
+      renewTrust: (before, files) => renewTrust(before, environment, files),
+      warn,
     });
     if (this.#sources.size >= SOURCES_MAX) this.#sources.clear();
     this.#sources.set(key, source);

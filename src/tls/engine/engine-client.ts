@@ -4,15 +4,14 @@
  * over.
  */
 
+import type { Fd } from "../../posix/index.ts";
 import { TUNNEL_EXIT } from "../tunnel/exit.ts";
-import type { Control } from "../tunnel/tls-connection.ts";
-import type { Ends } from "../tunnel/wire.ts";
 import { Backoff } from "./backoff.ts";
 import type { EngineConfiguration } from "./messages.ts";
 import { PendingTunnel } from "./remote-tunnel.ts";
 import type { RemoteTunnel } from "./remote-tunnel.ts";
 import { descriptorsOf, RunningEngine } from "./running-engine.ts";
-import type { EngineProcess, RunningEngineOptions } from "./running-engine.ts";
+import type { EngineProcess, NewTunnel, RunningEngineOptions } from "./running-engine.ts";
 
 export interface EngineClientOptions extends RunningEngineOptions {
   /** Make an engine; throws SystemError when there can be none. */
@@ -38,15 +37,15 @@ export class EngineClient {
    * there is no engine and none can be started. While engines end as soon as they are started, a tunnel
    * fails at once (exit code 97) until it is time for the next.
    */
-  open(configuration: EngineConfiguration, network: Ends, control?: Control): RemoteTunnel {
+  open(configuration: EngineConfiguration, opened: NewTunnel): RemoteTunnel {
     try {
       const engine = this.#running();
-      if (engine !== undefined) return engine.open(configuration, network, control);
+      if (engine !== undefined) return engine.open(configuration, opened);
     } catch (error) {
-      this.#close(network, control);
+      this.#close(descriptorsOf(opened));
       throw error;
     }
-    this.#close(network, control);
+    this.#close(descriptorsOf(opened));
     return this.#failedTunnel(configuration);
   }
 
@@ -68,14 +67,14 @@ export class EngineClient {
     const ends = `the last ${this.#backoff.endsInARow} TLS engines ended soon after their start`;
     this.#options.failed(speaker, `${ends}; the next one is started in ${waitMs} milliseconds`);
     const tunnel = new PendingTunnel({
-      relay: (local) => this.#close(local),
+      relay: ({ read, write }) => this.#close([read, write]),
       abort: () => undefined,
     });
     tunnel.end(TUNNEL_EXIT.engine);
     return tunnel;
   }
 
-  #close(network: Ends, control?: Control): void {
-    for (const fd of descriptorsOf(network, control)) this.#options.posix.close(fd);
+  #close(fds: readonly Fd[]): void {
+    for (const fd of fds) this.#options.posix.close(fd);
   }
 }

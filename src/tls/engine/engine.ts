@@ -6,8 +6,9 @@
 import type { Clock } from "../../clock/index.ts";
 import type { Resident, Stop } from "../../host/index.ts";
 import type { Fd, Posix } from "../../posix/index.ts";
+import type { TlsSide } from "../handshake/handshake.ts";
 import { openSide } from "../handshake/side.ts";
-import type { TlsSide } from "../handshake/side.ts";
+import { HandshakeTurns } from "../handshake/turns.ts";
 import { TlsConnection } from "../tunnel/tls-connection.ts";
 import type { TlsConnectionOptions } from "../tunnel/tls-connection.ts";
 import { TUNNEL_EXIT } from "../tunnel/exit.ts";
@@ -24,6 +25,8 @@ export interface EngineOptions {
   readonly socket: Fd;
   /** A tunnel has failed: say so in the name of `speaker`. */
   failed(speaker: string, message: string): void;
+  /** Handshakes were refused: how many, and whose. */
+  refused(message: string): void;
 }
 
 /** A connection, and in whose name it fails. */
@@ -46,6 +49,7 @@ export class Engine implements Resident {
   readonly #parts = new Map<number, Uint8Array[]>();
   readonly #configured = new Map<number, Configured>();
   readonly #connections = new Map<number, Running>();
+  readonly #turns: HandshakeTurns;
   /** A server of another version, or none, is told our version and nothing more. */
   #state: "ungreeted" | "running" | "refused" = "ungreeted";
   #finish: (exitCode: number) => void = () => undefined;
@@ -53,7 +57,16 @@ export class Engine implements Resident {
 
   constructor(options: EngineOptions) {
     this.#options = options;
-    this.done = new Promise((resolve) => (this.#finish = resolve));
+    this.#turns = new HandshakeTurns({
+      clock: options.clock,
+      report: (text) => options.refused(text),
+    });
+    this.done = new Promise((resolve) => {
+      this.#finish = (exitCode) => {
+        this.#turns.close();
+        resolve(exitCode);
+      };
+    });
   }
 
   /** Listen to the server. Throws SystemError when the socket cannot be watched. */
@@ -148,6 +161,7 @@ export class Engine implements Resident {
         ...this.#options,
         ...configuration.settings,
         side,
+        slot: this.#turns.slot(request.source, configuration.handshakes),
         ...given,
       },
       {

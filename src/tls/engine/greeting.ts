@@ -8,7 +8,7 @@
  * The version of everything in `messages.ts`, the configuration in it included. Raise it with every
  * change that an engine of the release before would not understand.
  */
-export const PROTOCOL_VERSION = 1;
+export const PROTOCOL_VERSION = 2;
 
 const GREETING = /^ucspi-tls-engine ([1-9]\d{0,8})$/;
 

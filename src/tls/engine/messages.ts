@@ -7,6 +7,7 @@
 import type { TlsFacts } from "../handshake/facts.ts";
 import { formatFacts, parseFacts } from "./facts-message.ts";
 import type { TunnelSettings } from "../tunnel/tunnel.ts";
+import type { HandshakeLimits } from "../options/declarations.ts";
 import type { SideMaterial } from "../handshake/side.ts";
 
 /** One message. A configuration that is longer travels in several. */
@@ -18,6 +19,7 @@ const HEADER_BYTES = 5;
 export interface EngineConfiguration {
   readonly side: SideMaterial;
   readonly settings: TunnelSettings;
+  readonly handshakes: HandshakeLimits;
   /** In whose name failures are reported. */
   readonly speaker: string;
 }
@@ -28,6 +30,8 @@ export interface OpenRequest {
   readonly network: 1 | 2;
   /** The control socket of UCSPI-TLS and the program's pipes, too. */
   readonly waitsForCommand: boolean;
+  /** By what handshakes are counted, for the log as well: the peer's address, for one. */
+  readonly source: string;
 }
 
 /** From the server to the engine. */

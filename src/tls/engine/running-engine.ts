@@ -37,6 +37,15 @@ export interface EngineProcess {
   readonly child: Child;
 }
 
+/** A tunnel that is to be opened. */
+export interface NewTunnel {
+  readonly network: Ends;
+  /** For UCSPI-TLS. */
+  readonly control?: Control;
+  /** By what its handshake is counted: the peer's address, for one. */
+  readonly source: string;
+}
+
 export interface RunningEngineOptions {
   readonly posix: Posix;
   readonly clock: Clock;
@@ -83,13 +92,14 @@ export class RunningEngine {
   }
 
   /** All descriptors are the engine's from now on. The tunnel of an engine that has ended has, too. */
-  open(configuration: EngineConfiguration, network: Ends, control?: Control): RemoteTunnel {
+  open(configuration: EngineConfiguration, opened: NewTunnel): RemoteTunnel {
+    const { network, control, source } = opened;
     const id = this.#nextTunnel();
     const tunnel = new PendingTunnel({
       relay: ({ read, write }) => this.#send({ kind: "relay", id }, [read, write]),
       abort: () => this.#send({ kind: "abort", id }),
     });
-    const descriptors = descriptorsOf(network, control);
+    const descriptors = descriptorsOf(opened);
     if (!this.isAlive) {
       for (const fd of descriptors) this.#options.posix.close(fd);
       tunnel.end(TUNNEL_EXIT.system);
@@ -103,6 +113,7 @@ export class RunningEngine {
       configuration: this.#configure(configuration),
       network: network.read === network.write ? 1 : 2,
       waitsForCommand: control !== undefined,
+      source,
     } as const;
     if (control === undefined) this.#limitHandshake(tunnel, configuration);
     this.#send({ kind: "open", id, request }, descriptors);
@@ -229,7 +240,7 @@ export class RunningEngine {
 }
 
 /** All descriptors that a new tunnel takes over. */
-export function descriptorsOf(network: Ends, control?: Control): Fd[] {
+export function descriptorsOf({ network, control }: NewTunnel): Fd[] {
   if (control === undefined) return fdsOf(network);
   return [...fdsOf(network), control.socket, control.local.read, control.local.write];
 }

@@ -5,8 +5,8 @@ import type { TLSSocket } from "node:tls";
 import {
   formatAlternativeNames,
   parseAlternativeNames,
+  receivedServerName,
   receivedWord,
-  withoutFinalDot,
 } from "../../net/index.ts";
 import type { AlternativeName, EnvironmentEdit, Variables } from "../../net/index.ts";
 import { readAlternativeNames } from "../material/certificate-fields.ts";
@@ -91,7 +91,7 @@ export function factsOf(socket: TLSSocket, options: FactsOptions): TlsFacts {
   return {
     protocol: socket.getProtocol() ?? "unknown",
     cipher: socket.getCipher().name,
-    serverName: serverName === undefined ? undefined : withoutFinalDot(serverName),
+    serverName: serverName === undefined ? undefined : receivedServerName(serverName),
     alpn: exportable(socket.alpnProtocol),
     reportsPeer,
     peer: isPeerVerified ? peerCertificate(socket) : undefined,
@@ -121,4 +121,25 @@ export function peerCertificateOf(socket: TLSSocket): Buffer | undefined {
   // An empty object without a certificate, null once the socket is closed.
   const certificate: { readonly raw?: Buffer } | null = socket.getPeerCertificate();
   return certificate?.raw;
+}
+
+/** The most certificates that are looked at of those that a peer has shown. */
+const SHOWN_CERTIFICATES_MAX = 32;
+
+/** The peer's certificate and its issuers, as far as the peer or our anchors have them; in DER. */
+export function shownCertificates(socket: TLSSocket): Buffer[] {
+  const shown: Buffer[] = [];
+  let one: PeerChain | null | undefined = socket.getPeerCertificate(true);
+  while (one?.raw !== undefined && shown.length < SHOWN_CERTIFICATES_MAX) {
+    shown.push(one.raw);
+    // Node has a root point to itself.
+    one = one.issuerCertificate === one ? undefined : one.issuerCertificate;
+  }
+  return shown;
+}
+
+/** As `getPeerCertificate` has it, for its types leave out that everything may be missing. */
+interface PeerChain {
+  readonly raw?: Buffer;
+  readonly issuerCertificate?: PeerChain | null;
 }

@@ -20,7 +20,7 @@ export class ServerNames<T> {
   constructor({ level, fallback, named }: ServerNamesOptions<T>) {
     this.#fallback = level === 2 ? undefined : fallback;
     const entries = level === 0 ? [] : [...named].filter(([name]) => name !== "");
-    this.#named = new Map(entries.map(([name, entry]) => [comparableHostName(name), entry]));
+    this.#named = new Map(entries.map(([name, entry]) => [nameKey(name), entry]));
   }
 
   /**
@@ -31,7 +31,7 @@ export class ServerNames<T> {
    * neither. A dot at the end, which RFC 6066 forbids to send, is no part of the name.
    */
   lookup(name: string | undefined): T | undefined {
-    const asked = comparableHostName(name ?? "");
+    const asked = nameKey(name);
     return this.#named.get(asked) ?? this.#named.get(wildcardFor(asked)) ?? this.#fallback;
   }
 }
@@ -41,4 +41,9 @@ function wildcardFor(name: string): string {
   const dot = name.indexOf(".");
   const domain = name.slice(dot + 1);
   return dot >= 0 && domain.includes(".") ? `*.${domain}` : "";
+}
+
+/** The same text for names that are the same, and the empty one for none. */
+export function nameKey(name = ""): string {
+  return comparableHostName(name);
 }

@@ -3,7 +3,8 @@
 import { defaultsOf, wordsOf } from "../../options/index.ts";
 import type { PathOfKind } from "../../options/index.ts";
 import type { loadServerMaterial, TlsVariables } from "../material/material.ts";
-import { namedSni } from "../options/declarations.ts";
+import { DEFAULT_HANDSHAKE_LIMITS, namedSni } from "../options/declarations.ts";
+import type { HandshakeLimits } from "../options/declarations.ts";
 import { TLSD_OPTIONS } from "../options/tables.ts";
 
 /** A certificate and its key, each in PEM or DER. The file of the certificate may have a chain (PEM). */
@@ -32,6 +33,8 @@ export interface TlsOptions extends KeyPairFiles {
   readonly alpn?: readonly string[];
   /** 30,000 unless given; Infinity is without limit. */
   readonly handshakeTimeoutMs?: number;
+  /** The handshakes in progress at a time; 256 of one address and 1024 in all unless given. */
+  readonly handshakes?: Partial<HandshakeLimits>;
 }
 
 /** The files, as loading asks for them. */
@@ -53,6 +56,19 @@ export function materialOptions(tls: TlsOptions): Parameters<typeof loadServerMa
   };
 }
 
+/** Throws RangeError for a limit that is no whole number from 1 on. */
+export function handshakeLimits({ handshakes }: TlsOptions): HandshakeLimits {
+  const limits = {
+    perSource: handshakes?.perSource ?? DEFAULT_HANDSHAKE_LIMITS.perSource,
+    inAll: handshakes?.inAll ?? DEFAULT_HANDSHAKE_LIMITS.inAll,
+  };
+  for (const [name, limit] of Object.entries(limits)) {
+    if (Number.isSafeInteger(limit) && limit >= 1) continue;
+    throw new RangeError(`handshakes.${name} must be a whole number from 1 on: ${limit}`);
+  }
+  return limits;
+}
+
 /**
  * The options of an s6-tlsd that does the same for a chain, and admits by these rules about certificates, and
  * the variables it needs.
@@ -65,6 +81,7 @@ export function tlsdLine(
   readonly variables: ReadonlyMap<string, string>;
 } {
   const { clientCertificate, versions, ciphers, alpn, sniLevel } = materialOptions(tls);
+  const limits = tls.handshakes && handshakeLimits(tls);
   const words = wordsOf(TLSD_OPTIONS, {
     ...defaultsOf(TLSD_OPTIONS),
     clientCertificate,
@@ -73,6 +90,8 @@ export function tlsdLine(
     sni: namedSni(sniLevel),
     alpn: alpn?.length === 0 ? undefined : alpn,
     handshakeTimeoutMs: handshakeTimeout(tls),
+    maxHandshakes: limits?.inAll,
+    maxHandshakesPerSource: limits?.perSource,
     certificateRules,
   });
   return { words, variables: variablesOf(tls) };

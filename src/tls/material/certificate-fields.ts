@@ -15,13 +15,17 @@ export interface NameAttribute {
   readonly value: DerElement;
 }
 
-/** 2.5.29.17. */
+/** 2.5.29.17 and 2.5.29.30. */
 const SUBJECT_ALT_NAME = "551d11";
+const NAME_CONSTRAINTS = "551d1e";
 /** The tags of the fields that may be missing: [0] version and [3] extensions. */
 const VERSION = 0xa0;
 const EXTENSIONS = 0xa3;
-/** The number of fields between the version and the subject. */
+/** The number of fields between the version and the issuer, and the subject. */
+const FIELDS_BEFORE_ISSUER = 2;
 const FIELDS_BEFORE_SUBJECT = 4;
+/** [1] in NameConstraints. */
+const EXCLUDED_SUBTREES = 0xa1;
 
 /** The attributes of the subject in their order; undefined when this is no certificate. */
 export function readSubject(certificate: Uint8Array): NameAttribute[] | undefined {
@@ -38,6 +42,16 @@ export function readSubject(certificate: Uint8Array): NameAttribute[] | undefine
   return sets === undefined ? undefined : attributes;
 }
 
+/** The names of issuer and subject, each as its DER has it; undefined when this is no certificate. */
+export function readDistinguishedNames(
+  certificate: Uint8Array,
+): { readonly issuer: Uint8Array; readonly subject: Uint8Array } | undefined {
+  const fields = certificateFields(certificate);
+  const issuer = fields?.[FIELDS_BEFORE_ISSUER];
+  const subject = fields?.[FIELDS_BEFORE_SUBJECT];
+  return issuer && subject && { issuer: issuer.content, subject: subject.content };
+}
+
 /**
  * The alternative names of the kinds we know. Undefined unless all of them can be read and told: a rule that
  * keeps a name out must not be got round with another that spoils the list. So it is with names longer in all
@@ -45,18 +59,42 @@ export function readSubject(certificate: Uint8Array): NameAttribute[] | undefine
  * that no address has, a second list (RFC 5280, section 4.2, has one), and whatever is no certificate.
  */
 export function readAlternativeNames(certificate: Uint8Array): AlternativeName[] | undefined {
-  const known = readGeneralNames(certificate)?.filter(({ tag }) => TAGS_OF_NAMES.has(tag));
-  const names = allOf(known, alternativeName);
+  const all = readGeneralNames(certificate);
+  if (all === "none") return [];
+  const names = allOf(
+    all?.filter(({ tag }) => TAGS_OF_NAMES.has(tag)),
+    alternativeName,
+  );
   return names !== undefined && areFewAlternativeNames(names) ? names : undefined;
 }
 
 /**
- * The alternative names of every kind, each with its tag and bytes. None without the extension; undefined
+ * The alternative names of every kind, each with its tag and bytes. "none" without the extension; undefined
  * when it cannot be read, or is there twice.
  */
-function readGeneralNames(certificate: Uint8Array): DerElement[] | undefined {
+export function readGeneralNames(certificate: Uint8Array): DerElement[] | "none" | undefined {
   const list = readExtension(certificate, SUBJECT_ALT_NAME);
-  return list === "none" ? [] : list && readList(list);
+  return list === "none" ? list : list && readList(list);
+}
+
+/** The subtrees of names that an authority must stay inside or outside of (RFC 5280, section 4.2.1.10). */
+export interface NameConstraints {
+  /** The base of each, as the general name that it is. */
+  readonly excluded: readonly DerElement[];
+}
+
+/** "none" without the extension; undefined when it cannot be read, or is there twice. */
+export function readNameConstraints(certificate: Uint8Array): NameConstraints | "none" | undefined {
+  const value = readExtension(certificate, NAME_CONSTRAINTS);
+  if (value === undefined || value === "none") return value;
+  const parts = readList(value);
+  const excluded = parts?.find(({ tag }) => tag === EXCLUDED_SUBTREES);
+  if (parts === undefined || excluded === undefined) return parts && { excluded: [] };
+  const bases = allOf(
+    readInside(excluded, EXCLUDED_SUBTREES),
+    (subtree) => readInside(subtree, DER_TAG.sequence)?.[0],
+  );
+  return bases && { excluded: bases };
 }
 
 interface Extension {

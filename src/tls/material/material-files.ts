@@ -12,13 +12,16 @@ export const MATERIAL_FILE_BYTES_MAX = 1 << 20;
 /** More than any directory of authorities in use has entries. */
 export const CADIR_ENTRIES_MAX = 4096;
 
+/** So many files of a directory are checked as often as the others. */
+const FEW_MEMBERS = 16;
+
 /** The system calls that reading takes. */
 export type MaterialPosix = LookingPosix & ReadingPosix & ListingPosix & Pick<Posix, "strerror">;
 
 interface Seen {
   readonly path: string;
   readonly look: Look;
-  /** One of the many files of a directory, which are not checked as often. */
+  /** One of the files of a directory, which are not checked as often where they are many. */
   readonly isMember: boolean;
 }
 
@@ -49,8 +52,13 @@ export class MaterialFiles {
     return fitting(() => listNames(this.posix, path, CADIR_ENTRIES_MAX)).toSorted();
   }
 
-  /** Has any file changed since it was read, or may it have without showing it? */
-  hasChanged({ withMembers }: { readonly withMembers: boolean }): boolean {
+  /**
+   * Has any file changed since it was read, or may it have without showing it? With the files of a directory,
+   * which are checked in any case where they are few.
+   */
+  hasChanged({ withMembers: withMany }: { readonly withMembers: boolean }): boolean {
+    const withMembers =
+      withMany || this.#seen.filter(({ isMember }) => isMember).length <= FEW_MEMBERS;
     return this.#seen.some(
       ({ path, look, isMember }) =>
         look.isRacy ||

@@ -116,6 +116,26 @@ export function loadClientMaterial(
   };
 }
 
+/** The same with the trust anchors as they are now. Throws TlsMaterialError. */
+export function withServerTrust(
+  material: ServerMaterial,
+  variables: TlsVariables,
+  files: MaterialFiles,
+): ServerMaterial {
+  if (material.clientCertificate === "none") return material;
+  return { ...material, anchors: requireAnchors(variables, files, "server") };
+}
+
+/** The same with the trust anchors as they are now. Throws TlsMaterialError. */
+export function withClientTrust(
+  material: ClientMaterial,
+  variables: TlsVariables,
+  files: MaterialFiles,
+): ClientMaterial {
+  if (!material.verifiesCertificate) return material;
+  return { ...material, anchors: requireAnchors(variables, files, "client") };
+}
+
 /** All the pairs of a server. */
 export function pairsOf({ defaultPair, namedPairs }: ServerMaterial): KeyPair[] {
   const named = namedPairs.map(({ pair }) => pair);

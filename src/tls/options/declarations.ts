@@ -1,6 +1,7 @@
 /** The options of the TLS commands, each declared once (networking.md, sections 14 to 16). */
 
 import {
+  atLeastOne,
   choice,
   descriptorAbove2,
   descriptorNumber,
@@ -21,6 +22,14 @@ import { encodeBytes } from "../../posix/index.ts";
 
 /** The default time limit of a handshake. The C suite waits for ever. */
 export const DEFAULT_HANDSHAKE_TIMEOUT_MS = 30_000;
+
+/** The handshakes in progress at a time: those of one source, and those of all. Both at least 1. */
+export interface HandshakeLimits {
+  readonly perSource: number;
+  readonly inAll: number;
+}
+
+export const DEFAULT_HANDSHAKE_LIMITS: HandshakeLimits = { perSource: 256, inAll: 1024 };
 
 /** The longest name of a protocol (RFC 7301, section 3.1: ProtocolName). */
 const ALPN_NAME_BYTES_MAX = 255;
@@ -128,6 +137,28 @@ export const HANDSHAKE_TIMEOUT = value(
   },
   millisecondsOrZero,
 );
+
+/** The handshakes that a server has in progress at a time. */
+export const HANDSHAKES = {
+  maxHandshakes: value(
+    {
+      long: "max-handshakes",
+      argument: "n",
+      help: `have at most this many handshakes in progress at a time, ${DEFAULT_HANDSHAKE_LIMITS.inAll} by default; others wait`,
+      ours: true,
+    },
+    atLeastOne,
+  ),
+  maxHandshakesPerSource: value(
+    {
+      long: "max-handshakes-per-source",
+      argument: "n",
+      help: `the same for the clients of one address, ${DEFAULT_HANDSHAKE_LIMITS.perSource} by default`,
+      ours: true,
+    },
+    atLeastOne,
+  ),
+};
 
 export const CLIENT_CERTIFICATE = choice<ClientCertificateDemand>("none", [
   {

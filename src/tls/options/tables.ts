@@ -9,6 +9,7 @@ import {
   CLOSING,
   ENGINE_VERBOSITY,
   HANDSHAKE_TIMEOUT,
+  HANDSHAKES,
   KEEPS_VARIABLES,
   SENDS_CERTIFICATE,
   SERVER_NAME,
@@ -29,6 +30,7 @@ export const UCSPITLSD_OPTIONS = {
   keepsVariables: KEEPS_VARIABLES,
   sni: SNI,
   ...TUNING,
+  ...HANDSHAKES,
 };
 
 /** s6-tlsd. */
@@ -40,6 +42,7 @@ export const TLSSERVER_TLS_OPTIONS = {
   ...pick(TLSD_OPTIONS, "clientCertificate", "handshakeTimeoutMs", "keepsVariables"),
   sniLevel: SNI_LEVEL,
   ...TUNING,
+  ...HANDSHAKES,
 };
 
 /** The options that s6-tlsclient passes to s6-tlsc. */

@@ -2,22 +2,31 @@
 
 import type { TLSSocket } from "node:tls";
 import type { Clock } from "../../clock/index.ts";
-import type { EnvironmentEdit } from "../../net/index.ts";
+import type { EnvironmentEdit, IpAddress } from "../../net/index.ts";
 import type { Fd, Posix } from "../../posix/index.ts";
-import { ServerContexts } from "../handshake/contexts.ts";
-import { describeTlsError } from "../handshake/describe-error.ts";
 import { tlsEdits } from "../handshake/facts.ts";
 import type { TlsFacts } from "../handshake/facts.ts";
+import type { TlsHandshake } from "../handshake/handshake.ts";
 import { admitPeer } from "../handshake/peer-rules.ts";
 import type { AdmitPeer } from "../handshake/peer-rules.ts";
-import { loadServerMaterial, pairsOf, validityWarnings } from "../material/material.ts";
+import { ServerContexts } from "../handshake/server-contexts.ts";
+import { sourceOfIp } from "../handshake/source.ts";
+import { HandshakeTurns } from "../handshake/turns.ts";
+import {
+  loadServerMaterial,
+  pairsOf,
+  validityWarnings,
+  withServerTrust,
+} from "../material/material.ts";
 import type { ServerMaterial } from "../material/material.ts";
+import { TlsMaterialError } from "../material/material-error.ts";
 import { MaterialSource } from "../material/material-source.ts";
 import { carry, deliverFirst } from "./handled-stream.ts";
 import { holdTickets } from "./tls-socket.ts";
 import type { Wire } from "./wire.ts";
 import { DEFAULT_HANDSHAKE_TIMEOUT_MS } from "../options/declarations.ts";
-import { materialOptions, materialVariables } from "../handshake/tls-options.ts";
+import type { HandshakeLimits } from "../options/declarations.ts";
+import { handshakeLimits, materialOptions, materialVariables } from "../handshake/tls-options.ts";
 import type { TlsOptions } from "../handshake/tls-options.ts";
 
 export interface AcceptorOptions {
@@ -26,7 +35,7 @@ export interface AcceptorOptions {
   readonly tls: TlsOptions;
   /** Rules for the certificates of clients; without them everyone with an accepted one is served. */
   readonly admit: AdmitPeer | undefined;
-  /** Files in use were replaced by some that cannot be used, or a certificate has expired. */
+  /** Files were replaced by some that cannot be used, or a certificate has expired. */
   warn(text: string): void;
 }
 
@@ -45,6 +54,14 @@ export type HandshakeOutcome =
   /** The connection has been closed. */
   | { readonly kind: "failed"; readonly why: string };
 
+/** Something that can be ended here and now. */
+export interface Destroyable {
+  destroy(): void;
+}
+
+const REFUSED = "too many handshakes at a time";
+const CLOSED = "the client closed the connection";
+
 /** The material as it was read, and the objects made of it, which are hidden from JSON. */
 interface Loaded {
   readonly material: ServerMaterial;
@@ -54,11 +71,15 @@ interface Loaded {
 export class TlsAcceptor {
   readonly #options: AcceptorOptions;
   readonly #source: MaterialSource<Loaded>;
+  readonly #turns: HandshakeTurns;
+  readonly #limits: HandshakeLimits;
 
-  /** Reads the files. Throws TlsMaterialError. */
+  /** Reads the files. Throws TlsMaterialError, and RangeError for limits that are none. */
   constructor(options: AcceptorOptions) {
     const { posix, clock, tls, warn } = options;
     this.#options = options;
+    this.#turns = new HandshakeTurns({ clock });
+    this.#limits = handshakeLimits(tls);
     this.#source = new MaterialSource({
       posix,
       clock,
@@ -68,7 +89,11 @@ export class TlsAcceptor {
         for (const text of validityWarnings(pairsOf(material), posix.realtimeNs())) warn(text);
         return { material, contexts };
       },
-      onBroken: ({ message }) => warn(`${message}; the files read before stay in use`),
+      renewTrust: (before, files) => {
+        const material = withServerTrust(before.material, materialVariables(tls), files);
+        return { material, contexts: new ServerContexts(material, clock) };
+      },
+      warn,
     });
   }
 
@@ -77,48 +102,76 @@ export class TlsAcceptor {
     return carry(this.#options.posix, fd);
   }
 
-  /** Do the handshake on a connection, whose owner the socket of TLS becomes; `done` is called once. */
-  accept(connection: Wire, done: (accepted: HandshakeOutcome) => void): TLSSocket {
-    const { contexts } = this.#source.current();
-    const stream = contexts.accept(connection);
+  /**
+   * Do the handshake on a connection with this peer, whose owner the socket of TLS becomes; `done` is called
+   * once. The result is to be destroyed before the connection when that is ended from here.
+   */
+  accept(
+    connection: Wire,
+    peer: IpAddress,
+    done: (accepted: HandshakeOutcome) => void,
+  ): Destroyable {
+    const contexts = this.#contextsNow();
+    if (contexts instanceof TlsMaterialError) {
+      connection.destroy();
+      done({ kind: "failed", why: contexts.message });
+      return connection;
+    }
+    const slot = this.#turns.slot(sourceOfIp(peer), this.#limits);
+    let stream: TLSSocket | undefined;
     let isDone = false;
     const timer = this.#limit(() => fail("handshake timed out"));
     function settle(accepted: HandshakeOutcome): void {
       if (isDone) return;
       isDone = true;
       timer?.cancel();
+      connection.takeTurns(undefined);
+      slot.leave();
       done(accepted);
     }
     function fail(why: string): void {
       if (isDone) return;
-      stream.destroy();
+      stream?.destroy();
       connection.destroy();
       settle({ kind: "failed", why });
     }
-    // A socket that belongs to no tls.Server tells errors of the engine by the second name only.
-    stream.on("error", (error) => fail(describeTlsError(error)));
-    stream.on("_tlsError", (error: unknown) => {
-      fail(describeTlsError(error));
+    connection.once("close", () => fail(CLOSED));
+    const begin = (start: () => TlsHandshake): void => {
+      connection.takeTurns((read) => slot.takeTurn(read));
+      const handshake = start();
+      stream = handshake.socket;
+      listen(handshake, fail);
+      connection.once("end", () => fail(CLOSED));
+      holdTickets(stream, connection);
+      stream.once("secure", () => {
+        const outcome = judge(handshake, this.#options.admit);
+        if (outcome.kind === "failed") {
+          fail(outcome.why);
+          return;
+        }
+        deliverFirst(handshake.socket, connection, this.#options.posix);
+        settle(outcome);
+      });
+    };
+    slot.enter({
+      begin: () =>
+        contexts.open(connection, {
+          ended: () => fail(CLOSED),
+          ready: (start) => slot.takeTurn(() => begin(start)),
+        }),
+      refuse: () => fail(REFUSED),
     });
-    stream.once("close", () => fail("the client closed the connection"));
-    connection.once("end", () => fail("the client closed the connection"));
-    holdTickets(stream, connection);
-    stream.once("secure", () => {
-      const why = contexts.verdict(stream);
-      if (why !== undefined) {
-        fail(why);
-        return;
-      }
-      const facts = contexts.facts(stream);
-      const admission = admitPeer(facts.peer, this.#options.admit);
-      if (admission.kind !== "admit") {
-        fail(admission.reason);
-        return;
-      }
-      deliverFirst(stream, connection, this.#options.posix);
-      settle({ kind: "secured", stream, facts, edits: [...tlsEdits(facts), ...admission.edits] });
-    });
-    return stream;
+    return { destroy: () => stream?.destroy() };
+  }
+
+  /** Or the reason why there are none. */
+  #contextsNow(): ServerContexts | TlsMaterialError {
+    try {
+      return this.#source.current().contexts;
+    } catch (error) {
+      if (error instanceof TlsMaterialError) return error;
+      throw error;
+    }
   }
 
   #limit(expired: () => void): { cancel(): void } | undefined {
@@ -128,4 +181,23 @@ export class TlsAcceptor {
       ? undefined
       : clock.setTimer(handshakeTimeoutMs, expired);
   }
+}
+
+function listen(handshake: TlsHandshake, fail: (why: string) => void): void {
+  const { socket } = handshake;
+  socket.on("error", (error) => fail(handshake.describeError(error)));
+  // A socket that belongs to no tls.Server tells errors of the engine by the second name only.
+  socket.on("_tlsError", (error: unknown) => fail(handshake.describeError(error)));
+  socket.once("close", () => fail(CLOSED));
+}
+
+/** The outcome of a handshake that is done. */
+function judge(handshake: TlsHandshake, admit: AdmitPeer | undefined): HandshakeOutcome {
+  const why = handshake.verdict();
+  if (why !== undefined) return { kind: "failed", why };
+  const facts = handshake.facts();
+  const admission = admitPeer(facts.peer, admit);
+  if (admission.kind !== "admit") return { kind: "failed", why: admission.reason };
+  const edits = [...tlsEdits(facts), ...admission.edits];
+  return { kind: "secured", stream: handshake.socket, facts, edits };
 }

@@ -11,7 +11,9 @@ import type { TLSSocket } from "node:tls";
 import type { Clock, Timer } from "../../clock/index.ts";
 import type { Posix } from "../../posix/index.ts";
 import type { TlsFacts } from "../handshake/facts.ts";
-import type { TlsSide } from "../handshake/side.ts";
+import type { TlsHandshake, TlsSide } from "../handshake/handshake.ts";
+import { FREE_SLOT } from "../handshake/turns.ts";
+import type { HandshakeSlot } from "../handshake/turns.ts";
 import { tlsFailure, TUNNEL_EXIT } from "./exit.ts";
 import type { TunnelEnd } from "./exit.ts";
 import { step } from "./machine.ts";
@@ -42,6 +44,8 @@ export interface TunnelOptions extends TunnelSettings {
   readonly posix: Posix;
   readonly clock: Clock;
   readonly side: TlsSide;
+  /** Its place among other handshakes; undefined where there are no others to consider. */
+  readonly slot?: HandshakeSlot | undefined;
   /** The tunnel's own from now on. */
   readonly network: Ends;
 }
@@ -50,12 +54,17 @@ export type Handshake =
   | { readonly kind: "secured"; readonly facts: TlsFacts }
   | { readonly kind: "failed"; readonly end: TunnelEnd };
 
+/** Whoever keeps the slots says so, for all that were refused. */
+const REFUSED: TunnelEnd = { exitCode: TUNNEL_EXIT.tls, message: undefined };
+
 const ABORTED: TunnelEnd = { exitCode: TUNNEL_EXIT.tls, message: undefined };
 
 export class Tunnel {
   readonly #options: TunnelOptions;
   readonly #wire: Wire;
-  readonly #socket: TLSSocket;
+  readonly #slot: HandshakeSlot;
+  /** Undefined until a server has read its client's first message. */
+  #begun: TlsHandshake | undefined;
   readonly #handshake: Promise<Handshake>;
   readonly #ended: Promise<TunnelEnd>;
   #settleHandshake: (handshake: Handshake) => void = ignore;
@@ -69,7 +78,7 @@ export class Tunnel {
   /** The target of the effects for the program, from `relay` on. */
   #program: Program | undefined;
 
-  /** Begins the handshake at once. */
+  /** Begins the handshake as soon as its side can; the time for it is counted from now. */
   constructor(options: TunnelOptions) {
     this.#options = options;
     this.#handshake = new Promise((resolve) => (this.#settleHandshake = resolve));
@@ -80,11 +89,11 @@ export class Tunnel {
       writeFailed: () => this.#happen({ kind: "unreachable", reset: this.#resetEnd() }),
     });
     this.#wire.on("error", ignore);
-    this.#socket = options.side.start(this.#wire);
-    this.#listen();
     this.#setTimer(options.handshakeTimeoutMs, () => {
       this.#expire(options.tellsTimeout ? "handshake timed out" : undefined);
     });
+    this.#slot = options.slot ?? FREE_SLOT;
+    this.#slot.enter({ begin: () => this.#open(), refuse: () => this.abort(REFUSED) });
   }
 
   /** The outcome of the handshake. A tunnel whose handshake failed is over. */
@@ -123,14 +132,29 @@ export class Tunnel {
     this.#happen({ kind: "aborted", end });
   }
 
-  #listen(): void {
-    const socket = this.#socket;
-    const { side } = this.#options;
-    const { describeError } = side;
-    if (side.role === "server") holdTickets(socket, this.#wire);
-    socket.once("secure", () => this.#judge());
+  #open(): void {
+    this.#options.side.open(this.#wire, {
+      ready: (start) => this.#slot.takeTurn(() => this.#begin(start)),
+      ended: () => this.#endedEarly(),
+    });
+  }
+
+  /** Of TLS. There is one before the state says that the handshake is done. */
+  get #socket(): TLSSocket {
+    if (this.#begun === undefined) throw new Error("the handshake has not begun");
+    return this.#begun.socket;
+  }
+
+  #begin(start: () => TlsHandshake): void {
+    if (this.#state === "over") return;
+    this.#wire.takeTurns((read) => this.#slot.takeTurn(read));
+    const handshake = start();
+    const { socket } = handshake;
+    this.#begun = handshake;
+    if (this.#options.side.role === "server") holdTickets(socket, this.#wire);
+    socket.once("secure", () => this.#judge(handshake));
     for (const event of ERRORS) {
-      socket.on(event, (error: unknown) => this.#engineFailed(describeError(error)));
+      socket.on(event, (error: unknown) => this.#engineFailed(handshake.describeError(error)));
     }
     socket.on("close", () => {
       this.#failTls("the peer closed the connection");
@@ -143,6 +167,12 @@ export class Tunnel {
     });
   }
 
+  /** The peer has ended before the handshake began. */
+  #endedEarly(): void {
+    const reset = this.#resetEnd();
+    this.#happen(reset === undefined ? { kind: "allRead" } : { kind: "reset", end: reset });
+  }
+
   /** TLS can go on no more; all that it has decrypted is in the socket, and is to be read first. */
   #engineFailed(detail: string): void {
     this.#failTls(detail);
@@ -151,9 +181,9 @@ export class Tunnel {
   }
 
   /** The handshake is done: is the peer accepted? */
-  #judge(): void {
+  #judge(handshake: TlsHandshake): void {
     if (this.#state === "over") return;
-    const why = this.#options.side.verdict(this.#socket);
+    const why = handshake.verdict();
     if (why === undefined) this.#happen({ kind: "secured" });
     else this.#failTls(why);
   }
@@ -191,7 +221,11 @@ export class Tunnel {
     switch (effect.do) {
       case "tellSecured":
         this.#timer?.cancel();
-        this.#settleHandshake({ kind: "secured", facts: this.#options.side.facts(this.#socket) });
+        this.#wire.takeTurns(undefined);
+        this.#slot.leave();
+        if (this.#begun !== undefined) {
+          this.#settleHandshake({ kind: "secured", facts: this.#begun.facts() });
+        }
         break;
       case "tellFailed":
         this.#settleHandshake({ kind: "failed", end: effect.end });
@@ -239,8 +273,9 @@ export class Tunnel {
       case "finish":
         this.#timer?.cancel();
         this.#closeProgram();
-        this.#socket.destroy();
+        this.#begun?.socket.destroy();
         this.#wire.destroy();
+        this.#slot.leave();
         this.#settleEnd(effect.end);
         break;
     }

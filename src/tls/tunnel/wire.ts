@@ -41,6 +41,9 @@ export interface WireEvents {
   writeFailed(): void;
 }
 
+/** Has `read` called later, or never if the handshake ends before. */
+type TakeTurn = (read: () => void) => void;
+
 type Callback = (error?: Error | null) => void;
 
 export class Wire extends Duplex {
@@ -52,6 +55,10 @@ export class Wire extends Duplex {
   readonly #writeWatch: Watch;
   readonly #held = new HeldBytes();
   #isReading = false;
+  #takeTurn: TakeTurn | undefined;
+  #isAwaitingTurn = false;
+  /** Not watched meanwhile. */
+  #isPausedForTurn = false;
   #isInputWanted = true;
   #failure: SystemError | undefined;
   /** The bytes that are being written. */
@@ -111,6 +118,12 @@ export class Wire extends Duplex {
     this.#held.release();
   }
 
+  /** From now on read when it is time for that, each time; undefined: at once, as at the beginning. */
+  takeTurns(takeTurn: TakeTurn | undefined): void {
+    this.#takeTurn = takeTurn;
+    this.#endPause();
+  }
+
   /** Tell the peer that nothing more will come: the end of a connection, or of a pipe. */
   shutdownWrite(): void {
     if (!this.#isWriteSideOpen) return;
@@ -156,19 +169,48 @@ export class Wire extends Duplex {
   }
 
   #ready({ readable, writable, hangup }: Readiness): void {
-    if (this.#isReading && (readable || hangup)) this.#receive();
+    if (this.#isReading && (readable || hangup)) this.#receiveInTurn();
     if (this.#pending.length > 0 && (writable || hangup)) this.#flush();
   }
 
   #wait(): void {
     if (this.destroyed) return;
-    const readable = this.#isReading;
+    const readable = this.#isReading && !this.#isPausedForTurn;
     const writable = this.#pending.length > 0;
     if (this.#readWatch === this.#writeWatch) this.#readWatch.update({ readable, writable });
     else {
       this.#readWatch.update({ readable });
       this.#writeWatch.update({ writable });
     }
+  }
+
+  #receiveInTurn(): void {
+    if (this.#takeTurn === undefined) {
+      this.#receive();
+      return;
+    }
+    if (this.#isAwaitingTurn) {
+      this.#pauseForTurn(); // it was told already, and the turn has not come by the next round
+      return;
+    }
+    this.#isAwaitingTurn = true;
+    this.#takeTurn(() => {
+      this.#endPause();
+      if (this.#isReading && !this.destroyed) this.#receive();
+    });
+  }
+
+  #pauseForTurn(): void {
+    if (this.#isPausedForTurn) return;
+    this.#isPausedForTurn = true;
+    this.#wait();
+  }
+
+  #endPause(): void {
+    this.#isAwaitingTurn = false;
+    if (!this.#isPausedForTurn) return;
+    this.#isPausedForTurn = false;
+    this.#wait();
   }
 
   #receive(): void {

@@ -22,6 +22,7 @@ import type { RemoteTunnel } from "../engine/remote-tunnel.ts";
 import type { EngineConfiguration } from "../engine/messages.ts";
 import { engineFor } from "../engine/start.ts";
 import { tlsEdits } from "../handshake/facts.ts";
+import { sourceOf } from "../handshake/source.ts";
 import { TlsMaterialError, UnsetVariable } from "../material/material-error.ts";
 import { findNetwork } from "./tls-command.ts";
 import type { TlsCommand } from "./tls-command.ts";
@@ -70,7 +71,10 @@ export async function secureByEngine(
   if (network === undefined) return end(EXIT.system);
   const { engine, configuration } = use;
   const { posix } = context;
-  const tunnel = engine.open(configuration, copyOf(network, posix));
+  const tunnel = engine.open(configuration, {
+    network: copyOf(network, posix),
+    source: sourceOf(launch.environment),
+  });
   const securing = await tunnel.secured;
   if (securing.kind === "failed") return end(securing.exitCode);
   const { facts } = securing;
@@ -101,7 +105,8 @@ export function offerByEngine(
   const network = findNetwork(launch, command, context);
   if (network === undefined) return end(EXIT.system);
   const { posix } = context;
-  const { tunnel, control, program: pipes } = openOffer(network, use, posix);
+  const source = sourceOf(launch.environment);
+  const { tunnel, control, program: pipes } = openOffer(network, { ...use, source }, posix);
   const numbers = controlNumbers(launch, posix);
   const offered = withEnvironment(
     withDescriptors(launch, [
@@ -126,13 +131,14 @@ interface Offer {
 }
 
 /** Throws SystemError. */
-function openOffer(open: Ends, { engine, configuration }: EngineUse, posix: Posix): Offer {
+function openOffer(open: Ends, use: EngineUse & { source: string }, posix: Posix): Offer {
+  const { engine, configuration, source } = use;
   const network = copyOf(open, posix);
   const { program, engine: local } = orClose(posix, fdsOf(network), () => openPipes(posix));
   const opened = [network, program, local].flatMap(fdsOf);
   const [socket, control] = orClose(posix, opened, () => posix.socketPair("stream"));
   const tunnel = orClose(posix, [control, ...fdsOf(program)], () =>
-    engine.open(configuration, network, { socket, local }),
+    engine.open(configuration, { network, control: { socket, local }, source }),
   );
   return { tunnel, control, program };
 }

@@ -15,12 +15,18 @@ import {
   loadServerMaterial,
   pairsOf,
   validityWarnings,
+  withClientTrust,
+  withServerTrust,
 } from "../material/material.ts";
 import { networkOf } from "../tunnel/network.ts";
 import type { EndNumbers } from "../tunnel/network.ts";
-import { DEFAULT_HANDSHAKE_TIMEOUT_MS, namedSni } from "../options/declarations.ts";
+import {
+  DEFAULT_HANDSHAKE_LIMITS,
+  DEFAULT_HANDSHAKE_TIMEOUT_MS,
+  namedSni,
+} from "../options/declarations.ts";
 import { TLSC_IO_OPTIONS, TLSD_IO_OPTIONS } from "../options/tables.ts";
-import type { EngineChannel } from "../options/declarations.ts";
+import type { EngineChannel, HandshakeLimits } from "../options/declarations.ts";
 import type {
   TLSC_OPTIONS,
   TLSD_OPTIONS,
@@ -123,11 +129,22 @@ export function findNetwork(
 /** Reads what the variables name, and says what is odd about it. */
 export interface Loader {
   load(variables: Environment, files: MaterialFiles): EngineConfiguration;
+  /** The same with the trust that the files give now; throws TlsMaterialError when they give none. */
+  renewTrust(
+    before: EngineConfiguration,
+    variables: Environment,
+    files: MaterialFiles,
+  ): EngineConfiguration;
   warn(text: string): void;
 }
 
+/** Where a process has one connection only, there are no limits for its handshake. */
+type HandshakeOptions = Partial<
+  Pick<OptionsOf<typeof TLSD_OPTIONS>, "maxHandshakes" | "maxHandshakesPerSource">
+>;
+
 export function serverLoader(
-  options: Omit<TlsdIoOptions, "channel">,
+  options: Omit<TlsdIoOptions, "channel"> & HandshakeOptions,
   { report, posix }: Pick<LinkContext, "report" | "posix">,
 ): Loader {
   const speaker = "s6-tlsd-io";
@@ -141,8 +158,14 @@ export function serverLoader(
         files,
       );
       for (const text of validityWarnings(pairsOf(material), posix.realtimeNs())) warn(text);
-      return { side: { role: "server", material }, settings: settingsOf(options), speaker };
+      return {
+        side: { role: "server", material },
+        settings: settingsOf(options),
+        handshakes: limitsOf(options),
+        speaker,
+      };
     },
+    renewTrust: renewedTrust,
   };
 }
 
@@ -158,20 +181,42 @@ export function clientLoader(
       const material = loadClientMaterial(variables, options, files);
       const pairs = material.pair === undefined ? [] : [material.pair];
       for (const text of validityWarnings(pairs, posix.realtimeNs())) warn(text);
-      return { side: { role: "client", material }, settings: settingsOf(options), speaker };
+      return {
+        side: { role: "client", material },
+        settings: settingsOf(options),
+        handshakes: DEFAULT_HANDSHAKE_LIMITS,
+        speaker,
+      };
     },
+    renewTrust: renewedTrust,
+  };
+}
+
+function renewedTrust(
+  before: EngineConfiguration,
+  variables: Environment,
+  files: MaterialFiles,
+): EngineConfiguration {
+  const { side } = before;
+  return {
+    ...before,
+    side:
+      side.role === "server"
+        ? { ...side, material: withServerTrust(side.material, variables, files) }
+        : { ...side, material: withClientTrust(side.material, variables, files) },
   };
 }
 
 /** The modules that an engine needs: loaded now, and not with the next connection. */
 function checked(loader: Loader, { clock }: LinkContext): Loader {
+  const check = (configuration: EngineConfiguration): EngineConfiguration => {
+    openSide(configuration.side, clock);
+    return configuration;
+  };
   return {
     ...loader,
-    load(variables, files) {
-      const configuration = loader.load(variables, files);
-      openSide(configuration.side, clock);
-      return configuration;
-    },
+    load: (variables, files) => check(loader.load(variables, files)),
+    renewTrust: (before, variables, files) => check(loader.renewTrust(before, variables, files)),
   };
 }
 
@@ -184,6 +229,11 @@ function numberOf(text: string, name: string): number {
   const number = parseUnsigned(text);
   if (number !== undefined) return number;
   throw new UsageError(`${name} must be an unsigned integer: ${text}`, true);
+}
+
+function limitsOf({ maxHandshakes, maxHandshakesPerSource }: HandshakeOptions): HandshakeLimits {
+  const { inAll, perSource } = DEFAULT_HANDSHAKE_LIMITS;
+  return { inAll: maxHandshakes ?? inAll, perSource: maxHandshakesPerSource ?? perSource };
 }
 
 type SettingOptions = Pick<

@@ -5,6 +5,7 @@
 
 import { IPC, ipcNames, ipcPeerEdits, PROTO } from "../../net/index.ts";
 import type { PeerCredentials } from "../../posix/index.ts";
+import type { Connection } from "./connection.ts";
 import type { Protocol } from "./protocol.ts";
 
 export interface UnixPeer {
@@ -17,6 +18,9 @@ export interface UnixPeer {
 /** The local address is the path of the listening socket. */
 export type UnixProtocol = Protocol<UnixPeer, string>;
 
+/** An accepted connection to a Unix-domain socket. */
+export type AcceptedUnix = Connection<UnixPeer, string>;
+
 /** Clients that the server knows, and counts by user. */
 export const UNIX: UnixProtocol = unixProtocol(true);
 
@@ -24,7 +28,7 @@ export const UNIX: UnixProtocol = unixProtocol(true);
 export const UNIX_UNKNOWN: UnixProtocol = unixProtocol(false);
 
 /** The path of an address. Names of the abstract space are none, and no variable can hold them. */
-function pathOf(path: string): string {
+export function pathOf(path: string): string {
   return path.startsWith("\0") ? "" : path;
 }
 

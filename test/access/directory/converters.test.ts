@@ -120,7 +120,8 @@ describe("compiling a directory", () => {
     ["a stray file at the top", { "rules/README": "x" }, /unable to read the directory .*README/],
   ])("compiling a directory reports %s, and makes no file", (_, files, message) => {
     using directory = new TemporaryDirectory();
-    directory.write({ ...files, "rules.cdb": "old" });
+    const old = cdbBytes([["uid/0", "D"]]);
+    directory.write({ ...files, "rules.cdb": old });
     const problem = problemOf(() =>
       compileDirectory(directory.file("rules"), directory.file("rules.cdb"), {
         posix: new NodeFiles(),
@@ -129,7 +130,7 @@ describe("compiling a directory", () => {
     );
     expect(problem.fault).toBe("system");
     expect(problem.message).toMatch(message);
-    expect(readFileSync(directory.file("rules.cdb"), "utf8")).toBe("old");
+    expect(readFileSync(directory.file("rules.cdb"))).toEqual(old);
     expect(readdirSync(directory.path).sort()).toEqual(["rules", "rules.cdb"]);
   });
 
@@ -150,6 +151,20 @@ describe("compiling a directory", () => {
       expect(readdirSync(directory.path)).toEqual(["rules"]);
     },
   );
+
+  test("compiling a directory overwrites no file that is no database, and says so before it reads any rule", () => {
+    using directory = new TemporaryDirectory();
+    directory.write({ "rules/README": "", "notes.txt": "x".repeat(5000) });
+    const problem = problemOf(() =>
+      compileDirectory(directory.file("rules"), directory.file("notes.txt"), {
+        posix: new NodeFiles(),
+        warn: () => {},
+      }),
+    );
+    expect(problem).toMatchObject({ fault: "system" });
+    expect(problem.message).toMatch(/notes.txt exists and is not a CDB file: it is left as it is$/);
+    expect(readFileSync(directory.file("notes.txt"), "utf8")).toBe("x".repeat(5000));
+  });
 
   test("compiling a directory refuses variables that no reader would take, from the first byte on", () => {
     // NAME, =, value and NUL of two variables.
@@ -227,12 +242,6 @@ describe("unpacking a database", () => {
     }
   });
 
-  test("unpacking a database makes a bare directory of a rule without effect", () => {
-    const { files, paths } = unpacked([["uid/0", "X"]]);
-    expect(files).toEqual({});
-    expect(paths).toContain("uid/0");
-  });
-
   test("unpacking a database leaves out the second of two rules, which would turn the first around", () => {
     const { files, warnings } = unpacked([
       ["uid/0", "D"],
@@ -258,6 +267,11 @@ describe("unpacking a database", () => {
     ["an empty value", ["uid/0", ""]],
     ["a variable that is a path", ["uid/0", "A\0\x07../x=y\0\0\0"]],
     ["a variable without an end", ["uid/0", "A\0\x03A=b\0\0"]],
+    ["a value that neither allows nor denies", ["uid/0", "X"]],
+    ["a key of ucspi-tcp", ["=a.example", "D"]],
+    ["a key of one part", ["uid", "D"]],
+    ["a key of three parts", ["uid/0/allow", "D"]],
+    ["a name that is longer than a file name", [`reversedns/${"x".repeat(256)}`, "D"]],
   ])("unpacking a database refuses a record with %s and leaves nothing behind", (_, record) => {
     using directory = new TemporaryDirectory();
     directory.write({ "rules.cdb": cdbBytes([["uid/1", "D"], record]) });

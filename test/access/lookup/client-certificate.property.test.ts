@@ -126,11 +126,8 @@ function expectedVerdict(
   const decisive = (name: string) => [rules.get(name)].filter((one) => one && one !== "neither");
   const [byFingerprint] = decisive(`sha256:${sha256}`);
   if (byFingerprint !== undefined) return byFingerprint;
-  if (alternativeNames === undefined) {
-    const isRuled = [...rules.keys()].some((name) => /^(dns|email|uri|ip):/.test(name));
-    if (isRuled) return "error";
-  }
-  const byName = (alternativeNames ?? []).flatMap(({ kind: type, value: text }) =>
+  if (alternativeNames === undefined) return "error";
+  const byName = alternativeNames.flatMap(({ kind: type, value: text }) =>
     decisive(`${type}:${text}`),
   );
   if (byName.includes("deny")) return "deny";

@@ -1,23 +1,10 @@
 import fc from "fast-check";
 import { describe, expect, test } from "vitest";
-import { Cdb, RuleLineError, TcpRulesCompiler } from "../../../src/access/index.ts";
+import { Cdb, RuleLineError } from "../../../src/access/index.ts";
 import { checkDjbRules, checkS6Rules, detectRulesFormat } from "../../../src/access/index.ts";
+import { compiled } from "./compiled.ts";
 
 import type { RulesFormat } from "../../../src/access/index.ts";
-
-/** Compile text in these pieces. */
-function compiled(format: RulesFormat, pieces: readonly (string | Uint8Array)[]) {
-  const parts = new Map<number, Buffer>();
-  const warnings: string[] = [];
-  const sink = {
-    write: (bytes: Uint8Array, position: number) => void parts.set(position, Buffer.from(bytes)),
-  };
-  const compiler = new TcpRulesCompiler(format, sink, (message) => warnings.push(message));
-  for (const piece of pieces) compiler.push(Buffer.from(piece));
-  compiler.finish();
-  const bytes = Buffer.concat([...parts].toSorted(([a], [b]) => a - b).map(([, part]) => part));
-  return { bytes, warnings };
-}
 
 /** The records as `key=value` with NUL shown as a dollar sign. */
 function records(format: RulesFormat, text: string): string[] {
@@ -64,23 +51,25 @@ describe("tcprules text for ucspi-tcp", () => {
     expect(records("djb", `${text}\n`)).toEqual(expected);
   });
 
+  const NEITHER = "neither allow nor deny follows the colon";
+
   test.each([
-    "127.0.0.1: allow",
-    "a:allowed",
-    "a:",
-    "a:deny,",
-    "a:allow,B",
-    "a:allow,B=",
-    'a:allow,B="',
-    'a:allow,B="x',
-    'a:allow,B="x"y',
-    "a:allow\r",
-    "2001:db8::1:deny",
-    "a-3:allow",
-    "1.2-x:deny",
-  ])("the text %j for ucspi-tcp cannot be parsed", (line) => {
+    ["127.0.0.1: allow", NEITHER],
+    ["a:allowed", `${NEITHER}, up to a comma or the end`],
+    ["a:", NEITHER],
+    ["a:deny,", "a variable has no = and no value"],
+    ["a:allow,B", "a variable has no = and no value"],
+    ["a:allow,B=", "a variable has no value in quotes"],
+    ['a:allow,B="', "the quotes around the value of a variable are not closed"],
+    ['a:allow,B="x', "the quotes around the value of a variable are not closed"],
+    ['a:allow,B="x"y', "something other than a comma follows the value of a variable"],
+    ["a:allow\r", `${NEITHER}, up to a comma or the end`],
+    ["2001:db8::1:deny", NEITHER],
+    ["a-3:allow", "a range is not of two numbers"],
+    ["1.2-x:deny", "a range is not of two numbers"],
+  ])("the text %j for ucspi-tcp cannot be parsed, with line number and reason", (line, why) => {
     const error = errorOf("djb", `x:allow\n${line}\ny:deny\n`);
-    expect(error.message).toBe(`unable to parse this line: ${line}`);
+    expect(error.message).toBe(`unable to parse this line: ${line} (line 2: ${why})`);
     expect(error.line).toBe(2);
   });
 
@@ -147,8 +136,10 @@ describe("tcprules text for s6", () => {
       ["clientcert/dns:a -> D", `ip4/0.0.0.0_0 -> ${ALLOW}`, `ip6/::_0 -> ${ALLOW}`],
     ],
     // An address without a rule that allows is denied anyway, and the names are still looked up.
-    [":deny\n=a.example:allow", [`reversedns/a.example -> ${ALLOW}`]],
-    ["=a.example:allow\n:deny", [`reversedns/a.example -> ${ALLOW}`]],
+    [
+      ":deny\n=a.example:allow\n=.a.example:allow",
+      [`reversedns/a.example -> ${ALLOW}`, `reversedns/a.example -> ${ALLOW}`],
+    ],
     [
       "=a.example:allow\n:allow",
       [`reversedns/a.example -> ${ALLOW}`, `ip4/0.0.0.0_0 -> ${ALLOW}`, `ip6/::_0 -> ${ALLOW}`],
@@ -200,30 +191,80 @@ describe("tcprules text for s6", () => {
   ])("the text %j for s6 is refused by its line", (line) => {
     const error = errorOf("s6", `10.:allow\n${line}\n`);
     expect(error.line).toBe(2);
-    expect(error.message.startsWith(`unable to parse this line: ${line}`)).toBe(true);
+    expect(error.message.startsWith(`unable to parse this line: ${line} (line 2: `)).toBe(true);
   });
 
   test.each([
-    ["a network admits a host that is denied by name", "10.:allow\n=bad.example:deny"],
-    ["everybody is admitted before names are asked for", "=.bad.example:deny\n:allow"],
-    ["a host and its domain differ", "=a.example:allow\n=.a.example:deny"],
-  ])("text for s6 is refused where %s", (_, text) => {
-    expect(errorOf("s6", text).line).toBe(2 - Number(text.startsWith("=.bad")));
+    ["a network admits a host that is denied by name", "10.:allow\n=bad.example:deny", 2],
+    ["everybody is admitted before names are asked for", "=.bad.example:deny\n:allow", 1],
+    ["a host and its domain differ", "=a.example:allow\n=.a.example:deny", 2],
+    ["the names below a host would be admitted", "=b.c:allow\n:deny", 1],
+    ["a host would be admitted with the names below it", ":deny\n=.b.c:allow", 2],
+    ["the names below a host would be refused", "=:allow\n=b.c:deny\n:deny", 2],
+    ["a narrower line has a wider one around it", "=b.c:allow\n=.b.c:allow\n=a.b.c:deny\n", 3],
+    ["names below would have the variables of a host", '=b.c:allow,A="b"', 1],
+  ])("text for s6 is refused, with line number and reason, where %s", (_, text, line) => {
+    const error = errorOf("s6", text);
+    expect(error.line).toBe(line);
+    expect(error.message).toMatch(new RegExp(`^line ${line} [a-z]+ .*s6`));
   });
 
   test.each([
-    ["a network refuses a host that is allowed by name", "10.:deny\n=a.example:allow"],
-    ["a network admits without the variables of the host", '10.:allow\n=a:allow,RELAY="x"'],
-    ["everybody is admitted without the variables of names", ':allow\n=a:allow,RELAY=""'],
-  ])("text for s6 gives a warning where %s", (_, text) => {
-    expect(compiled("s6", [text]).warnings).toEqual([
-      expect.stringMatching(/^line 2 .*line 1 decides where both match$/),
-    ]);
+    ["the names below a host are refused anyway", "=b.c:deny\n:deny"],
+    ["a host is as all other names", "=b.c:allow\n=:allow\n:deny"],
+    ["a host is as the names below a wider one", "=.c:deny\n=c:deny\n=b.c:deny\n=:allow\n:deny"],
+    ["no name is looked up", "=b.c:allow\n:allow"],
+  ])("text for s6 that is about a host alone is compiled where %s", (_, text) => {
+    expect(compiled("s6", [text]).bytes.length).toBeGreaterThan(2048);
   });
 
-  test("text for s6 gives a warning where nothing is allowed", () => {
-    expect(compiled("s6", ["10.:deny\n"]).warnings).toEqual([expect.stringMatching(/refused/)]);
+  const DEFAULT =
+    /no line has an empty address: .* will be refused, and tcpserver would admit them/;
+
+  test.each<[string, string, RegExp[]]>([
+    [
+      "a network refuses a host that is allowed by name",
+      "10.:deny\n=a:allow\n=.a:allow\n:deny",
+      [/^line 2 .*line 1 decides where both match$/],
+    ],
+    [
+      "a network admits without the variables of the host",
+      '10.:allow\n=a:allow,RELAY="x"\n=.a:allow,RELAY="x"\n:deny',
+      [/^line 2 .*line 1 decides where both match$/],
+    ],
+    [
+      "everybody is admitted without the variables of names",
+      ':allow\n=a:allow,RELAY=""',
+      [/^line 2 .*line 1 decides where both match$/],
+    ],
+    ["no line has an empty address", "10.:allow", [DEFAULT]],
+    ["only one family has a network of all addresses", "0.0.0.0/0:allow", [DEFAULT]],
+    ["names that no line is about are admitted", "=a:allow", [/^line 1 is about a alone/, DEFAULT]],
+    [
+      "nothing is allowed",
+      "10.:deny",
+      [/^no line allows anything: every .* refused, and tcpserver/],
+    ],
+    ["nothing is allowed by any line", ":deny", [/^no line allows anything: .* be refused$/]],
+    ["a name has capitals", "=A:allow\n:allow", [/^line 1: =A is taken for =a, but tcpserver/]],
+    ["a name ends in a dot", "=.a.:allow\n:allow", [/^line 1: =\.a\. is taken for =\.a, but/]],
+    [
+      "a number has leading zeros",
+      "010.:allow\n:allow",
+      [/^line 1: 010\. is taken for ip4\/10\.0/],
+    ],
+  ])("text for s6 gives a warning where %s", (_, text, warnings) => {
+    expect(compiled("s6", [text]).warnings).toEqual(
+      warnings.map((one): unknown => expect.stringMatching(one)),
+    );
   });
+
+  test.each(["10.:allow\n:deny", "0.0.0.0/0:allow\n::/0:deny", "clientcert/@:allow"])(
+    "the text %j for s6 gives no warning",
+    (text) => {
+      expect(compiled("s6", [text]).warnings).toEqual([]);
+    },
+  );
 });
 
 describe("any chunking gives the same database", () => {
@@ -324,7 +365,7 @@ describe("looking up a client as tcpserver does", () => {
   });
 
   test("rules of s6 are looked up by address, then by name", () => {
-    const { bytes } = compiled("s6", ["1.:deny\n=.b.c:allow\n"]);
+    const { bytes } = compiled("s6", ["1.:deny\n=.b.c:allow\n=b.c:allow\n"]);
     const host = "a.b.c";
     expect(checkS6Rules(bytes, { ip: "1.2.3.4", host, info: undefined })).toMatchObject({
       kind: "deny",

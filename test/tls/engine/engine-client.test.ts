@@ -109,7 +109,7 @@ const CONFIGURATION = configurationOf("test");
 
 function open(client: EngineClient, configuration = CONFIGURATION): RemoteTunnel {
   const [read, write] = posix.pipe();
-  return client.open(configuration, { read, write });
+  return client.open(configuration, { network: { read, write }, source: "192.0.2.1" });
 }
 
 describe("a tunnel", () => {
@@ -175,7 +175,10 @@ describe("a tunnel", () => {
     });
     using scene = newClient("none", gone);
     const [read, write] = posix.pipe();
-    const tunnel = scene.client.open(CONFIGURATION, { read, write });
+    const tunnel = scene.client.open(CONFIGURATION, {
+      network: { read, write },
+      source: "192.0.2.1",
+    });
     expect(await tunnel.secured).toEqual({ kind: "failed", exitCode: 111 });
     await tunnel.ended;
     expect([posix.isOpen(read), posix.isOpen(write)]).toEqual([false, false]);
@@ -187,7 +190,10 @@ describe("a tunnel", () => {
     const heard: Request[] = [];
     for (let number = 0; number <= 64; number += 1) {
       const [read, write] = posix.pipe();
-      scene.client.open(configurationOf(String(number)), { read, write });
+      scene.client.open(configurationOf(String(number)), {
+        network: { read, write },
+        source: "192.0.2.1",
+      });
       const isLast = number === 64;
       if (isLast) heard.push(scene.engine().hear());
       scene.engine().hear();
@@ -283,7 +289,7 @@ describe("the greeting", () => {
     const tunnel = open(scene.client);
     expect(await tunnel.secured).toEqual({ kind: "failed", exitCode: 97 });
     await tunnel.ended;
-    const versions = "it speaks version 2 of the protocol, and this server 1";
+    const versions = `it speaks version ${PROTOCOL_VERSION + 1} of the protocol, and this server ${PROTOCOL_VERSION}`;
     const advice = "the installed package was replaced, restart the server";
     expect(scene.gaveUp).toEqual([[1, `${versions}: ${advice}`]]);
     expect(scene.engine().isLeft).toBe(true);
@@ -408,7 +414,10 @@ describe("engines that end at once", () => {
     await endNext(scene);
     await endNext(scene);
     const [read, write] = posix.pipe();
-    const tunnel = scene.client.open(CONFIGURATION, { read, write });
+    const tunnel = scene.client.open(CONFIGURATION, {
+      network: { read, write },
+      source: "192.0.2.1",
+    });
     expect([posix.isOpen(read), posix.isOpen(write)]).toEqual([false, false]);
     const [programRead, programWrite] = posix.pipe();
     tunnel.relay({ read: programRead, write: programWrite });

@@ -29,6 +29,7 @@ const requests: fc.Arbitrary<Request> = fc.oneof(
       configuration: id,
       network: fc.constantFrom(1, 2),
       waitsForCommand: fc.boolean(),
+      source: text,
     }),
   }),
 );
@@ -141,6 +142,7 @@ test("a configuration travels in parts that fit, in order", () => {
   const chain = "c".repeat(3 * MESSAGE_BYTES_MAX);
   const configuration: EngineConfiguration = {
     speaker: "s6-tlsd-io",
+    handshakes: { perSource: 1, inAll: 2 },
     settings: {
       handshakeTimeoutMs: 1,
       idleTimeoutMs: undefined,

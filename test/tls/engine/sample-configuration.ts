@@ -6,6 +6,7 @@ import type { EngineConfiguration } from "../../../src/tls/engine/messages.ts";
 export function configurationOf(speaker: string): EngineConfiguration {
   return {
     speaker,
+    handshakes: { perSource: 10, inAll: 10 },
     settings: {
       handshakeTimeoutMs: undefined,
       idleTimeoutMs: undefined,

@@ -1,6 +1,14 @@
 import fc from "fast-check";
 import { describe, expect, test } from "vitest";
-import { formatTlsBlock, parseTlsBlock, TLS_BLOCK_BYTES_MAX } from "../../../src/tls/index.ts";
+import { ALTERNATIVE_NAMES_BYTES_MAX, areFewAlternativeNames } from "../../../src/net/index.ts";
+import {
+  formatSubject,
+  formatTlsBlock,
+  parseTlsBlock,
+  TLS_BLOCK_BYTES_MAX,
+  tlsEdits,
+} from "../../../src/tls/index.ts";
+import { newSelfSigned } from "../../support/certificates.ts";
 
 const name = fc.string({ minLength: 1, maxLength: 20 }).filter((text) => !/[=\0]/.test(text));
 const value = fc.string({ unit: "grapheme", maxLength: 40 }).filter((text) => !text.includes("\0"));
@@ -21,6 +29,31 @@ describe("the block of variables", () => {
       "SSL_PROTOCOL=TLSv1.2\0SSL_CIPHER=ECDHE-ECDSA-CHACHA20-POLY1305\0" +
         "SSL_TLS_SNI_SERVERNAME=localhost\0SSL_PEER_CERT_HASH\0SSL_PEER_CERT_SUBJECT\0\0",
     );
+  });
+
+  test("the block of variables has room for the longest of all that TLS tells", () => {
+    const names = [{ kind: "uri", value: "u".repeat(ALTERNATIVE_NAMES_BYTES_MAX - 4) }] as const;
+    expect(areFewAlternativeNames(names)).toBe(true);
+    const escaped = (bytes: number) => ",".repeat(bytes);
+    const subject = [
+      { type: "C", value: escaped(2) },
+      { type: "ST", value: escaped(128) },
+      { type: "L", value: escaped(128) },
+      ...["O", "OU", "CN"].map((type) => ({ type, value: escaped(64) })),
+    ];
+    const edits = tlsEdits({
+      protocol: "TLSv1.3",
+      cipher: "ECDHE-ECDSA-CHACHA20-POLY1305".padEnd(40, "x"),
+      serverName: "n".repeat(255),
+      alpn: "a".repeat(255),
+      reportsPeer: true,
+      peer: {
+        sha256: "0".repeat(64),
+        subject: formatSubject(newSelfSigned({ subject }).der),
+        alternativeNames: names,
+      },
+    });
+    expect(formatTlsBlock(edits).length).toBeGreaterThan(3600);
   });
 
   test("the block of variables comes back as it was", () => {

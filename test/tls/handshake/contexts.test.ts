@@ -1,114 +1,9 @@
-import { once } from "node:events";
-import { Duplex } from "node:stream";
-import type { TLSSocket } from "node:tls";
 import { describe, expect, test } from "vitest";
-import { FakeClock } from "../../support/fake-clock.ts";
-import { ClientContexts, ServerContexts } from "../../../src/tls/handshake/contexts.ts";
 import { describeTlsError, tlsEdits } from "../../../src/tls/index.ts";
-import type { ClientMaterial, KeyPair, ServerMaterial } from "../../../src/tls/index.ts";
+import type { ClientMaterial, ServerMaterial } from "../../../src/tls/index.ts";
 import { newAuthority, newSelfSigned } from "../../support/certificates.ts";
 import type { Certificate } from "../../support/certificates.ts";
-
-const root = newAuthority();
-const leaf = root.issue({ names: ["dns:localhost", "ip:127.0.0.1", "ip:::1"] });
-
-const POLICY = {
-  minVersion: "TLSv1.2",
-  maxVersion: "TLSv1.3",
-  ciphers: undefined,
-  alpn: [],
-} as const;
-
-const SERVER: ServerMaterial = {
-  ...POLICY,
-  sniLevel: 0,
-  defaultPair: pairOf(leaf),
-  namedPairs: [],
-  clientCertificate: "none",
-  anchors: [],
-};
-
-const CLIENT: ClientMaterial = {
-  ...POLICY,
-  pair: undefined,
-  anchors: [root.pem],
-  serverName: "localhost",
-  verifiesCertificate: true,
-  verifiesName: true,
-};
-
-function pairOf(certificate: Certificate): KeyPair {
-  return { file: "leaf.crt", chain: certificate.chainPem, key: certificate.keyPem };
-}
-
-/**
- * Two streams, each of which reads what the other writes, a moment later: as on a network, a write is
- * over before its answer comes. (Else Node has no turn to send the alert of an error.)
- */
-function streamPair(): readonly [Duplex, Duplex] {
-  const left: Duplex = pipeTo(() => right);
-  const right: Duplex = pipeTo(() => left);
-  return [left, right];
-}
-
-function pipeTo(other: () => Duplex): Duplex {
-  return new Duplex({
-    read() {},
-    write(chunk: Buffer, _, done) {
-      later(() => other().push(chunk));
-      done();
-    },
-    final(done) {
-      later(() => other().push(null));
-      done();
-    },
-  });
-}
-
-/** Node tells itself of the end of a write with setImmediate. */
-function later(deliver: () => void): void {
-  setImmediate(() => setImmediate(() => setImmediate(deliver)));
-}
-
-interface Outcome {
-  readonly client: TLSSocket;
-  readonly server: TLSSocket;
-  /** The result of each: `secure`, or the error. */
-  readonly clientSaid: string;
-  readonly serverSaid: string;
-}
-
-async function handshake(servers: ServerContexts, clients: ClientContexts): Promise<Outcome> {
-  const [left, right] = streamPair();
-  const server = servers.accept(left);
-  const client = clients.connect(right);
-  const failed = nextError(client);
-  const [serverSaid, clientSaid] = await Promise.all([said(server), said(client)]);
-  // In TLS 1.3 a client is done before the server has judged its certificate.
-  const isLate = clientSaid === "secure" && serverSaid !== "secure";
-  return { client, server, serverSaid, clientSaid: isLate ? await failed : clientSaid };
-}
-
-async function said(socket: TLSSocket): Promise<string> {
-  return Promise.race([
-    once(socket, "secure").then(() => "secure", describeTlsError),
-    nextError(socket),
-  ]);
-}
-
-function nextError(socket: TLSSocket): Promise<string> {
-  return new Promise((resolve) => {
-    socket.on("error", (error) => resolve(describeTlsError(error)));
-  });
-}
-
-function serverOf(material: Partial<ServerMaterial> = {}, clock = new FakeClock()): ServerContexts {
-  return new ServerContexts({ ...SERVER, ...material }, clock);
-}
-
-function clientOf(material: Partial<ClientMaterial> = {}): ClientContexts {
-  return new ClientContexts({ ...CLIENT, ...material });
-}
+import { clientOf, handshake, leaf, pairOf, root, serverOf } from "./handshakes.ts";
 
 /** The verdict of a client on a server. */
 async function clientVerdict(
@@ -128,14 +23,14 @@ describe("a handshake", () => {
       clientOf({ alpn: ["x", "imap"] }),
     ];
     const { server, client } = await handshake(servers, clients);
-    expect([servers.verdict(server), clients.verdict(client)]).toEqual([undefined, undefined]);
+    expect([server.verdict(), clients.verdict(client)]).toEqual([undefined, undefined]);
     const shared = {
       protocol: version,
       cipher: version === "TLSv1.3" ? "TLS_AES_128_GCM_SHA256" : "ECDHE-ECDSA-AES128-GCM-SHA256",
       serverName: "localhost",
       alpn: "imap",
     };
-    expect(servers.facts(server)).toEqual({ ...shared, reportsPeer: false, peer: undefined });
+    expect(server.facts()).toEqual({ ...shared, reportsPeer: false, peer: undefined });
     expect(clients.facts(client)).toEqual({
       ...shared,
       reportsPeer: true,
@@ -149,7 +44,7 @@ describe("a handshake", () => {
         ],
       },
     });
-    expect(tlsEdits(servers.facts(server)).map(({ name }) => name)).toEqual([
+    expect(tlsEdits(server.facts()).map(({ name }) => name)).toEqual([
       "SSL_PROTOCOL",
       "SSL_CIPHER",
       "SSL_TLS_SNI_SERVERNAME",
@@ -249,7 +144,7 @@ describe("a client", () => {
     ] as const) {
       const [servers, clients] = [serverOf(), clientOf({ serverName })];
       const { server, client } = await handshake(servers, clients);
-      expect(servers.facts(server).serverName).toBe(sent);
+      expect(server.facts().serverName).toBe(sent);
       expect(clients.facts(client).serverName).toBe(sent);
     }
   });
@@ -274,8 +169,8 @@ describe("a server that asks for certificates", () => {
     const isSecure = serverSaid === "secure";
     return {
       said: serverSaid,
-      verdict: isSecure ? servers.verdict(server) : undefined,
-      hash: isSecure ? servers.facts(server).peer?.sha256 : undefined,
+      verdict: isSecure ? server.verdict() : undefined,
+      hash: isSecure ? server.facts().peer?.sha256 : undefined,
       clientSaid,
     };
   }
@@ -309,7 +204,7 @@ describe("a server that asks for certificates", () => {
   test("a server that requested a certificate reports that there is none", async () => {
     const servers = serverOf({ anchors: [root.pem], clientCertificate: "optional" });
     const { server } = await handshake(servers, clientOf());
-    expect(tlsEdits(servers.facts(server)).slice(3)).toEqual([
+    expect(tlsEdits(server.facts()).slice(3)).toEqual([
       { name: "SSL_PEER_CERT_HASH", value: undefined },
       { name: "SSL_PEER_CERT_SUBJECT", value: undefined },
       { name: "SSL_PEER_CERT_SAN", value: undefined },
@@ -364,75 +259,6 @@ describe("settings", () => {
   test("a key that OpenSSL refuses is reported", () => {
     const pair = { file: "leaf.crt", chain: leaf.pem, key: newSelfSigned().keyPem };
     expect(() => serverOf({ defaultPair: pair })).toThrow(/^unable to use certificate leaf.crt: /);
-  });
-});
-
-describe("sessions", () => {
-  /** Shake hands once for a ticket, and once more with it; was the session resumed? */
-  async function isResumed(
-    first: ServerContexts,
-    second = first,
-    between = () => {},
-  ): Promise<boolean> {
-    const clients = clientOf({ maxVersion: "TLSv1.2" });
-    const { client } = await handshake(first, clients);
-    const session = client.getSession();
-    between();
-    const { connect } = await import("node:tls");
-    const [left, right] = streamPair();
-    const server = second.accept(left);
-    const again = connect({
-      socket: right,
-      session,
-      servername: "localhost",
-      rejectUnauthorized: false,
-      maxVersion: "TLSv1.2",
-    });
-    await Promise.all([said(server), said(again)]);
-    return again.isSessionReused();
-  }
-
-  test("a session is resumed where it was made", async () => {
-    expect(await isResumed(serverOf())).toBe(true);
-    expect(await isResumed(serverOf(), serverOf())).toBe(false);
-  });
-
-  test("a session is not resumed under other rules for clients", async () => {
-    const trusting = serverOf({ clientCertificate: "optional", anchors: [root.pem] });
-    const other = [newAuthority().pem];
-    const changed = serverOf({ clientCertificate: "optional", anchors: other });
-    expect(await isResumed(trusting)).toBe(true);
-    expect(await isResumed(trusting, changed)).toBe(false);
-  });
-
-  test("a session is not resumed after 12 hours", async () => {
-    const clock = new FakeClock();
-    const servers = serverOf({}, clock);
-    const pass = (hours: number) => () => clock.advance(hours * 3_600_000);
-    expect(await isResumed(servers, servers, pass(11))).toBe(true);
-    expect(await isResumed(servers, servers, pass(2))).toBe(false);
-  });
-
-  test("a session carries the certificate of the client, verified", async () => {
-    const known = root.issue({ subject: "client" });
-    const servers = serverOf({ clientCertificate: "required", anchors: [root.pem] });
-    const clients = clientOf({ maxVersion: "TLSv1.2", pair: pairOf(known) });
-    const { client } = await handshake(servers, clients);
-    const { connect } = await import("node:tls");
-    const [left, right] = streamPair();
-    const server = servers.accept(left);
-    const session = client.getSession();
-    const again = connect({
-      socket: right,
-      session,
-      servername: "localhost",
-      rejectUnauthorized: false,
-      maxVersion: "TLSv1.2",
-    });
-    await Promise.all([said(server), said(again)]);
-    expect(server.isSessionReused()).toBe(true);
-    expect(servers.verdict(server)).toBeUndefined();
-    expect(servers.facts(server).peer?.sha256).toBe(known.sha256);
   });
 });
 

@@ -4,7 +4,7 @@ import { Socket } from "node:net";
 import { describe, expect, test } from "vitest";
 import { systemClock } from "../../../src/clock/index.ts";
 import { openSide } from "../../../src/tls/handshake/side.ts";
-import type { TlsSide } from "../../../src/tls/handshake/side.ts";
+import type { TlsSide } from "../../../src/tls/handshake/handshake.ts";
 import { Tunnel } from "../../../src/tls/tunnel/tunnel.ts";
 import { openConnection, openNonblockingPipe } from "./connections.ts";
 import { CERTIFICATE, EndingPeer, ENDINGS } from "./ending-peer.ts";

@@ -2,10 +2,14 @@
 
 import { once } from "node:events";
 import type { Socket } from "node:net";
+import { setImmediate as nextRound } from "node:timers/promises";
+import { connect } from "node:tls";
 import fc from "fast-check";
 import { describe, expect, test } from "vitest";
 import { systemClock } from "../../../src/clock/index.ts";
+import type { HandshakeSlot, QueuedHandshake } from "../../../src/tls/handshake/turns.ts";
 import { Tunnel } from "../../../src/tls/tunnel/tunnel.ts";
+import { FakeClock } from "../../support/fake-clock.ts";
 import { openConnection } from "./connections.ts";
 import { openTunnel as open, SIDE, posix, SETTINGS } from "./tunnels.ts";
 
@@ -225,4 +229,94 @@ test("any pieces arrive as they were sent, both ways", async () => {
     }),
     { numRuns: 40 },
   );
+});
+
+describe("a handshake in a queue", () => {
+  /** The place of a handshake whose turns never come, and all that its tunnel does with it. */
+  class Standstill implements HandshakeSlot {
+    readonly calls: string[] = [];
+    refuse: () => void = () => undefined;
+
+    enter({ refuse }: QueuedHandshake): void {
+      this.calls.push("enter");
+      this.refuse = refuse;
+    }
+
+    takeTurn(): void {
+      this.calls.push("takeTurn");
+    }
+
+    leave(): void {
+      this.calls.push("leave");
+    }
+  }
+
+  async function newWaiting() {
+    const { fd, plain } = await openConnection(posix);
+    const clock = new FakeClock();
+    const slot = new Standstill();
+    const network = { read: fd, write: fd };
+    const limits = { handshakeTimeoutMs: 20 };
+    const tunnel = new Tunnel({ ...SETTINGS, ...limits, posix, clock, side: SIDE, network, slot });
+    return { fd, plain, clock, slot, tunnel };
+  }
+
+  test("a handshake in a queue that waits for its place is ended by its time limit, and leaves", async () => {
+    const { fd, plain, clock, slot, tunnel } = await newWaiting();
+    clock.advance(19);
+    expect(posix.isOpen(fd)).toBe(true);
+    clock.advance(1);
+    expect(await tunnel.ended).toEqual({ exitCode: 98, message: "handshake timed out" });
+    expect(slot.calls).toEqual(["enter", "leave"]);
+    expect(posix.isOpen(fd)).toBe(false);
+    expect(clock.pendingTimers).toBe(0);
+    plain.destroy();
+  });
+
+  test("a handshake in a queue that is refused has failed without a message, for the queue has one for all", async () => {
+    const { fd, plain, slot, tunnel } = await newWaiting();
+    slot.refuse();
+    const end = { exitCode: 98, message: undefined };
+    expect(await tunnel.handshake()).toEqual({ kind: "failed", end });
+    expect(await tunnel.ended).toEqual(end);
+    expect(slot.calls).toEqual(["enter", "leave"]);
+    expect(posix.isOpen(fd)).toBe(false);
+    plain.destroy();
+  });
+
+  test("a handshake in a queue takes a turn for each message of its client, and leaves when it is done", async () => {
+    const { fd, plain } = await openConnection(posix);
+    const works: (() => void)[] = [];
+    let hasLeft = false;
+    const slot: HandshakeSlot = {
+      enter: ({ begin }) => begin(),
+      takeTurn: (work) => works.push(work),
+      leave: () => (hasLeft = true),
+    };
+    const network = { read: fd, write: fd };
+    const tunnel = new Tunnel({
+      ...SETTINGS,
+      posix,
+      clock: systemClock,
+      side: SIDE,
+      network,
+      slot,
+    });
+    const peer = connect({ socket: plain, rejectUnauthorized: false });
+    const isConnected = once(peer, "secureConnect");
+    let turns = 0;
+    while (!hasLeft) {
+      while (works.length === 0) await nextRound();
+      expect(works.length).toBe(1);
+      works.pop()?.();
+      turns += 1;
+      await nextRound(); // what it does in the next ticks
+    }
+    expect(turns).toBe(3); // its beginning, and the two messages of the client
+    expect(await tunnel.handshake()).toMatchObject({ kind: "secured" });
+    await isConnected;
+    tunnel.abort();
+    await tunnel.ended;
+    peer.destroy();
+  });
 });

@@ -2,6 +2,7 @@
 
 import { once } from "node:events";
 import { Socket } from "node:net";
+import type { Duplex } from "node:stream";
 import { connect, createSecureContext, TLSSocket } from "node:tls";
 import type { ConnectionOptions } from "node:tls";
 import { systemClock } from "../../../src/clock/index.ts";
@@ -9,7 +10,7 @@ import type { Clock } from "../../../src/clock/index.ts";
 import { loadPosix } from "../../../src/posix/index.ts";
 import type { Fd } from "../../../src/posix/index.ts";
 import { Tunnel } from "../../../src/tls/tunnel/tunnel.ts";
-import type { TlsSide } from "../../../src/tls/handshake/side.ts";
+import type { TlsHandshake, TlsSide } from "../../../src/tls/handshake/handshake.ts";
 import type { TunnelEnd } from "../../../src/tls/tunnel/exit.ts";
 import type { TunnelSettings } from "../../../src/tls/tunnel/tunnel.ts";
 import { newSelfSigned } from "../../support/certificates.ts";
@@ -35,11 +36,17 @@ const FACTS = {
 /** A server that takes anybody. */
 export const SIDE: TlsSide = {
   role: "server",
-  start: (wire) => new TLSSocket(wire, { isServer: true, secureContext }),
-  verdict: () => undefined,
-  facts: () => FACTS,
-  describeError: (error) => (error instanceof Error ? error.message : String(error)),
+  open: (wire, { ready }) => ready(() => accept(wire)),
 };
+
+function accept(wire: Duplex): TlsHandshake {
+  return {
+    socket: new TLSSocket(wire, { isServer: true, secureContext }),
+    verdict: () => undefined,
+    facts: () => FACTS,
+    describeError: (error) => (error instanceof Error ? error.message : String(error)),
+  };
+}
 
 /** No limits, and all options as they are by default. */
 export const SETTINGS: TunnelSettings = {
@@ -82,11 +89,13 @@ export async function openTunnel(
     posix,
     clock,
     side: {
-      ...SIDE,
-      start(wire) {
-        const socket = SIDE.start(wire);
-        sockets.push(socket);
-        return socket;
+      role: "server",
+      open(wire, { ready }) {
+        ready(() => {
+          const handshake = accept(wire);
+          sockets.push(handshake.socket);
+          return handshake;
+        });
       },
     },
     network: { read: fd, write: fd },
