@@ -24,6 +24,23 @@ const LOADERS: Readonly<Record<string, LoadDefinition>> = {
   "s6-connlimit": async () => (await import("../chain/links/connlimit.ts")).connlimit,
   "s6-envdir": async () => (await import("../chain/links/envdir.ts")).envdir,
   "s6-envuidgid": async () => (await import("../chain/links/envuidgid.ts")).envuidgid,
+  "s6-fdholder-daemon": async () =>
+    (await import("../supervise/fdholder/links/fdholder-daemon.ts")).fdholderDaemon,
+  "s6-fdholder-delete": async () =>
+    (await import("../supervise/fdholder/links/fdholder-delete.ts")).fdholderDelete,
+  "s6-fdholder-getdump": async () =>
+    (await import("../supervise/fdholder/links/fdholder-getdump.ts")).fdholderGetdump,
+  "s6-fdholder-list": async () =>
+    (await import("../supervise/fdholder/links/fdholder-list.ts")).fdholderList,
+  "s6-fdholder-retrieve": async () =>
+    (await import("../supervise/fdholder/links/fdholder-retrieve.ts")).fdholderRetrieve,
+  "s6-fdholder-setdump": async () =>
+    (await import("../supervise/fdholder/links/fdholder-setdump.ts")).fdholderSetdump,
+  "s6-fdholder-store": async () =>
+    (await import("../supervise/fdholder/links/fdholder-store.ts")).fdholderStore,
+  "s6-fdholder-transferdump": async () =>
+    (await import("../supervise/fdholder/links/fdholder-transferdump.ts")).fdholderTransferdump,
+  "s6-fdholderd": async () => (await import("../supervise/fdholder/links/fdholderd.ts")).fdholderd,
   "s6-fghack": async () => (await import("../chain/links/fghack.ts")).fghack,
   "s6-ftrig-listen": async () => (await import("../supervise/links/ftrig-listen.ts")).ftrigListen,
   "s6-ftrig-listen1": async () =>

@@ -87,3 +87,5 @@ export {
   receivedText,
   receivedWord,
 } from "./received-value.ts";
+export { LISTEN_FDS_REMOVED, readListenFds } from "./listen-fds.ts";
+export type { PassedFd } from "./listen-fds.ts";

@@ -85,7 +85,7 @@ export class UnixMessageReader {
     return this.#at < this.#end || this.#fds.length > 0;
   }
 
-  /** Take what recvmsg(2) has given, and `lostFds` as it told. `bytes` must not change before `next` has given "more". */
+  /** Take what recvmsg(2) has given, and `lostFds` as it told. `bytes` must not change before `next` has given "more", or `keep` was called. */
   feed(bytes: Uint8Array, fds: readonly Fd[] = [], lostFds = false): void {
     const fresh = Buffer.from(bytes.buffer, bytes.byteOffset, bytes.length);
     if (this.#at < this.#end) this.#append(fresh);
@@ -111,6 +111,11 @@ export class UnixMessageReader {
     return { kind: "message", body: this.#buffer.subarray(start, this.#at), ...taken };
   }
 
+  /** Copy what has not been given out: the bytes that were fed last may change then. */
+  keep(): void {
+    if (!this.#isOurs && this.#at < this.#end) this.#append(NOTHING);
+  }
+
   /** All descriptors that no message has taken, for whoever closes them. */
   takeFds(): Fd[] {
     return this.#fds.splice(0).filter((fd) => fd !== LOST);
@@ -120,7 +125,7 @@ export class UnixMessageReader {
   #wait(): UnixMessageProgress {
     if (this.#fds.length > this.#fdsMax) return invalid("descriptors that belong to no message");
     if (this.#at === this.#end) this.#hold(NOTHING, false);
-    else if (!this.#isOurs) this.#append(NOTHING);
+    else this.keep();
     return MORE;
   }
 

@@ -46,6 +46,12 @@ const DEPTH_MAX = 200;
 
 const EMPTY: RegexNode = { kind: "empty" };
 
+const REPETITIONS: Readonly<Record<string, { readonly least: number; readonly most: number }>> = {
+  "*": { least: 0, most: Infinity },
+  "+": { least: 1, most: Infinity },
+  "?": { least: 0, most: 1 },
+};
+
 /** The tree of an expression. Throws RegexError. */
 export function parseRegex(source: string): RegexNode {
   if (source.includes("\0")) throw new RegexError("a NUL byte");
@@ -155,21 +161,12 @@ class RegexParser {
   }
 
   #repetition(item: RegexNode): RegexNode | undefined {
-    switch (this.#next) {
-      case "*":
-        this.#at += 1;
-        return { kind: "repeat", item, least: 0, most: Infinity };
-      case "+":
-        this.#at += 1;
-        return copied({ kind: "repeat", item, least: 1, most: Infinity });
-      case "?":
-        this.#at += 1;
-        return { kind: "repeat", item, least: 0, most: 1 };
-      case "{":
-        return this.#interval(item);
-      default:
-        return undefined;
-    }
+    if (this.#next === "{") return this.#interval(item);
+    const times = REPETITIONS[this.#next ?? ""];
+    if (times === undefined) return undefined;
+    this.#at += 1;
+    const repeat = { kind: "repeat", item, ...times } as const;
+    return times.least > 0 ? copied(repeat) : repeat;
   }
 
   /** `{3}`, `{3,}`, `{3,5}` or `{,5}`. */

@@ -28,6 +28,7 @@ const LAYERS: Readonly<Record<string, number>> = {
   sudo: 2,
   ucspi: 3,
   supervise: 3,
+  "supervise/fdholder": 3,
   command: 4,
 };
 
