@@ -5,7 +5,7 @@ import type { WaitStatus } from "../posix/index.ts";
 
 /** The first bytes of the server, and of the client's message. */
 export const SUDO_SERVER_BANNER = "s6-sudo b v1.0\n";
-export const SUDO_CLIENT_BANNER = "s6-sudo a v1.0\n";
+const SUDO_CLIENT_BANNER = "s6-sudo a v1.0\n";
 
 /** Standard input, output and error. */
 export const SUDO_FDS = 3;
