@@ -143,6 +143,7 @@ export class Spawner {
       environmentExtra: extra,
       descriptors: flatten(launch.descriptors),
       closesOthers: launch.closesOthers,
+      parentDeathSignal: launch.parentDeathSignal,
       session: launch.session,
       limits: launch.limits.size === 0 ? undefined : this.#limitsOf(launch),
       identity: launch.identity,

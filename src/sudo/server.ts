@@ -76,7 +76,7 @@ function refusalFor(error: unknown): SudoRefusal {
 /** The program as it is to be. The descriptors are its own from now on, or closed. */
 function launchFor(
   launch: Launch,
-  { words, withholds }: SudoOffer,
+  { words, withholds, outlivesClient }: SudoOffer,
   { request, fds }: ReceivedRequest,
   posix: Posix,
 ): Launch {
@@ -99,7 +99,9 @@ function launchFor(
     fds.filter((fd) => !given.has(fd)),
     posix,
   );
-  return { ...withOpened(bare, placed, { posix, isBecoming: false }), closesOthers: true };
+  const launched = withOpened(bare, placed, { posix, isBecoming: false });
+  const program = { ...launched, closesOthers: true };
+  return outlivesClient ? program : { ...program, parentDeathSignal: SIGTERM };
 }
 
 /**

@@ -273,6 +273,16 @@ test("SIGTERM of the server ends the program, stopped or not, and the client hea
   expect(isAlive(pid)).toBe(false);
 });
 
+test("SIGKILL of the server ends the program too", async () => {
+  await using scene = await newScene();
+  const { client, server } = sudo(scene, { words: ["sh", "-c", PROGRAM] }, []);
+  const pid = Number((await client.line(/^pid (\d+)$/))[1]);
+  server.signal("SIGKILL");
+  (await client.finished()).exits(111);
+  await logged(scene);
+  while (isAlive(pid)) await new Promise((next) => setImmediate(next));
+});
+
 test("with -d the program goes on without its client, which a half-close alone never ends", async () => {
   await using scene = await newScene();
   const program = "echo $$ > pid; while ! test -e go; do sleep 0.05; done; echo done > log";
