@@ -94,6 +94,7 @@ const LOADERS: Readonly<Record<string, LoadDefinition>> = {
   "s6-ucspitlsd": async () => (await import("../tls/links/ucspitlsd.ts")).ucspitlsd,
   "ucspi-cert": async () => (await import("../cert/commands/ucspi-cert.ts")).ucspiCert,
   "ucspi-link": async () => (await import("./commands/ucspi-link.ts")).ucspiLink,
+  "ucspi-listenfds": async () => (await import("../ucspi/links/ucspi-listenfds.ts")).ucspiListenfds,
   "ucspi-tls-engine": async () => (await import("../tls/commands/tls-engine.ts")).tlsEngine,
 };
 

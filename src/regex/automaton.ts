@@ -8,12 +8,12 @@
  */
 
 import { RegexError, WORD_BYTES } from "./syntax.ts";
-import type { ByteSet, Place, RegexNode } from "./syntax.ts";
+import type { ByteSet, TextPlace, RegexNode } from "./syntax.ts";
 
 /** A state: what has to come next. */
 type Instruction =
   | { readonly kind: "bytes"; readonly set: ByteSet; readonly next: number }
-  | { readonly kind: "place"; readonly place: Place; readonly next: number }
+  | { readonly kind: "place"; readonly place: TextPlace; readonly next: number }
   | { readonly kind: "either"; readonly nexts: readonly number[] }
   | { readonly kind: "match" };
 
@@ -179,7 +179,7 @@ function ascending(a: number, b: number): number {
   return a - b;
 }
 
-function isAt(place: Place, before: Side, after: Side): boolean {
+function isAt(place: TextPlace, before: Side, after: Side): boolean {
   switch (place) {
     case "start":
       return before === "none";

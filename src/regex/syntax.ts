@@ -10,7 +10,7 @@
 export type ByteSet = readonly boolean[];
 
 /** A place in the text, between two bytes. */
-export type Place =
+export type TextPlace =
   | "start"
   | "lineStart"
   | "end"
@@ -23,7 +23,7 @@ export type Place =
 export type RegexNode =
   | { readonly kind: "empty" }
   | { readonly kind: "bytes"; readonly set: ByteSet }
-  | { readonly kind: "place"; readonly place: Place }
+  | { readonly kind: "place"; readonly place: TextPlace }
   | { readonly kind: "sequence"; readonly items: readonly RegexNode[] }
   | { readonly kind: "either"; readonly branches: readonly RegexNode[] }
   | {
@@ -325,7 +325,7 @@ const ESCAPED_SETS: Readonly<Record<string, ByteSet>> = {
   S: setOf((byte) => byte > 0 && SPACE[byte] !== true),
 };
 
-const ESCAPED_PLACES: Readonly<Record<string, Place>> = {
+const ESCAPED_PLACES: Readonly<Record<string, TextPlace>> = {
   "`": "start",
   "'": "end",
   b: "wordBoundary",

@@ -322,15 +322,11 @@ describe("the faults of the C suite's holder", () => {
     limit(String(openCount(holder.pid) - 1));
     await expect(unlucky.store(STDERR, "new")).rejects.toMatchObject({ code: "EMFILE" });
     await expect(unlucky.list()).rejects.toThrow();
-    const waiting = connectClient(scene.path("s")).then(async (late) => {
-      const ids = await late.list();
-      late.close();
-      return ids;
-    });
     expect(await other.list()).toEqual(["kept"]);
     await holder.lines(/sent descriptors for which there is no room/);
     limit(String(soft));
-    expect(await waiting).toEqual(["kept"]);
+    using late = await connectClient(scene.path("s"));
+    expect(await late.list()).toEqual(["kept"]);
     posix.close(await client.retrieve("kept"));
     await client.store(STDERR, "new");
   });
@@ -396,6 +392,25 @@ describe("systemd", () => {
     const stray = await scene.shell("LISTEN_PID=1 LISTEN_FDS=3 s6-fdholder-store --listen-fds s x");
     stray.exits(100).stderrIs("s6-fdholder-store: fatal: invalid $LISTEN_PID\n");
     for (const fd of Object.values(fds)) posix.close(fd as Fd);
+  });
+
+  test("has its sockets served with ucspi-listenfds, all or those of a name", async () => {
+    await using scene = await newScene();
+    const [one, two] = [listenAt(scene.path("l1")), listenAt(scene.path("l2"))];
+    const fds = { 3: one, 4: two };
+    const start = (words: string): SceneProcess => {
+      const prepared = "LISTEN_PID=$$ LISTEN_FDS=2 LISTEN_FDNAMES=a:b exec ucspi-listenfds";
+      return scene.execute("/bin/sh", ["-c", `${prepared} ${words}`], { fds });
+    };
+    const served = start("--only=b s6-ipcserverd -1 sh -c 'echo $LISTEN_FDS-served'");
+    await served.line(/^$/);
+    const client = await scene.run("s6-ipcclient", ["l2", "sh", "-c", "cat <&6"]);
+    client.exits(0).stdoutIs("-served\n");
+    const names = await start("sh -c 'echo $UCSPI_LISTENERS; test -S /dev/fd/4'").finished();
+    names.exits(0).stdoutIs("4\n");
+    const none = await start("--only=c true").finished();
+    none.exits(100).stderrIs("ucspi-listenfds: fatal: no such socket in LISTEN_FDS\n");
+    for (const fd of [one, two]) posix.close(fd);
   });
 });
 

@@ -136,6 +136,36 @@ describe("a tunnel", () => {
     expect(scene.engines).toHaveLength(1);
   });
 
+  test("a tunnel whose program asks for TLS is secured with the configuration of then, which is sent where it is new", async () => {
+    using scene = newClient();
+    const now = configurationOf("now");
+    const tunnels = [open(scene.client), open(scene.client)];
+    const [, first, second] = [scene.engine().hear(), scene.engine().hear(), scene.engine().hear()];
+    for (const { id } of [first, second]) scene.engine().reply({ kind: "accepted", id });
+    for (const tunnel of tunnels) {
+      expect(await tunnel.decided).toBe(true);
+      tunnel.secure(now);
+    }
+    const part = scene.engine().hear();
+    expect(part).toMatchObject({ kind: "lastPart" });
+    for (const { id } of [first, second]) {
+      expect(scene.engine().hear()).toEqual({ kind: "secure", id, configuration: part.id });
+    }
+  });
+
+  test("a tunnel that has ended meanwhile is not secured", async () => {
+    using scene = newClient();
+    const tunnel = open(scene.client);
+    const [, { id }] = [scene.engine().hear(), scene.engine().hear()];
+    scene.engine().reply({ kind: "accepted", id });
+    expect(await tunnel.decided).toBe(true);
+    scene.engine().reply({ kind: "ended", id, exitCode: 98 });
+    await tunnel.ended;
+    tunnel.secure(CONFIGURATION);
+    open(scene.client);
+    expect(scene.engine().hear()).toMatchObject({ kind: "open" });
+  });
+
   test("a tunnel fails when the engine has ended, and the next one gets another", async () => {
     using scene = newClient();
     const tunnel = open(scene.client);
