@@ -48,6 +48,10 @@ export interface Launch {
   readonly argv: readonly string[];
   readonly environment: Environment;
   readonly descriptors: ReadonlyMap<number, Source>;
+  /** A child inherits no other descriptors above 2 than those that are named. */
+  readonly closesOthers?: boolean;
+  /** The signal that a child gets when the process that has spawned it ends. */
+  readonly parentDeathSignal?: number;
   readonly limits: ReadonlyMap<Resource, Limit>;
   /** The link to name when the kernel refuses the limits. */
   readonly limitsChangedBy?: string;

@@ -81,11 +81,11 @@ export {
   UnixMessageReader,
 } from "./unix-message.ts";
 export type { UnixMessage, UnixMessageLimits, UnixMessageProgress } from "./unix-message.ts";
-export { LISTEN_FDS_REMOVED, readListenFds } from "./listen-fds.ts";
-export type { PassedFd } from "./listen-fds.ts";
 export {
   RECEIVED_WORD_BYTES_MAX,
   receivedServerName,
   receivedText,
   receivedWord,
 } from "./received-value.ts";
+export { LISTEN_FDS_REMOVED, readListenFds } from "./listen-fds.ts";
+export type { PassedFd } from "./listen-fds.ts";

@@ -30,7 +30,7 @@ const NEWLINE = 0x0a;
 type Side = "none" | "word" | "other" | "newline";
 
 /** A set of states before a byte, and the byte before it. */
-interface StateSet {
+export interface StateSet {
   readonly states: readonly number[];
   /** The side before `states`, and before `continued`, which a match has reached that has taken a newline. */
   readonly before: Side;
@@ -53,13 +53,27 @@ export class Automaton {
 
   /** Does the expression match anywhere in the text, one character for each byte? */
   matches(text: string): boolean {
-    let set = this.#setOf("none", [this.#first], []);
-    for (let at = 0; at < text.length; at += 1) {
+    return this.endsIn(this.follow(this.start(), text));
+  }
+
+  /** The states before a text. */
+  start(): StateSet {
+    return this.#setOf("none", [this.#first], []);
+  }
+
+  /** The states after one more piece of a text, or "match" where it has matched before the end of that. */
+  follow(from: StateSet | "match", text: string): StateSet | "match" {
+    let set = from;
+    for (let at = 0; at < text.length && set !== "match"; at += 1) {
       const byte = text.charCodeAt(at) & 0xff;
-      const next = set.nexts[byte] ?? this.#advance(set, byte);
-      if (next === "match") return true;
-      set = next;
+      set = set.nexts[byte] ?? this.#advance(set, byte);
     }
+    return set;
+  }
+
+  /** Does it match if the text ends here? */
+  endsIn(set: StateSet | "match"): boolean {
+    if (set === "match") return true;
     set.matchesAtEnd ??= this.#close(set, "none") === "match";
     return set.matchesAtEnd;
   }

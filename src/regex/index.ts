@@ -1,2 +1,2 @@
-export { PosixRegex } from "./regex.ts";
+export { PosixRegex, RegexScan } from "./regex.ts";
 export { RegexError } from "./syntax.ts";

@@ -1,6 +1,7 @@
 /** A POSIX extended regular expression, ready to be asked. */
 
 import { Automaton } from "./automaton.ts";
+import type { StateSet } from "./automaton.ts";
 import { parseRegex } from "./syntax.ts";
 
 /**
@@ -23,5 +24,28 @@ export class PosixRegex {
   /** Does it match anywhere in the text? Characters stand for bytes (latin1), so none is above 255. */
   matches(text: string): boolean {
     return this.#automaton.matches(text);
+  }
+
+  /** Begin a text that comes in pieces. */
+  scan(): RegexScan {
+    return new RegexScan(this.#automaton);
+  }
+}
+
+/** A text that comes in pieces: each is looked at once, however long the text becomes. */
+export class RegexScan {
+  readonly #automaton: Automaton;
+  #reached: StateSet | "match";
+
+  /** Use `PosixRegex.scan`. */
+  constructor(automaton: Automaton) {
+    this.#automaton = automaton;
+    this.#reached = automaton.start();
+  }
+
+  /** Does the expression match anywhere in all pieces so far, this one being the last? */
+  feed(piece: string): boolean {
+    this.#reached = this.#automaton.follow(this.#reached, piece);
+    return this.#automaton.endsIn(this.#reached);
   }
 }

@@ -56,6 +56,10 @@ export class NodeFiles implements RulesPosix, ReplacingPosix {
     return real.fileVersion(path);
   }
 
+  strerror(name: string): string {
+    return real.strerror(name);
+  }
+
   linkVersion(path: string): FileVersion | string {
     this.versionsAsked += 1;
     return real.linkVersion(path);

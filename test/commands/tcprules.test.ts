@@ -198,7 +198,7 @@ describe("the file", () => {
   ])(
     "a compiled file appears in one piece by way of the temporary file, which was %s",
     async (_, tmp) => {
-      await using scene = await newScene({ files: { "rules.cdb": tmp, tmp } });
+      await using scene = await newScene({ files: { "rules.cdb": cdbBytes([["=a", ""]]), tmp } });
       (await scene.run(NAME, ["rules.cdb", "tmp"], { input: ":allow\n" })).exits(EXIT.ok);
       expect(scene.readBytes("rules.cdb").length).toBeGreaterThan(2048);
       expect(readdirSync(scene.directory)).toEqual(["rules.cdb"]);
@@ -211,6 +211,7 @@ describe("the file", () => {
     ["rules.txt", "rules.txt exists and is not a CDB file"],
     ["rules.cdb rules.txt", "rules.txt exists and is not a CDB file"],
     ["rules.txt rules.cdb", "rules.txt exists and is not a CDB file"],
+    ["disk.img", "disk.img exists and is not a CDB file"],
     ["long.txt", "long.txt exists and is not a CDB file"],
     ["new.cdb link", "link exists and is a symbolic link"],
     ["new.cdb fifo", "fifo exists and is not a regular file"],
@@ -225,7 +226,13 @@ describe("the file", () => {
   ])("s6-tcprules %s overwrites no file that is no database", async (words, problem) => {
     const old = cdbBytes([["uid/0", "D"]]);
     const long = `10.:allow # ${"x".repeat(5000)}\n`;
-    const files = { "rules.txt": INPUT, "rules.cdb": old, "long.txt": long, "sub/": "" };
+    const files = {
+      "rules.txt": INPUT,
+      "rules.cdb": old,
+      "long.txt": long,
+      "disk.img": Buffer.alloc(5000),
+      "sub/": "",
+    };
     await using scene = await newScene({ files });
     symlinkSync("rules.cdb", scene.path("link"));
     symlinkSync("missing", scene.path("nowhere"));

@@ -8,6 +8,7 @@ import { bothWays, newScene } from "../support/scene.ts";
 import type { Scene } from "../support/scene.ts";
 import { askTls, dialTls } from "../support/tls-dial.ts";
 import type { DialTlsOptions } from "../support/tls-dial.ts";
+import { dial } from "../ucspi/dial.ts";
 import { startServer } from "../ucspi/servers.ts";
 
 /** A server of `s6-tlsd OPTION... PROGRAM...` with files that every scene may replace. */
@@ -141,6 +142,31 @@ describe.concurrent("files that change, and sessions", () => {
       },
     );
   }
+
+  test.each(["-y", "-Y"])(
+    "a client of %s whose connection began before its authority was withdrawn is refused after the handshake",
+    async (demand) => {
+      await using scene = await newScene();
+      const { port, process, client, root } = await start(scene, [demand, "echo", "hello"]);
+      const [other, third] = [newAuthority(), newAuthority()];
+      // The first of two connections is known to be accepted once the second has been served.
+      const lateAnswer = async (change: () => void) => {
+        const early = await dial(port);
+        await askTls(port, "", clientPair(client));
+        change();
+        return askTls(port, "", { ...clientPair(client), socket: early.socket }).catch(() => "");
+      };
+      expect(await lateAnswer(() => scene.write("ca.crt", root.pem + other.pem))).toBe("hello\n");
+      expect(await lateAnswer(() => scene.write("ca.crt", other.pem + third.pem))).toBe("");
+      await process.line(
+        /^s6-tlsd-io: fatal: an authority was withdrawn since the connection began/,
+      );
+      scene.write("ca.crt", root.pem);
+      expect(await lateAnswer(() => rmSync(scene.path("ca.crt")))).toBe("");
+      await process.line(/^s6-tlsd-io: fatal: unable to read CAFILE /);
+      await process.line(/ end pid \d+ exitcode 96 /);
+    },
+  );
 
   bothWays(
     "no client is trusted once CADIR is emptied, or its last link leads nowhere",

@@ -25,6 +25,7 @@ const LAYERS: Readonly<Record<string, number>> = {
   ident: 2,
   tls: 2,
   cert: 2,
+  sudo: 2,
   ucspi: 3,
   supervise: 3,
   "supervise/fdholder": 3,

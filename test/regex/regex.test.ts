@@ -89,3 +89,16 @@ test("an expression with very many sets of states forgets them and still matches
     expect(regex.matches(text.slice(0, end))).toBe(text[end - 13] === "a");
   }
 });
+
+test("a text that comes in pieces matches as the whole does, at the end of each of them", () => {
+  const scan = new PosixRegex("a\n?b$").scan();
+  expect(["xa", "\n", "b", "c", ""].map((piece) => scan.feed(piece))).toEqual([
+    false,
+    false,
+    true,
+    false,
+    false,
+  ]);
+  const found = new PosixRegex("ab").scan();
+  expect(["a", "b", "c"].map((piece) => found.feed(piece))).toEqual([false, true, true]);
+});

@@ -8,7 +8,7 @@ import type { ConnectionOptions, TLSSocket } from "node:tls";
 import { describe, expect, test } from "vitest";
 import { TcpServer } from "../../src/index.ts";
 import type { Handler, TcpConnection, TcpServerOptions } from "../../src/index.ts";
-import { makeCertificates } from "../support/certificates.ts";
+import { makeCertificates, newAuthority } from "../support/certificates.ts";
 import type { TestCertificates } from "../support/certificates.ts";
 import { BIN, newScene, ROOT } from "../support/scene.ts";
 import type { Scene } from "../support/scene.ts";
@@ -132,7 +132,9 @@ describe("a function behind TLS", () => {
     };
     expect(await ask(server.port, pki, named("email:me@example.com"))).toBe("welcome");
     expect(await ask(server.port, pki, named("email:two words"))).not.toBe("welcome");
-    expect(refusals).toEqual(["its alternative names cannot be read"]);
+    expect(refusals).toEqual([
+      "its alternative names cannot be read, or are longer than 2048 bytes",
+    ]);
   });
 
   test("a function behind TLS is not called while the authorities cannot be read", async () => {
@@ -158,6 +160,23 @@ describe("a function behind TLS", () => {
     ]);
     writeFileSync(pki.caFile, pki.root.pem);
     expect(await ask(server.port, pki, client)).toBe("welcome");
+  });
+
+  test("a function behind TLS is not called for a client whose authority is replaced before its handshake", async () => {
+    await using scene = await newScene();
+    const pki = makeCertificates(scene.directory);
+    const refusals: string[] = [];
+    await using server = await serve({
+      tls: { ...filesOf(pki), clientCertificate: "optional", authorities: { file: pki.caFile } },
+      serve: ({ stream, tls }) => void stream.end(`welcome ${tls?.peer?.sha256}`),
+      onRefused: ({ reason }) => refusals.push(reason),
+    });
+    const client = { cert: pki.client.pem, key: pki.client.keyPem };
+    const early = await dial(server.port);
+    expect(await ask(server.port, pki, client)).toBe(`welcome ${pki.client.sha256}`);
+    writeFileSync(pki.caFile, newAuthority().pem);
+    expect(await ask(server.port, pki, { ...client, socket: early.socket })).not.toMatch(/welcome/);
+    expect(refusals).toEqual([expect.stringMatching(/^an authority was withdrawn /)]);
   });
 
   test.each(["TLSv1.2", "TLSv1.3"] as const)(

@@ -31,13 +31,16 @@ export function replaceCdbFile(
   write: (sink: CdbSink) => void,
 ): void {
   const { temporary } = options;
-  requireReplaceable(posix, path);
+  requireReplaceable(posix, path, isDatabase);
   if (temporary !== undefined) makeWay(posix, path, temporary);
   replaceFile(posix, path, options, write);
 }
 
+/** Says of the first bytes of a file, and its size, whether it may go. */
+type MayGo = (head: Uint8Array, sizeBytes: number) => boolean;
+
 /** Of a path on which there is a fault, whoever makes the file reports it. */
-function requireReplaceable(posix: ReplacingCdbPosix, path: string): void {
+function requireReplaceable(posix: ReplacingCdbPosix, path: string, mayGo: MayGo): void {
   const entry = posix.linkVersion(path);
   if (typeof entry === "string") return;
   // The kernel says the same, but not before all rules are compiled.
@@ -48,13 +51,18 @@ function requireReplaceable(posix: ReplacingCdbPosix, path: string): void {
   }
   if (version.sizeBytes === 0) return;
   const head = attempt(`read ${path}`, () => readHead(posix, path, CDB_HEADER_BYTES));
-  const view = new DataView(head.buffer, head.byteOffset, head.byteLength);
-  if (!isUnfinished(head) && findHeaderProblem(view, version.sizeBytes) !== undefined) {
-    throw refusal(path, "is not a CDB file");
-  }
+  if (!mayGo(head, version.sizeBytes)) throw refusal(path, "is not a CDB file");
 }
 
-/** Is this the start of a database whose writer was killed? The header comes last. */
+function isDatabase(head: Uint8Array, sizeBytes: number): boolean {
+  const view = new DataView(head.buffer, head.byteOffset, head.byteLength);
+  return findHeaderProblem(view, sizeBytes) === undefined;
+}
+
+/**
+ * Is this the start of a database whose writer was killed? The header comes last. Only a temporary file can be one,
+ * and other files, images of disks for instance, begin with zeros too.
+ */
 function isUnfinished(head: Uint8Array): boolean {
   return head.length === CDB_HEADER_BYTES && head.every((byte) => byte === 0);
 }
@@ -67,7 +75,11 @@ function makeWay(posix: ReplacingCdbPosix, path: string, temporary: string): voi
   const entry = posix.linkVersion(temporary);
   if (isOfType(entry, "link")) throw refusal(temporary, "is a symbolic link");
   if (isOfType(entry, "directory")) throw refusal(temporary, "is a directory");
-  requireReplaceable(posix, temporary);
+  requireReplaceable(
+    posix,
+    temporary,
+    (head, sizeBytes) => isUnfinished(head) || isDatabase(head, sizeBytes),
+  );
   if (isOfType(entry, "file")) attempt(`remove ${temporary}`, () => posix.unlink(temporary));
 }
 

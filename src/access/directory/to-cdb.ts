@@ -6,7 +6,7 @@ import { replaceCdbFile } from "../cdb/replace-file.ts";
 import { CdbWriter } from "../cdb/writer.ts";
 import { readEnvironmentDirectory } from "./environment.ts";
 import { attempt, RulesProblem } from "../lookup/problem.ts";
-import { RULES_ENTRIES_MAX } from "../lookup/kernel.ts";
+import { isOfType, RULES_ENTRIES_MAX } from "../lookup/kernel.ts";
 import {
   DENY_VALUE,
   formatAllow,
@@ -18,7 +18,7 @@ import type { Posix, ReplacingPosix } from "../../posix/index.ts";
 import type { RulesPosix } from "../lookup/kernel.ts";
 
 export interface CompileOptions {
-  readonly posix: RulesPosix & ReplacingPosix;
+  readonly posix: RulesPosix & ReplacingPosix & Pick<Posix, "strerror">;
   /** Permission bits of the result; 0600 when there are none, whatever the umask. */
   readonly mode?: number | undefined;
   /**
@@ -63,24 +63,36 @@ function visibleNames(path: string, { posix, sort = false }: CompileOptions): st
 
 /** The value of a rule; undefined when it neither allows nor denies. */
 function compileRule(rule: string, options: CompileOptions): Uint8Array | undefined {
-  if (exists(`${rule}/allow`, rule, options.posix)) {
+  requireDirectory(rule, options.posix);
+  if (exists(`${rule}/allow`, options.posix)) {
     return formatAllow(compileEnvironment(`${rule}/env`, options), compileExec(rule, options));
   }
-  return exists(`${rule}/deny`, rule, options.posix) ? DENY_VALUE : undefined;
+  return exists(`${rule}/deny`, options.posix) ? DENY_VALUE : undefined;
+}
+
+type PresencePosix = Pick<Posix, "fileVersion" | "linkVersion" | "strerror">;
+
+/** A link that leads nowhere is no directory either: while it does, the rule denies. */
+function requireDirectory(rule: string, posix: PresencePosix): void {
+  const version = posix.fileVersion(rule);
+  if (typeof version === "string") throw unreadable(rule, version, posix);
+  if (isOfType(version, "directory")) return;
+  throw new RulesProblem(
+    "system",
+    `${rule} is not a directory: a rule is a directory that holds allow or deny`,
+  );
 }
 
 /** A link that leads nowhere is there too: the rule would be lost were it left out. */
-function exists(path: string, rule: string, posix: Pick<Posix, "fileVersion" | "linkVersion">) {
+function exists(path: string, posix: PresencePosix): boolean {
   const version = posix.fileVersion(path);
   if (typeof version !== "string") return true;
   if (version === "ENOENT" && posix.linkVersion(path) === "ENOENT") return false;
-  if (version === "ENOTDIR") {
-    throw new RulesProblem(
-      "system",
-      `${rule} is not a directory: a rule is a directory that holds allow or deny`,
-    );
-  }
-  throw new RulesProblem("system", `unable to read ${path}: ${version}`);
+  throw unreadable(path, version, posix);
+}
+
+function unreadable(path: string, code: string, posix: PresencePosix): RulesProblem {
+  return new RulesProblem("system", `unable to read ${path}: ${posix.strerror(code)}`);
 }
 
 function compileEnvironment(path: string, { posix, sort = false }: CompileOptions): Uint8Array {

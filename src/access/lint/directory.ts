@@ -6,12 +6,16 @@ import { lintRules } from "./rules.ts";
 import { attempt } from "../lookup/problem.ts";
 import { listNames } from "../../posix/index.ts";
 import { isOfType, RULES_ENTRIES_MAX } from "../lookup/kernel.ts";
+import { KEY_KINDS } from "../lookup/keys.ts";
 import { RULE_ENVIRONMENT_BYTES_MAX, RULE_EXEC_BYTES_MAX } from "../lookup/rule-value.ts";
 
 import type { RulesPosix } from "../lookup/kernel.ts";
 import type { Failed } from "../lookup/rules.ts";
 import type { Finding } from "./finding.ts";
 import type { LintRule } from "./rules.ts";
+
+/** Rules of any kind may have this name. */
+const ANY_NAME = "@";
 
 /** The findings of the rules below `directory`. Throws RulesProblem when it cannot be read. */
 export function lintDirectory(posix: RulesPosix, directory: string): Finding[] {
@@ -25,6 +29,9 @@ export function lintDirectory(posix: RulesPosix, directory: string): Finding[] {
       findings.push(unreadable(key, result.fault));
     }
     findings.push(...lintFiles(posix, directory, key));
+  }
+  for (const { key, code } of [...findings]) {
+    if (code === "stray") findings.push(...lintStray(backend, key));
   }
   return findings.concat(lintSizes(rules), lintRules(rules));
 }
@@ -57,6 +64,15 @@ function directoriesIn(
   });
 }
 
+/** What is in the place of a rule, or of all rules of a kind, denies as long as it is there. */
+function lintStray(backend: DirectoryRules, key: string): Finding[] {
+  const isKind = KEY_KINDS.includes(key);
+  if (!isKind && !key.includes("/")) return [];
+  const result = backend.probe(isKind ? `${key}/${ANY_NAME}` : key);
+  if (result.kind !== "deny" || result.fault === undefined) return [];
+  return [unreadable(key, result.fault)];
+}
+
 function lintFiles(posix: RulesPosix, directory: string, key: string): Finding[] {
   const findings: Finding[] = [];
   const path = `${directory}/${key}`;
@@ -65,7 +81,7 @@ function lintFiles(posix: RulesPosix, directory: string, key: string): Finding[]
   );
   if (hasAllow && hasDeny) findings.push(both(key));
   const exec = posix.fileVersion(`${path}/exec`);
-  if (typeof exec !== "string" && exec.sizeBytes >= RULE_EXEC_BYTES_MAX) {
+  if (typeof exec !== "string" && isOfType(exec, "file") && exec.sizeBytes >= RULE_EXEC_BYTES_MAX) {
     findings.push(execCut(key));
   }
   return findings;

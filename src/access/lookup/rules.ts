@@ -75,7 +75,9 @@ export const DENIED: Denied = { kind: "deny" };
 const EMPTY_NAME: Verdict = failedAt("the host name is empty", "EINVAL", undefined);
 const NO_FINGERPRINT = failedAt("the certificate has no SHA-256 fingerprint", "EINVAL", undefined);
 const UNKNOWN_NAMES: Verdict = {
-  ...failed("its alternative names cannot be read"),
+  ...failed(
+    `its alternative names cannot be read, or are longer than ${ALTERNATIVE_NAMES_BYTES_MAX} bytes`,
+  ),
   rule: undefined,
 };
 const TOO_MANY_NAMES: Verdict = {

@@ -51,6 +51,10 @@ export class DjbRules implements RuleHandler {
     return undefined;
   }
 
+  emptyRange(line: number, text: string): void {
+    this.#warn(`line ${line} has a range without an address and is ignored: ${text}`);
+  }
+
   /** Nothing is left to say once all lines are in. */
   finish(): void {}
 }

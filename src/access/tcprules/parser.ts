@@ -33,6 +33,8 @@ export interface RuleHandler {
   endRule(instruction: Instruction, line: number): void;
   /** A line that is no comment, not empty and has no colon. The answer is as that of `rule`. */
   noColon(line: number, text: string): string | undefined;
+  /** A line whose range has no address in it: `5-1.` and `300-310.` stand for none. */
+  emptyRange(line: number, text: string): void;
 }
 
 /**
@@ -160,6 +162,7 @@ export class RuleTextParser {
     if (typeof instruction === "string") throw this.#refusal(line, instruction);
     const addresses = this.#handler.expand(line.subarray(0, from));
     if (addresses === undefined) throw this.#refusal(line, "a range is not of two numbers");
+    if (addresses.length === 0) this.#handler.emptyRange(this.#line, decodeBytes(line));
     for (const address of addresses) {
       const why = this.#handler.rule(address, 0, address.length, instruction, this.#line);
       this.#refuseIf(why, line);

@@ -96,6 +96,10 @@ export class S6Rules implements RuleHandler {
     return "no colon";
   }
 
+  emptyRange(line: number, text: string): void {
+    this.#warn(`line ${line} has a range without an address and is ignored: ${text}`);
+  }
+
   /**
    * Add what depends on all lines. Throws RuleLineError where rules of s6 cannot keep the order, or cannot say
    * what is said of a name.

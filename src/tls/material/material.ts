@@ -60,6 +60,9 @@ export interface ClientMaterial extends TlsPolicy {
   readonly verifiesName: boolean;
 }
 
+/** Trust anchors in PEM. */
+type Anchored = Pick<ServerMaterial | ClientMaterial, "anchors">;
+
 type PolicyOptions = Pick<TlsdIoOptions, "versions" | "ciphers" | "alpn">;
 
 export type ServerMaterialOptions = PolicyOptions &
@@ -134,6 +137,16 @@ export function withClientTrust(
 ): ClientMaterial {
   if (!material.verifiesCertificate) return material;
   return { ...material, anchors: requireAnchors(variables, files, "client") };
+}
+
+/** Why a peer is refused for that. */
+export const TRUST_LOST =
+  "an authority was withdrawn since the connection began, and may have been the one trusted";
+
+/** Is an anchor of before missing now? */
+export function isTrustLost(before: Anchored, { anchors }: Anchored): boolean {
+  const now = new Set(anchors);
+  return !before.anchors.every((anchor) => now.has(anchor));
 }
 
 /** All the pairs of a server. */

@@ -13,8 +13,10 @@ import { ServerContexts } from "../handshake/server-contexts.ts";
 import { sourceOfIp } from "../handshake/source.ts";
 import { HandshakeTurns } from "../handshake/turns.ts";
 import {
+  isTrustLost,
   loadServerMaterial,
   pairsOf,
+  TRUST_LOST,
   validityWarnings,
   withServerTrust,
 } from "../material/material.ts";
@@ -111,10 +113,10 @@ export class TlsAcceptor {
     peer: IpAddress,
     done: (accepted: HandshakeOutcome) => void,
   ): Destroyable {
-    const contexts = this.#contextsNow();
-    if (contexts instanceof TlsMaterialError) {
+    const loaded = this.#loadedNow();
+    if (loaded instanceof TlsMaterialError) {
       connection.destroy();
-      done({ kind: "failed", why: contexts.message });
+      done({ kind: "failed", why: loaded.message });
       return connection;
     }
     const slot = this.#turns.slot(sourceOfIp(peer), this.#limits);
@@ -144,7 +146,7 @@ export class TlsAcceptor {
       connection.once("end", () => fail(CLOSED));
       holdTickets(stream, connection);
       stream.once("secure", () => {
-        const outcome = judge(handshake, this.#options.admit);
+        const outcome = this.#judge(handshake, loaded);
         if (outcome.kind === "failed") {
           fail(outcome.why);
           return;
@@ -155,7 +157,7 @@ export class TlsAcceptor {
     };
     slot.enter({
       begin: () =>
-        contexts.open(connection, {
+        loaded.contexts.open(connection, {
           ended: () => fail(CLOSED),
           ready: (start) => slot.takeTurn(() => begin(start)),
         }),
@@ -164,10 +166,21 @@ export class TlsAcceptor {
     return { destroy: () => stream?.destroy() };
   }
 
-  /** Or the reason why there are none. */
-  #contextsNow(): ServerContexts | TlsMaterialError {
+  /** The trust that counts is that at the end of the handshake, which may begin long after the connection. */
+  #judge(handshake: TlsHandshake, before: Loaded): HandshakeOutcome {
+    const outcome = judge(handshake, this.#options.admit);
+    if (outcome.kind === "failed" || before.material.clientCertificate === "none") return outcome;
+    const now = this.#loadedNow();
+    if (now instanceof TlsMaterialError) return { kind: "failed", why: now.message };
+    const isTold = outcome.facts.peer !== undefined && now !== before;
+    if (!isTold || !isTrustLost(before.material, now.material)) return outcome;
+    return { kind: "failed", why: TRUST_LOST };
+  }
+
+  /** Or the reason why there is nothing. */
+  #loadedNow(): Loaded | TlsMaterialError {
     try {
-      return this.#source.current().contexts;
+      return this.#source.current();
     } catch (error) {
       if (error instanceof TlsMaterialError) return error;
       throw error;

@@ -22,7 +22,10 @@ import type { RemoteTunnel } from "../engine/remote-tunnel.ts";
 import type { EngineConfiguration } from "../engine/messages.ts";
 import { engineFor } from "../engine/start.ts";
 import { tlsEdits } from "../handshake/facts.ts";
+import type { TlsFacts } from "../handshake/facts.ts";
+import { needsTrust } from "../handshake/side.ts";
 import { sourceOf } from "../handshake/source.ts";
+import { isTrustLost, TRUST_LOST } from "../material/material.ts";
 import { TlsMaterialError, UnsetVariable } from "../material/material-error.ts";
 import { findNetwork } from "./tls-command.ts";
 import type { TlsCommand } from "./tls-command.ts";
@@ -78,6 +81,11 @@ export async function secureByEngine(
   const securing = await tunnel.secured;
   if (securing.kind === "failed") return end(securing.exitCode);
   const { facts } = securing;
+  const refusal = trustNow(configuration, facts, launch, command, context);
+  if (refusal !== undefined) {
+    tunnel.abort();
+    return end(refusal);
+  }
   const admission = decideAboutPeer(facts.peer, command, context);
   if (admission.kind === "refuse") {
     tunnel.abort();
@@ -91,6 +99,29 @@ export async function secureByEngine(
   const argv = admission.words ?? program;
   const secured = { ...withEnvironment(launch, edits), argv };
   return goOn(attach(secured, tunnel, command, posix));
+}
+
+/**
+ * The handshake may have begun long after the connection, whose configuration it has. So the trust that counts is
+ * looked at again: the exit code, with the reason reported, if some of it was withdrawn meanwhile.
+ */
+function trustNow(
+  before: EngineConfiguration,
+  { peer }: TlsFacts,
+  { environment }: Launch,
+  command: TlsCommand,
+  context: LinkContext,
+): number | undefined {
+  if (!needsTrust(before.side)) return undefined;
+  try {
+    const now = command.configurations.current(environment);
+    if (now === before || peer === undefined) return undefined;
+    if (!isTrustLost(before.side.material, now.side.material)) return undefined;
+    context.report(command.engine, "fatal", TRUST_LOST);
+    return TUNNEL_EXIT.tls;
+  } catch (error) {
+    return reportNoEngine(error, command, context);
+  }
 }
 
 /** Let the program start TLS when it likes to (networking.md, section 16). */

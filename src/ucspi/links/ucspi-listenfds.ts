@@ -48,6 +48,11 @@ export const ucspiListenfds = defineLink({
       context.report(NAME, "fatal", "no such socket in LISTEN_FDS");
       return end(EXIT.usage);
     }
+    letGo(
+      passed.filter((one) => !wanted.includes(one)),
+      launch,
+      context,
+    );
     return goOn({ ...withSockets(launch, passed, first, others), argv: program });
   },
 });
@@ -60,6 +65,20 @@ function passedTo(launch: Launch, context: LinkContext): readonly PassedFd[] | u
     context.report(NAME, "fatal", error.message);
     return undefined;
   }
+}
+
+/**
+ * Close the sockets that are not asked for, even where a server in this process goes on: their clients would wait
+ * for it. The numbers stay taken, as no file of ours may get them.
+ */
+function letGo(unwanted: readonly PassedFd[], launch: Launch, { posix }: LinkContext): void {
+  if (unwanted.length === 0) return;
+  const nothing = posix.open("/dev/null", "read");
+  for (const { number } of unwanted) {
+    const fd = descriptorAt(launch, number);
+    if (posix.isOpen(fd)) posix.dup2(nothing, fd, true);
+  }
+  posix.close(nothing);
 }
 
 /** The first is stdin, the others are named for the super-servers, and those not asked for are closed. */

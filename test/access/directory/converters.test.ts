@@ -2,7 +2,12 @@ import { createHash } from "node:crypto";
 import { existsSync, mkdirSync, readdirSync, readFileSync, statSync, symlinkSync } from "node:fs";
 import { dirname } from "node:path";
 import { describe, expect, test } from "vitest";
-import { compileDirectory, RulesProblem, unpackCdb } from "../../../src/access/index.ts";
+import {
+  compileDirectory,
+  DirectoryRules,
+  RulesProblem,
+  unpackCdb,
+} from "../../../src/access/index.ts";
 import { loadPosix } from "../../../src/posix/index.ts";
 import { cdbBytes, NodeFiles, TemporaryDirectory } from "../samples.ts";
 
@@ -151,6 +156,22 @@ describe("compiling a directory", () => {
       expect(readdirSync(directory.path)).toEqual(["rules"]);
     },
   );
+
+  test("compiling a directory refuses a rule that is a symbolic link to nowhere, as the rule denies", () => {
+    using directory = new TemporaryDirectory();
+    directory.write({ "rules/uid/default/allow": "" });
+    symlinkSync("/nonexistent", directory.file("rules/uid/0"));
+    const rules = new DirectoryRules(new NodeFiles(), directory.file("rules"));
+    expect(rules.probe("uid/0").kind).toBe("deny");
+    const problem = problemOf(() =>
+      compileDirectory(directory.file("rules"), directory.file("rules.cdb"), {
+        posix: new NodeFiles(),
+        warn: () => {},
+      }),
+    );
+    expect(problem.message).toMatch(/^unable to read .*rules\/uid\/0: No such file or directory$/);
+    expect(readdirSync(directory.path)).toEqual(["rules"]);
+  });
 
   test("compiling a directory overwrites no file that is no database, and says so before it reads any rule", () => {
     using directory = new TemporaryDirectory();

@@ -147,3 +147,20 @@ test("the lint reports each rule that denies because it cannot be read", () => {
   ]);
   expect(findings[0]?.message).toContain("unable to read /rules/uid/1/exec (ENOENT)");
 });
+
+test("the lint says of what is in the place of a rule, or of a kind of rules, that it denies", () => {
+  const kernel = kernelWith(["uid/1"], [{ allow: "" }]);
+  kernel.symlink("/nonexistent", "/rules/uid/2");
+  kernel.symlink("/nonexistent", "/rules/gid");
+  kernel.symlink("/nonexistent", "/rules/NOTES");
+  kernel.putDirectory("/rules/uid/1/exec");
+  const findings = lintDirectory(kernel, "/rules");
+  expect(findings.map(({ key, code }) => `${key} ${code}`).toSorted()).toEqual([
+    "NOTES stray",
+    "gid stray",
+    "gid unreadable",
+    "uid/1 unreadable",
+    "uid/2 stray",
+    "uid/2 unreadable",
+  ]);
+});

@@ -196,5 +196,6 @@ test("the lint reports the faults that only a directory can have", () => {
     "warning empty uid/2",
     "warning exec-cut uid/4",
     "warning unreadable uid/5",
+    "warning unreadable uid/README",
   ]);
 });

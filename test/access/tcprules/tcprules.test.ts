@@ -81,6 +81,19 @@ describe("tcprules text for ucspi-tcp", () => {
     ]);
   });
 
+  test.each(["djb", "s6"] as const)(
+    "a range without an address has no effect in rules for %s, and a warning says so",
+    (format) => {
+      const { warnings } = compiled(format, [
+        "5-1.2.3.4:deny\n1.300-310.:deny\n1.2-2.:allow\n:deny\n",
+      ]);
+      expect(warnings).toEqual([
+        "line 1 has a range without an address and is ignored: 5-1.2.3.4:deny",
+        "line 2 has a range without an address and is ignored: 1.300-310.:deny",
+      ]);
+    },
+  );
+
   test("a line without an end is refused before it fills the memory", () => {
     const endless = Buffer.alloc(1 << 19, "x");
     expect(() => compiled("djb", [endless, endless, endless])).toThrow(RuleLineError);

@@ -76,6 +76,7 @@ export class FakeFile {
       ctimeSeconds: this.#version,
       ctimeNanoseconds: 0,
       mode: this.mode,
+      uid: this.uid,
     };
   }
 }
@@ -148,6 +149,7 @@ export class OpenFile {
   isNonblocking: boolean;
   file?: FakeFile;
   isAppending = false;
+  isPathOnly = false;
   offset = 0;
   incoming?: Channel;
   outgoing?: Channel;
