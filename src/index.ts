@@ -22,12 +22,29 @@ import { askIdent as askWith } from "./ident/index.ts";
 import type { IdentOutcome, IdentQuestion } from "./ident/index.ts";
 import { parseIp } from "./net/index.ts";
 import { loadPosix } from "./posix/index.ts";
-import { TcpServer as BareTcpServer } from "./ucspi/index.ts";
-import type { TcpServerOptions } from "./ucspi/index.ts";
+import { LocalServer as BareLocalServer, TcpServer as BareTcpServer } from "./ucspi/index.ts";
+import type { LocalServerOptions, TcpServerOptions } from "./ucspi/index.ts";
 
 /** A TCP server that runs a chain of words or a function for each connection. */
 export class TcpServer extends BareTcpServer {
   constructor(options: TcpServerOptions) {
+    super(options, defaultSystem());
+  }
+}
+
+/**
+ * A server on Unix-domain sockets that runs a chain of words or a function for each connection, and knows its
+ * clients by user and group.
+ *
+ * @example
+ * await using server = new LocalServer({
+ *   listen: { path: "/run/greeter", mode: 0o770 },
+ *   serve: ({ stream, client }) => void stream.end(`hello, user ${client.uid}\n`),
+ * });
+ * await server.start();
+ */
+export class LocalServer extends BareLocalServer {
+  constructor(options: LocalServerOptions) {
     super(options, defaultSystem());
   }
 }
@@ -95,6 +112,9 @@ export type { SntpReply } from "./clock/sync/index.ts";
 export type { IdentOutcome } from "./ident/index.ts";
 export type { KeyPairFiles, TlsFacts, TlsOptions } from "./tls/index.ts";
 export type { CertificateRulesOption, Handler, ListenTarget } from "./ucspi/index.ts";
+export { BindError } from "./ucspi/index.ts";
+export type { LocalClient, LocalConnection, LocalHandler } from "./ucspi/index.ts";
+export type { LocalListenTarget, LocalServerOptions } from "./ucspi/index.ts";
 export type { RulesOption, TcpConnection, TcpServerOptions } from "./ucspi/index.ts";
 export { formatIp, parseIp } from "./net/index.ts";
 export type { Endpoint, IpAddress } from "./net/index.ts";

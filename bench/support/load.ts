@@ -1,8 +1,8 @@
 /**
- * The load: a process of its own that makes TCP connections to a port of this machine, so many at a
- * time, reads each to its end and prints what it saw as one line of JSON.
+ * The load: a process of its own that makes connections to a TCP port or to the path of a Unix-domain socket of
+ * this machine, so many at a time, reads each to its end and prints what it saw as one line of JSON.
  *
- *     node load.mjs PORT CONNECTIONS CONCURRENCY [hold | send TEXT]
+ *     node load.mjs PORT|PATH CONNECTIONS CONCURRENCY [hold | send TEXT]
  *
  * With `hold` the connections are opened and kept until standard input ends; with `send` each client
  * writes the text and ends its side first.
@@ -12,12 +12,12 @@ import { parseIp4 } from "../../src/net/index.ts";
 import { loadPosix, SystemError } from "../../src/posix/index.ts";
 import type { Fd, SocketAddress } from "../../src/posix/index.ts";
 
-const [port = 0, total = 0, concurrency = 1] = process.argv.slice(2, 5).map(Number);
+const [target = ""] = process.argv.slice(2);
+const [total = 0, concurrency = 1] = process.argv.slice(3, 5).map(Number);
 const holds = process.argv[5] === "hold";
 const sent = process.argv[5] === "send" ? Buffer.from(process.argv[6] ?? "") : undefined;
 const posix = loadPosix();
-const bytes = parseIp4("127.0.0.1")?.bytes ?? new Uint8Array(4);
-const server: SocketAddress = { family: "inet", bytes, port, scope: 0 };
+const server = addressOf(target);
 const buffer = Buffer.alloc(65_536);
 const latenciesMs = new Float64Array(total);
 const held: Fd[] = [];
@@ -26,11 +26,17 @@ let finished = 0;
 let failed = 0;
 const beganMs = performance.now();
 
+function addressOf(portOrPath: string): SocketAddress {
+  if (portOrPath.includes("/")) return { family: "unix", path: portOrPath };
+  const bytes = parseIp4("127.0.0.1")?.bytes ?? new Uint8Array(4);
+  return { family: "inet", bytes, port: Number(portOrPath), scope: 0 };
+}
+
 function next(): void {
   if (started >= total) return;
   const index = started++;
   const sinceMs = performance.now();
-  const fd = posix.socket("inet", "stream");
+  const fd = posix.socket(server.family, "stream");
   posix.connect(fd, server);
   if (sent !== undefined) {
     posix.waitReady(fd, { writable: true }, -1); // at once, on this machine

@@ -37,6 +37,8 @@ export interface Subject {
   readonly variables?: Readonly<Record<string, string>>;
   /** It does not say when it listens (to "PORT"). */
   readonly isSilent?: boolean;
+  /** The path of the Unix-domain socket on which it listens, once it has written a line. */
+  readonly socket?: string;
 }
 
 export interface LoadResult {
@@ -50,7 +52,10 @@ export interface LoadResult {
 
 export interface Running {
   readonly process: ChildProcess;
+  /** NaN for one that listens on a Unix-domain socket. */
   readonly port: number;
+  /** The port or the path to which clients connect. */
+  readonly target: number | string;
   stop(): Promise<void>;
 }
 
@@ -67,7 +72,7 @@ export function hasCommand(name: string): boolean {
 const PORT = /\bPORT\b/;
 
 export async function startSubject(subject: Subject): Promise<Running> {
-  const { words, path, variables, isSilent = false } = subject;
+  const { words, path, variables, socket, isSilent = false } = subject;
   const chosen = words.some((word) => PORT.test(word)) ? await freePort() : 0;
   const [command = "", ...rest] = words.map((word) => word.replace(PORT, String(chosen)));
   const search = [path, process.env["PATH"]].filter((part) => part !== undefined).join(":");
@@ -77,8 +82,9 @@ export async function startSubject(subject: Subject): Promise<Running> {
     env: { ...process.env, ...variables, PATH: search },
   });
   if (isSilent) await untilListening(child, chosen);
-  const port = isSilent ? chosen : Number(await nextLine(child));
-  return { process: child, port, stop: () => stop(child) };
+  const line = isSilent ? String(chosen) : await nextLine(child);
+  const port = socket === undefined ? Number(line) : NaN;
+  return { process: child, port, target: socket ?? port, stop: () => stop(child) };
 }
 
 async function stop(child: ChildProcess): Promise<void> {
@@ -142,13 +148,13 @@ export async function nextLine({ stdout, spawnfile }: ChildProcess): Promise<str
 
 export async function runLoad(
   { load }: Bench,
-  port: number,
+  target: number | string,
   connections: number,
   concurrency: number,
   send?: string,
 ): Promise<LoadResult> {
   const sent = send === undefined ? [] : ["send", send];
-  const words = [process.execPath, load, port, connections, concurrency, ...sent];
+  const words = [process.execPath, load, target, connections, concurrency, ...sent];
   return resultOf(words.map(String));
 }
 
@@ -174,8 +180,8 @@ export async function compare(
   { connections, concurrency, rounds }: Load,
 ): Promise<ReadonlyMap<string, LoadResult>> {
   const trials = subjects.map((subject) => {
-    const run = ({ port }: Running, count: number): Promise<LoadResult> =>
-      runLoad(bench, port, count, concurrency, subject.send);
+    const run = ({ target }: Running, count: number): Promise<LoadResult> =>
+      runLoad(bench, target, count, concurrency, subject.send);
     return {
       ...subject,
       warmUp: (server: Running) => run(server, Math.ceil(connections / 10)),

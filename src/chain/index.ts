@@ -18,9 +18,10 @@ export {
   withIdentity,
   withLimits,
 } from "./launch.ts";
-export type { Companion, Launch, ServedConnection, Source } from "./launch.ts";
+export type { Claim, Companion, Launch, ServedConnection, Source } from "./launch.ts";
 export { defineLink, end, goOn, linkSynopsis, parseLink, reachOf } from "./link.ts";
 export type { Link, LinkContext, LinkWords, Outcome, Reach } from "./link.ts";
+export { closeEach, withOpened } from "./opened.ts";
 export { isOwnDescriptor } from "./own-descriptors.ts";
 export { candidateFiles } from "./search.ts";
 export { Spawner } from "./spawn.ts";

@@ -33,12 +33,25 @@ export interface ServedConnection {
   countAs(address: string): number;
 }
 
+/**
+ * The claim of this process to the path of a socket, which keeps other servers from it. It ends with the
+ * process, when that becomes another program, or when whoever serves the socket does so no more.
+ */
+export interface Claim {
+  /** Give it up; the second time nothing happens. */
+  release(): void;
+}
+
 /** Everything execve(2) and its predecessors decide. Descriptors not named are inherited. */
 export interface Launch {
   /** The words that are still to be run: the next link's command line, in the end the program's. */
   readonly argv: readonly string[];
   readonly environment: Environment;
   readonly descriptors: ReadonlyMap<number, Source>;
+  /** A child inherits no other descriptors above 2 than those that are named. */
+  readonly closesOthers?: boolean;
+  /** The signal that a child gets when the process that has spawned it ends. */
+  readonly parentDeathSignal?: number;
   readonly limits: ReadonlyMap<Resource, Limit>;
   /** The link to name when the kernel refuses the limits. */
   readonly limitsChangedBy?: string;
@@ -67,6 +80,8 @@ export interface Launch {
   readonly companions?: readonly Companion[];
   /** Set by a server of ours, for the links that run in it. */
   readonly connection?: ServedConnection;
+  /** Set by a link that has bound descriptor 0, for a server of ours in the same process. */
+  readonly claim?: Claim;
 }
 
 export function withEnvironment(launch: Launch, edits: readonly EnvironmentEdit[]): Launch {

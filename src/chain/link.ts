@@ -62,8 +62,12 @@ export interface Link<Table extends OptionTable = OptionTable> {
   readonly options: Table;
   /** Names of its own operands, in order. */
   readonly operands: readonly string[];
+  /** The words of a block that stands in front of the program, as the usage line shows them. */
+  readonly block?: string;
   /** Does a program follow? */
   readonly program: "required" | "optional" | "none";
+  /** The words of the program as the usage line shows them, where they are not `prog...`. */
+  readonly programWords?: string;
   readonly reach: Reach;
   /** The reach where it depends on the words. */
   reachFor?(words: LinkWords<Table>): Reach;
@@ -110,8 +114,10 @@ export function end(exitCode: number): Outcome {
 
 /** `[-a|-b] [-c max] file prog...` */
 export function linkSynopsis(link: Link): string {
-  const program = { required: ["prog..."], optional: ["[prog...]"], none: [] }[link.program];
-  return formatSynopsis(link.options, [...link.operands, ...program].join(" "));
+  const { programWords: words = "prog..." } = link;
+  const program = { required: [words], optional: [`[${words}]`], none: [] }[link.program];
+  const block = link.block === undefined ? [] : [`{ ${link.block} }`];
+  return formatSynopsis(link.options, [...link.operands, ...block, ...program].join(" "));
 }
 
 /** A link's words, or which of --help, --version and --explain was asked for. Throws UsageError. */

@@ -142,6 +142,8 @@ export class Spawner {
       environment: base,
       environmentExtra: extra,
       descriptors: flatten(launch.descriptors),
+      closesOthers: launch.closesOthers,
+      parentDeathSignal: launch.parentDeathSignal,
       session: launch.session,
       limits: launch.limits.size === 0 ? undefined : this.#limitsOf(launch),
       identity: launch.identity,

@@ -8,6 +8,7 @@ export { QUEUE_BYTES_MAX } from "./line-queue.ts";
 export type { MessageKind } from "./line-queue.ts";
 export { FLUSH_MS, StderrLog } from "./log.ts";
 export type { Log, Report, StderrLogOptions } from "./log.ts";
+export { NOTIFY_SOCKET, notifyManager } from "./notify-socket.ts";
 export { announce, READINESS_MS } from "./readiness.ts";
 export type { Announcement } from "./readiness.ts";
 export type { Resident, Stop } from "./resident.ts";

@@ -56,6 +56,8 @@ export type {
   UcspiNames,
   Variables,
 } from "./environment.ts";
+export { IPC, ipcClientEdits, ipcNames, ipcPeerEdits, readIpcClient } from "./ipc-environment.ts";
+export type { IpcClient, IpcNames } from "./ipc-environment.ts";
 export { parsePort, parseUnsigned, PORT_MAX, UNSIGNED_MAX } from "./numbers.ts";
 export { addressBits, formatPrefix, isExactPrefix, isInPrefix, parsePrefix } from "./prefix.ts";
 export type { IpPrefix } from "./prefix.ts";
@@ -72,8 +74,18 @@ export { comparableHostName, isHostName, withoutFinalDot } from "./host-name.ts"
 export { openResolver } from "./resolver.ts";
 export type { AddressQuery, Lookup, LookupFailure, Resolver, ResolverOptions } from "./resolver.ts";
 export {
+  formatUnixMessage,
+  UNIX_MESSAGE_BYTES_MAX,
+  UNIX_MESSAGE_FDS_MAX,
+  UNIX_MESSAGE_HEADER_BYTES,
+  UnixMessageReader,
+} from "./unix-message.ts";
+export type { UnixMessage, UnixMessageLimits, UnixMessageProgress } from "./unix-message.ts";
+export {
   RECEIVED_WORD_BYTES_MAX,
   receivedServerName,
   receivedText,
   receivedWord,
 } from "./received-value.ts";
+export { LISTEN_FDS_REMOVED, readListenFds } from "./listen-fds.ts";
+export type { PassedFd } from "./listen-fds.ts";

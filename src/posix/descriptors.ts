@@ -19,6 +19,11 @@ export interface OpenOptions {
   readonly append?: boolean;
   readonly directory?: boolean;
   readonly noFollow?: boolean;
+  /**
+   * O_PATH: a descriptor that stands for the place alone, to start paths from and to ask for its version. It
+   * takes no permission to read the directory.
+   */
+  readonly pathOnly?: boolean;
   /** The directory from which a relative path starts; the working directory unless given. */
   readonly at?: Fd | undefined;
 }
@@ -115,6 +120,7 @@ const OPEN_FLAG = {
   append: 64,
   directory: 128,
   noFollow: 256,
+  pathOnly: 512,
 } as const;
 const NONBLOCKING_STATUS = 4;
 /** In the order of WHENCE in native/descriptors.c. */
@@ -126,6 +132,7 @@ export function nativeDescriptors(addon: DescriptorsAddon, closing: (fd: Fd) => 
   return {
     open(path: string, mode: OpenMode, options: OpenOptions = {}): Fd {
       const { create, nonblocking, exclusive, truncate, append, directory, noFollow, at } = options;
+      const { pathOnly } = options;
       const flags =
         ACCESS_MODE[mode] |
         (nonblocking === true ? OPEN_FLAG.nonblocking : 0) |
@@ -134,7 +141,8 @@ export function nativeDescriptors(addon: DescriptorsAddon, closing: (fd: Fd) => 
         (truncate === true ? OPEN_FLAG.truncate : 0) |
         (append === true ? OPEN_FLAG.append : 0) |
         (directory === true ? OPEN_FLAG.directory : 0) |
-        (noFollow === true ? OPEN_FLAG.noFollow : 0);
+        (noFollow === true ? OPEN_FLAG.noFollow : 0) |
+        (pathOnly === true ? OPEN_FLAG.pathOnly : 0);
       return addon.open(cString(path), flags, create ?? 0, at) as Fd;
     },
 

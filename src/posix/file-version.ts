@@ -99,6 +99,7 @@ export function isSameVersion(a: FileVersion, b: FileVersion): boolean {
   return (
     a.mtimeNanoseconds === b.mtimeNanoseconds &&
     a.ctimeNanoseconds === b.ctimeNanoseconds &&
+    a.uid === b.uid &&
     a.inode === b.inode &&
     a.sizeBytes === b.sizeBytes &&
     a.mtimeSeconds === b.mtimeSeconds &&

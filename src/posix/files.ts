@@ -14,6 +14,7 @@ export interface FileVersion {
   readonly ctimeNanoseconds: number;
   /** The S_IF bits and the permission bits. */
   readonly mode: number;
+  readonly uid: Uid;
 }
 
 /** The kind of an entry of a directory; some file systems do not record it. */
@@ -83,7 +84,7 @@ export interface FilesAddon {
   readDirectory(fd: number, into: Uint8Array): number;
 }
 
-const VERSION_FIELDS = 8;
+const VERSION_FIELDS = 9;
 const DIRECTORY_BYTES = 32_768;
 
 /** The calls of this kernel on files. */
@@ -154,6 +155,7 @@ function versionFrom(numbers: Float64Array): FileVersion {
     ctimeSeconds: numberOf(5),
     ctimeNanoseconds: numberOf(6),
     mode: numberOf(7),
+    uid: numberOf(8),
   };
 }
 

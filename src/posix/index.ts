@@ -1,5 +1,5 @@
 export { decodeBytes, encodeBytes, joinBlock, splitBlock } from "./bytes.ts";
-export { errnoOf, SystemError, WRITEV_BUFFERS_MAX } from "./posix.ts";
+export { errnoOf, SystemError, UNIX_PATH_BYTES_MAX, WRITEV_BUFFERS_MAX } from "./posix.ts";
 export type {
   Accepted,
   Account,
@@ -18,6 +18,7 @@ export type {
   OpenMode,
   OpenOptions,
   Owner,
+  PeerCredentials,
   Pid,
   Posix,
   Interest,
@@ -26,6 +27,7 @@ export type {
   Resource,
   Session,
   SocketAddress,
+  SocketType,
   SpawnRequest,
   Uid,
   WaitStatus,

@@ -26,7 +26,7 @@ export function resourceNumber(resource: Resource): number {
 }
 
 const ABSENT = -1;
-const HEADER_LENGTH = 10;
+const HEADER_LENGTH = 11;
 /** Stands for a score that is left as it is. */
 const NO_OOM_SCORE = 32767;
 const SESSION_NUMBER = { setsid: 1, background: 2 } as const;
@@ -51,6 +51,7 @@ export class PlanWriter {
     plan[7] = typeof request.directory === "number" ? request.directory : ABSENT;
     plan[8] = request.oomScore ?? NO_OOM_SCORE;
     plan[9] = request.closesOthers === true ? 1 : 0;
+    plan[10] = request.parentDeathSignal ?? 0;
     let at = HEADER_LENGTH;
     if (groups !== undefined) for (const gid of groups) plan[at++] = gid;
     for (const [resource, { soft, hard }] of limits) {

@@ -32,8 +32,8 @@ export type { LockKind, LockOwner } from "./locks.ts";
 export type { Account, Group } from "./names.ts";
 export type { DescriptorKind } from "./output.ts";
 export type { WaitStatus } from "./processes.ts";
-export type { SocketAddress } from "./socket-address.ts";
-export type { Accepted, ReceivedMessage } from "./sockets.ts";
+export { UNIX_PATH_BYTES_MAX, type SocketAddress } from "./socket-address.ts";
+export type { Accepted, PeerCredentials, ReceivedMessage, SocketType } from "./sockets.ts";
 export type { Child, Session, SpawnRequest } from "./spawn.ts";
 
 /** All calls. An implementation holds no state but its watches. */

@@ -1,4 +1,7 @@
-/** The address of a socket. */
+/** The addresses of sockets. */
+
+/** The longest path that a Unix socket's address holds (sun_path, less its terminator). */
+export const UNIX_PATH_BYTES_MAX = 107;
 
 /** The address of a socket, in the bytes the kernel uses. */
 export type SocketAddress =
@@ -10,5 +13,5 @@ export type SocketAddress =
       /** Interface index of a link-local IPv6 address, 0 otherwise. */
       readonly scope: number;
     }
-  /** A path; "" when unnamed; abstract names begin with NUL. */
+  /** A path; "" when unnamed; an abstract name begins with NUL and has 108 bytes at most with it. */
   | { readonly family: "unix"; readonly path: string };

@@ -23,14 +23,35 @@ export interface ReceivedMessage {
   readonly from?: SocketAddress;
 }
 
-/** Calls on sockets. */
+/** SOCK_STREAM, SOCK_DGRAM and SOCK_SEQPACKET. */
+export type SocketType = "stream" | "datagram" | "seqpacket";
+
+/** The credentials of the process at the other end of a Unix socket, in our user namespace. */
+export interface PeerCredentials {
+  /** 0 for a process of another pid namespace. */
+  readonly pid: Pid;
+  readonly uid: Uid;
+  readonly gid: Gid;
+}
+
+/**
+ * Calls on sockets. A path of a Unix socket is not empty and has no more than UNIX_PATH_BYTES_MAX bytes
+ * (ENOENT and ENAMETOOLONG). Where a call takes `at`, that is the directory from which a relative path
+ * starts, the working directory unless given; the address that the kernel sees then is 22 bytes and
+ * the digits of `at` longer, needs /proc, and is what getsockname(2) tells.
+ */
 export interface Sockets {
   /** socket(2), close-on-exec and nonblocking; inet6 sockets get IPV6_V6ONLY. */
-  socket(family: "inet" | "inet6" | "unix", type: "stream" | "datagram"): Fd;
-  bind(fd: Fd, address: SocketAddress): void;
+  socket(family: SocketAddress["family"], type: SocketType): Fd;
+  /** bind(2). A path is made with mode 0777 less the umask, and must be free (EADDRINUSE). */
+  bind(fd: Fd, address: SocketAddress, at?: Fd): void;
   listen(fd: Fd, backlog: number): void;
-  /** connect(2) on a nonblocking socket: true when done at once, false when it is under way. */
-  connect(fd: Fd, address: SocketAddress): boolean;
+  /**
+   * connect(2) on a nonblocking socket: true when done at once, false when it is under way. A Unix
+   * socket is never under way: it fails with EAGAIN as long as the listener's backlog is full, and
+   * with ECONNREFUSED where a path has no listener (any more), or is no socket.
+   */
+  connect(fd: Fd, address: SocketAddress, at?: Fd): boolean;
   /** SO_ERROR: the errno name of a connection attempt that failed, undefined when it succeeded. */
   socketError(fd: Fd): string | undefined;
   /**
@@ -47,24 +68,35 @@ export interface Sockets {
   setNoDelay(fd: Fd, on: boolean): void;
   setKeepAlive(fd: Fd, on: boolean): void;
   isListening(fd: Fd): boolean;
-  /** SO_PEERCRED: who connected a Unix socket. */
-  peerCredentials(fd: Fd): { readonly pid: Pid; readonly uid: Uid; readonly gid: Gid };
-  /** sendmsg(2), MSG_NOSIGNAL, with at most 253 descriptors; undefined when it would block. */
+  /** SO_TYPE; undefined for another type than these. */
+  socketType(fd: Fd): SocketType | undefined;
+  /**
+   * SO_PEERCRED of a Unix socket: of an accepted one, who connected it, as of connect(2); of one that has
+   * connected, who made its listener listen.
+   */
+  peerCredentials(fd: Fd): PeerCredentials;
+  /**
+   * sendmsg(2), MSG_NOSIGNAL, with at most 253 descriptors; undefined when it would block, whatever the
+   * socket's mode. A stream may take fewer bytes than there are, and has all descriptors then.
+   */
   sendMessage(
     fd: Fd,
     bytes: Uint8Array,
     fds: readonly Fd[],
     to?: SocketAddress,
   ): number | undefined;
-  /** recvmsg(2), MSG_CMSG_CLOEXEC; undefined when it would block. */
+  /**
+   * recvmsg(2), MSG_CMSG_CLOEXEC, with room for 253 descriptors; undefined when it would block, whatever
+   * the socket's mode.
+   */
   receiveMessage(fd: Fd, into: Uint8Array): ReceivedMessage | undefined;
   /** Two connected Unix sockets, close-on-exec. */
-  socketPair(type: "stream" | "datagram" | "seqpacket"): readonly [Fd, Fd];
+  socketPair(type: SocketType): readonly [Fd, Fd];
 }
 
 /** The exports of C for this family (`native/`). */
 export interface SocketsAddon {
-  socket(family: number, isDatagram: boolean): number;
+  socket(family: number, type: number): number;
   socketPair(type: number, ends: Int32Array): void;
   bind(fd: number, ...address: AddressParts): void;
   listen(fd: number, backlog: number): void;
@@ -76,6 +108,7 @@ export interface SocketsAddon {
   shutdown(fd: number, how: number): void;
   setOption(fd: number, option: number, on: boolean): void;
   isListening(fd: number): boolean;
+  socketType(fd: number): number;
   peerCredentials(fd: number, into: Float64Array): void;
   sendMessage(
     fd: number,
@@ -96,7 +129,8 @@ const ACCEPT_RECORDS_FIRST = 16;
 const RIGHTS_MAX = 253;
 const TOLD_HEADER_LENGTH = 4;
 
-const SOCKET_PAIR = { stream: 0, datagram: 1, seqpacket: 2 } as const;
+/** In the order of TYPES in native/sockets.c. */
+const SOCKET_TYPES: readonly SocketType[] = ["stream", "datagram", "seqpacket"];
 const SHUTDOWN = { read: 0, write: 1, both: 2 } as const;
 /** In the order of OPTIONS in native/sockets.c. */
 const SOCKET_OPTION = { reuseAddress: 0, reusePort: 1, noDelay: 2, keepAlive: 3 } as const;
@@ -110,20 +144,20 @@ export function nativeSockets(addon: SocketsAddon): Sockets {
   let accepted = new AddressRecords(ACCEPT_RECORDS_FIRST);
   const ownRights = new Int32Array(TOLD_HEADER_LENGTH + RIGHTS_MAX);
   return {
-    socket(family: SocketAddress["family"], type: "stream" | "datagram"): Fd {
-      return addon.socket(familyNumber(family), type === "datagram") as Fd;
+    socket(family: SocketAddress["family"], type: SocketType): Fd {
+      return addon.socket(familyNumber(family), SOCKET_TYPES.indexOf(type)) as Fd;
     },
 
-    bind(fd: Fd, address: SocketAddress): void {
-      addon.bind(fd, ...addressParts(address));
+    bind(fd: Fd, address: SocketAddress, at?: Fd): void {
+      addon.bind(fd, ...addressParts(startingFrom(at, address)));
     },
 
     listen(fd: Fd, backlog: number): void {
       addon.listen(fd, backlog);
     },
 
-    connect(fd: Fd, address: SocketAddress): boolean {
-      return addon.connect(fd, ...addressParts(address));
+    connect(fd: Fd, address: SocketAddress, at?: Fd): boolean {
+      return addon.connect(fd, ...addressParts(startingFrom(at, address)));
     },
 
     socketError(fd: Fd): string | undefined {
@@ -175,7 +209,11 @@ export function nativeSockets(addon: SocketsAddon): Sockets {
       return addon.isListening(fd);
     },
 
-    peerCredentials(fd: Fd): { readonly pid: Pid; readonly uid: Uid; readonly gid: Gid } {
+    socketType(fd: Fd): SocketType | undefined {
+      return SOCKET_TYPES[addon.socketType(fd)];
+    },
+
+    peerCredentials(fd: Fd): PeerCredentials {
       addon.peerCredentials(fd, numbers);
       return { pid: numberOf(0) as Pid, uid: numberOf(1), gid: numberOf(2) };
     },
@@ -206,9 +244,16 @@ export function nativeSockets(addon: SocketsAddon): Sockets {
       return hasAddress === 0 ? message : { ...message, from: record.address(0) };
     },
 
-    socketPair(type: "stream" | "datagram" | "seqpacket"): readonly [Fd, Fd] {
-      addon.socketPair(SOCKET_PAIR[type], pair);
+    socketPair(type: SocketType): readonly [Fd, Fd] {
+      addon.socketPair(SOCKET_TYPES.indexOf(type), pair);
       return fdPair(pair);
     },
   };
+}
+
+/** Neither bind(2) nor connect(2) takes a directory; /proc has a path of each that this thread has open. */
+function startingFrom(at: Fd | undefined, address: SocketAddress): SocketAddress {
+  if (at === undefined || address.family !== "unix" || /^[/\0]|^$/.test(address.path))
+    return address;
+  return { family: "unix", path: `/proc/thread-self/fd/${at}/${address.path}` };
 }

@@ -33,6 +33,11 @@ export interface SpawnRequest {
   /** Descriptors above 2 that are not named are closed, whether they are close-on-exec or not. */
   readonly closesOthers?: boolean | undefined;
   /**
+   * The signal that the child gets when this process ends, or the worker that spawns it. The kernel forgets it when
+   * the child's program changes its identity.
+   */
+  readonly parentDeathSignal?: number | undefined;
+  /**
    * Applied in this order, which ends with what gives up rights: session, directory, umask, oomScore,
    * descriptors, limits, groups, gid, uid. So the directory is entered with the rights of this process.
    */

@@ -5,19 +5,30 @@
 
 import { formatIp } from "../net/index.ts";
 import type { Endpoint } from "../net/index.ts";
-import type { WaitStatus } from "../posix/index.ts";
+import type { Gid, Uid, WaitStatus } from "../posix/index.ts";
 
 /** The form in which refusals are recorded, if they are. */
 export type RefusalFormat = "text" | "json" | undefined;
 
-/** The reason why a connection was refused: the rule or the limit. */
-export interface Refusal {
-  readonly remote: Endpoint;
-  readonly local: Endpoint;
+interface Decision {
   /** The kind of decision: `rule`, `limit`, `error` (rules that cannot be read), `name` or `ident`. */
   readonly by: "rule" | "limit" | "error" | "name" | "ident";
   /** The rule's key, the limit's option with its value, or the error. */
   readonly reason: string;
+}
+
+/** The reason why a connection was refused: the rule or the limit. */
+export interface Refusal extends Decision {
+  readonly remote: Endpoint;
+  readonly local: Endpoint;
+}
+
+/** The same of a connection to a Unix-domain socket. Ids may be unknown; paths are "" where there are none. */
+export interface LocalRefusal extends Decision {
+  readonly uid: Uid | undefined;
+  readonly gid: Gid | undefined;
+  readonly remotePath: string;
+  readonly localPath: string;
 }
 
 /** `127.0.0.1_4000`, `::1_4000`: how the C suite joins the two. */
@@ -26,21 +37,30 @@ export function joinEndpoint({ address, port }: Endpoint): string {
 }
 
 /** The record of a refusal. Text goes behind a program's name; JSON is a line of its own. */
-export function formatRefusal(refusal: Refusal, format: "text" | "json"): string {
-  const { remote, local, by, reason } = refusal;
-  if (format === "text") {
-    const from = `ip ${formatIp(remote.address)} port ${remote.port}`;
-    return `refused ${from} by ${by}: ${reason}`;
+export function formatRefusal(refusal: Refusal | LocalRefusal, format: "text" | "json"): string {
+  const { by, reason } = refusal;
+  if (format === "text") return `refused ${whoIn(refusal)} by ${by}: ${reason}`;
+  return JSON.stringify({ event: "refused", ...factsOf(refusal), by, reason });
+}
+
+function whoIn(refusal: Refusal | LocalRefusal): string {
+  if ("uid" in refusal) return `uid ${refusal.uid ?? "?"} gid ${refusal.gid ?? "?"}`;
+  const { address, port } = refusal.remote;
+  return `ip ${formatIp(address)} port ${port}`;
+}
+
+function factsOf(refusal: Refusal | LocalRefusal): Record<string, string | number | undefined> {
+  if ("uid" in refusal) {
+    const { uid, gid, remotePath, localPath } = refusal;
+    return { remoteUid: uid, remoteGid: gid, remotePath, localPath };
   }
-  return JSON.stringify({
-    event: "refused",
+  const { remote, local } = refusal;
+  return {
     remoteIp: formatIp(remote.address),
     remotePort: remote.port,
     localIp: formatIp(local.address),
     localPort: local.port,
-    by,
-    reason,
-  });
+  };
 }
 
 /** `exitcode 3` or `signal 9`, as the C suite tells how a connection's program ended. */

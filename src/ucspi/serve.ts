@@ -1,28 +1,26 @@
 /**
- * s6-tcpserverd as a process: one resident, and what the signals of the process ask of it
- * (networking.md, section 5).
+ * A super-server as a process: one resident, and what the signals of the process ask of it
+ * (networking.md, section 5; local-services.md, section 6.3).
  */
 
 import { exitCodeOf } from "../chain/index.ts";
 import type { Launch, LinkContext } from "../chain/index.ts";
 import type { Hosted, Stop } from "../host/index.ts";
+import { Serverd } from "./serverd.ts";
+import type { ServerdPlan } from "./serverd.ts";
 import { speaker } from "./serverd-log.ts";
-import { TCPSERVERD, TcpServerd } from "./tcp-serverd.ts";
-import type { ServeOptions } from "./tcp-serverd.ts";
 
 /** Serve the listening socket on descriptor 0 until a signal ends it; the exit code. */
-export async function serveTcp(
+export async function serve<Peer, Local>(
   launch: Launch,
-  options: ServeOptions,
+  plan: ServerdPlan<Peer, Local>,
   context: LinkContext,
 ): Promise<number> {
-  const hosted = context.host.run(
-    (faces) => new TcpServerd(launch, options, { ...context, ...faces }),
-  );
-  obeySignals(hosted, options, context);
+  const hosted = context.host.run((faces) => new Serverd(launch, plan, { ...context, ...faces }));
+  obeySignals(hosted, plan, context);
   const end = await hosted.ended;
   if (end.kind === "done" && end.exitCode === 0) {
-    speaker(TCPSERVERD, options.verbosity, context)(2, "info", "exiting");
+    speaker(plan.name, plan.verbosity, context)(2, "info", "exiting");
   }
   return exitCodeOf(end);
 }
@@ -44,31 +42,43 @@ type Ordering = keyof (typeof ORDERS)["serving"];
 
 const ORDERING: readonly Ordering[] = ["SIGTERM", "SIGHUP", "SIGQUIT", "SIGABRT", "SIGUSR2"];
 
-/** The log text of a request, after `received SIGNAL, `. */
-const DEEDS: Readonly<Record<Exclude<Order, "ignore">, (connections: number) => string>> = {
-  leave: () => "quitting",
-  drain: (connections) => `draining ${connections} connections`,
-  endConnections: () => "sending SIGTERM and SIGCONT to all connections",
-  terminate: () => "sending SIGTERM and SIGCONT to all connections and quitting",
-  kill: () => "sending SIGKILL to all connections and quitting",
-};
-
 /** Tell the server what signals ask of it, until the process ends: a late one does not kill it. */
-function obeySignals(
-  { resident, stop }: Hosted<TcpServerd>,
-  options: ServeOptions,
+function obeySignals<Peer, Local>(
+  { resident, stop }: Hosted<Serverd<Peer, Local>>,
+  plan: ServerdPlan<Peer, Local>,
   context: LinkContext,
 ): void {
-  const say = speaker(TCPSERVERD, options.verbosity, context);
-  const serving: Phase = options.drain === undefined ? "serving" : "servingWithDrain";
+  const say = speaker(plan.name, plan.verbosity, context);
+  const serving: Phase = plan.drain === undefined ? "serving" : "servingWithDrain";
   for (const signal of ORDERING) {
     context.host.signals.on([signal], () => {
       const order: Order = ORDERS[resident.isDraining ? "draining" : serving][signal];
       if (order === "ignore") return;
       context.children.tellExecs();
-      say(2, "info", `received ${signal}, ${DEEDS[order](resident.connections)}`);
+      const deed = deedOf(order, resident.connections, plan.endingSignals);
+      say(2, "info", `received ${signal}, ${deed}`);
       if (order === "endConnections") resident.endConnections();
       else stop(order);
     });
+  }
+}
+
+/** The log text of a request, after `received SIGNAL, `. */
+function deedOf(
+  order: Exclude<Order, "ignore">,
+  connections: number,
+  endingSignals: string,
+): string {
+  switch (order) {
+    case "leave":
+      return "quitting";
+    case "drain":
+      return `draining ${connections} connections`;
+    case "endConnections":
+      return `sending ${endingSignals} to all connections`;
+    case "terminate":
+      return `sending ${endingSignals} to all connections and quitting`;
+    case "kill":
+      return "sending SIGKILL to all connections and quitting";
   }
 }

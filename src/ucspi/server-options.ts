@@ -17,9 +17,9 @@ import {
 import { ENDPOINT } from "./endpoint.ts";
 
 /** The longest queue the kernel keeps; it cuts to its own limit. */
-const SOMAXCONN = 4096;
+export const SOMAXCONN = 4096;
 
-const CONNECTIONS_DEFAULT = 40;
+export const CONNECTIONS_DEFAULT = 40;
 
 /** The most connections a server will hold, whatever it is told. */
 export const CONNECTIONS_MAX = 16_384;
@@ -126,7 +126,7 @@ export const TCPSERVERD_OPTIONS = {
 };
 
 /** The verbosity of a server of several parts: the level that all of its parts have. */
-const SERVER_VERBOSITY = choice(1, [
+export const SERVER_VERBOSITY = choice(1, [
   { short: "q", value: 0, help: "be quiet: fatal errors only" },
   { short: "Q", value: 1, help: "warnings and rejections too; the default" },
   { short: "v", value: 2, help: "log every connection" },

@@ -5,20 +5,26 @@
 
 import { decide, openRules } from "../access/index.ts";
 import type { CertificateRules, Rules, RulesSource } from "../access/index.ts";
-import { Environment } from "../chain/index.ts";
-import type { Chains, Launch, LinkContext } from "../chain/index.ts";
-import type { Clock } from "../clock/index.ts";
-import type { Children, Host, Report, Resident, Signals, Stop } from "../host/index.ts";
+import type { Launch, LinkContext } from "../chain/index.ts";
 import { fromSocketAddress, parseIp, toSocketAddress } from "../net/index.ts";
 import type { Endpoint } from "../net/index.ts";
-import type { Fd, Posix, SystemError, WaitStatus } from "../posix/index.ts";
+import type { Fd, SystemError, WaitStatus } from "../posix/index.ts";
 import type { TlsAcceptor, TlsOptions } from "../tls/index.ts";
+import {
+  adoptListener,
+  BACKLOG_DEFAULT,
+  CHAIN_CONNECTIONS_DEFAULT,
+  chainLaunch,
+  LibraryServer,
+  prepareChain,
+} from "./library-server.ts";
+import type { LibrarySystem } from "./library-server.ts";
 import { childService } from "./serving/child-service.ts";
 import type { Service } from "./serving/connection.ts";
 import { ConnectionServer } from "./serving/connection-server.ts";
 import { handlerService } from "./serving/handler-service.ts";
-import type { Handler, TcpConnection } from "./serving/handler-service.ts";
-import { previewLaunch } from "./serving/protocol.ts";
+import { tcpView } from "./serving/tcp-connection.ts";
+import type { Handler, TcpConnection } from "./serving/tcp-connection.ts";
 import { TCP } from "./serving/tcp.ts";
 
 /** A place to listen: an address and a port (0: any free one), or a listening socket of the caller. */
@@ -69,54 +75,23 @@ export interface TcpServerOptions {
 }
 
 /** The surroundings of a server. `ucspi` itself fills them in; tests give their own. */
-export interface TcpServerSystem {
-  readonly posix: Posix;
-  readonly clock: Clock;
-  readonly chains: Chains;
-  readonly signals: Signals;
-  readonly children: Children;
-  readonly host: Host;
-  readonly report: Report;
-  readonly variables: Readonly<Record<string, string | undefined>>;
-}
+export type TcpServerSystem = LibrarySystem;
 
-const BACKLOG_DEFAULT = 4096;
-const CHAIN_CONNECTIONS_DEFAULT = 40;
-const SIGKILL = 9;
-const SIGTERM = 15;
-const SIGCONT = 18;
-
-type State = "new" | "serving" | "stopped";
-
-export class TcpServer implements Resident {
-  readonly name = "ucspi";
-  /** Resolves, with 0, once it was stopped and needs the process no more. */
-  readonly done: Promise<number>;
+export class TcpServer extends LibraryServer<Endpoint, Endpoint> {
   readonly #options: TcpServerOptions;
-  readonly #system: TcpServerSystem;
-  #state: State = "new";
-  #server: ConnectionServer<Endpoint, Endpoint> | undefined;
   #acceptor: TlsAcceptor | undefined;
   #chain: Launch | undefined;
   #opened: Fd[] = [];
   #addresses: readonly Endpoint[] = [];
-  #finish: (exitCode: number) => void = () => undefined;
-  readonly #aborted = (): void => void this.close();
 
   constructor(options: TcpServerOptions, system: TcpServerSystem) {
+    super("TcpServer", options.signal, system);
     this.#options = options;
-    this.#system = system;
-    this.done = new Promise((resolve) => (this.#finish = resolve));
   }
 
   /** The addresses at which the server listens, once it has started. */
   get addresses(): readonly Endpoint[] {
     return this.#addresses;
-  }
-
-  /** The number of connections that are alive. */
-  get connections(): number {
-    return this.#server?.connections ?? 0;
   }
 
   /**
@@ -127,85 +102,20 @@ export class TcpServer implements Resident {
    * server starts once.
    */
   async start(): Promise<readonly Endpoint[]> {
-    const { signal, serve, tls } = this.#options;
-    if (this.#state !== "new") throw new TypeError("A TcpServer can be started only once");
-    if (serve.length === 0 && typeof serve !== "function") throw new RangeError("An empty chain");
-    signal?.throwIfAborted();
-    this.#state = "serving";
-    signal?.addEventListener("abort", this.#aborted, { once: true });
-    try {
-      const listeners = this.#openListeners();
-      if (typeof serve !== "function") await this.#prepare(serve);
-      else if (tls !== undefined) this.#acceptor = await this.#openAcceptor(tls);
-      signal?.throwIfAborted();
-      if (this.#isStopped()) throw new TypeError("The TcpServer was closed while it was starting");
-      this.#server = this.#createServer(listeners);
-      this.#server.start();
-    } catch (error) {
-      await this.#end();
-      throw error;
-    }
+    await this.begin(this.#options.serve);
     return this.#addresses;
   }
 
-  /**
-   * Stop accepting and wait for the connections to end by themselves, at most `timeoutMs` (without it:
-   * for as long as it takes); then end those that are left. True if none was left.
-   */
-  async drain(timeoutMs?: number): Promise<boolean> {
-    const server = this.#stopListening();
-    const isEmpty = (await server?.drain(timeoutMs)) ?? true;
-    await this.close();
-    return isEmpty;
+  protected override async open(): Promise<() => ConnectionServer<Endpoint, Endpoint>> {
+    const { serve, tls } = this.#options;
+    const listeners = this.#openListeners();
+    if (typeof serve !== "function") await this.#prepare(serve);
+    else if (tls !== undefined) this.#acceptor = await this.#openAcceptor(tls);
+    return () => this.#createServer(listeners);
   }
 
-  /** Stop accepting, end all connections and wait until they are over. */
-  async close(): Promise<void> {
-    await this.#end();
-    this.#finish(0);
-  }
-
-  /** As a resident: `leave` is done at once, the others when no connection is left. */
-  stop(how: Stop): void {
-    switch (how) {
-      case "leave":
-        this.#stopListening();
-        this.#finish(0);
-        break;
-      case "drain":
-        void this.drain();
-        break;
-      case "terminate":
-        void this.close();
-        break;
-      case "kill":
-        this.#stopListening()?.signal(SIGKILL);
-        void this.close();
-        break;
-    }
-  }
-
-  async #end(): Promise<void> {
-    const server = this.#stopListening();
-    this.#options.signal?.removeEventListener("abort", this.#aborted);
-    server?.signal(SIGTERM);
-    server?.signal(SIGCONT);
-    await server?.idle();
-  }
-
-  async [Symbol.asyncDispose](): Promise<void> {
-    await this.close();
-  }
-
-  #isStopped(): boolean {
-    return this.#state === "stopped";
-  }
-
-  #stopListening(): ConnectionServer<Endpoint, Endpoint> | undefined {
-    this.#state = "stopped";
-    this.#server?.stop();
-    for (const fd of this.#opened.splice(0)) this.#system.posix.close(fd);
-    return this.#server;
+  protected override release(): void {
+    for (const fd of this.#opened.splice(0)) this.system.posix.close(fd);
   }
 
   #openListeners(): Fd[] {
@@ -217,8 +127,8 @@ export class TcpServer implements Resident {
   }
 
   #openListener(target: ListenTarget): Fd {
-    const { posix } = this.#system;
-    if ("fd" in target) return this.#adopt(target.fd);
+    const { posix } = this.system;
+    if ("fd" in target) return adoptListener(target.fd, posix);
     const address = parseIp(target.host);
     if (address === undefined) throw new RangeError(`Not an IP address: ${target.host}`);
     const fd = posix.socket(address.family === 4 ? "inet" : "inet6", "stream");
@@ -229,25 +139,15 @@ export class TcpServer implements Resident {
     return fd;
   }
 
-  #adopt(fd: number): Fd {
-    const { posix } = this.#system;
-    if (!posix.isOpen(fd) || !posix.isSocket(fd) || !posix.isListening(fd)) {
-      throw new RangeError(`Not a listening socket: ${fd}`);
-    }
-    posix.setCloseOnExec(fd, true);
-    posix.setNonblocking(fd, true);
-    return fd;
-  }
-
   #addressOf(fd: Fd): Endpoint {
-    const endpoint = fromSocketAddress(this.#system.posix.getsockname(fd));
+    const endpoint = fromSocketAddress(this.system.posix.getsockname(fd));
     if (endpoint === undefined) throw new RangeError(`Not an IP socket: ${fd}`);
     return endpoint;
   }
 
   #createServer(listeners: readonly Fd[]): ConnectionServer<Endpoint, Endpoint> {
     const options = this.#options;
-    const { posix, clock } = this.#system;
+    const { posix, clock } = this.system;
     const isChain = typeof options.serve !== "function";
     const maxConnections =
       options.maxConnections ?? (isChain ? CHAIN_CONNECTIONS_DEFAULT : Infinity);
@@ -278,13 +178,14 @@ export class TcpServer implements Resident {
     const { serve, allowHalfOpen = false } = this.#options;
     if (typeof serve === "function") {
       return handlerService(serve, {
+        view: tcpView,
         allowHalfOpen,
-        acceptor: this.#acceptor,
+        tls: this.#acceptor && { acceptor: this.#acceptor, address: ({ address }) => address },
         refused: ({ peer: remote }, reason) => this.#options.onRefused?.({ remote, reason }),
         failed: (error, connection) => this.#options.onError?.(error, connection),
       });
     }
-    const context: LinkContext = { ...this.#system, isBecoming: false };
+    const context: LinkContext = { ...this.system, isBecoming: false };
     return childService("ucspi", this.#chain ?? this.#launch(serve, []), context, {
       protocol: TCP,
       awaitsExec: false,
@@ -298,28 +199,17 @@ export class TcpServer implements Resident {
   ): Promise<Launch> {
     const { tlsdLine } = await import("../tls/index.ts");
     const { words, variables } = tlsdLine(tls, rulesSource(tls.rules));
-    const tlsd = this.#system.chains.finder.file("s6-tlsd");
+    const tlsd = this.system.chains.finder.file("s6-tlsd");
     const argv = [tlsd, ...words, "--", ...program];
     return this.#launch(argv, variables);
   }
 
-  /** A process of these words, with variables of ours on top of those it is to have. */
   #launch(argv: readonly string[], ours: Iterable<readonly [string, string]>): Launch {
-    const theirs = Object.entries(this.#options.environment ?? this.#system.variables);
-    const variables = new Map<string, string | undefined>([...theirs, ...ours]);
-    const strings = Array.from(variables).flatMap(([name, value]) =>
-      value === undefined ? [] : [`${name}=${value}`],
-    );
-    return {
-      argv,
-      environment: Environment.of(strings),
-      descriptors: new Map([[2, 2 as Fd]]),
-      limits: new Map(),
-    };
+    return chainLaunch(argv, this.#options.environment ?? this.system.variables, ours);
   }
 
   async #openAcceptor(tls: NonNullable<TcpServerOptions["tls"]>): Promise<TlsAcceptor> {
-    const { posix, clock } = this.#system;
+    const { posix, clock } = this.system;
     const { TlsAcceptor } = await import("../tls/index.ts");
     const rules = tls.rules && openRules(tls.rules, posix);
     return new TlsAcceptor({
@@ -333,19 +223,16 @@ export class TcpServer implements Resident {
 
   /** Work out what the chain is, with TLS ahead of it where that is spoken, and that it works. */
   async #prepare(words: readonly string[]): Promise<void> {
-    const context: LinkContext = { ...this.#system, isBecoming: false };
     const { tls } = this.#options;
     this.#chain = tls === undefined ? this.#launch(words, []) : await this.#behindTls(tls, words);
-    const launch = previewLaunch(TCP, this.#chain, this.#chain.argv);
-    const exitCode = await this.#system.chains.prepare(launch, context);
-    if (exitCode !== undefined) throw new Error(`The chain would end with exit code ${exitCode}`);
+    await prepareChain(TCP, this.#chain, this.system);
   }
 
   /** Put the rules in front of a service. */
   #guard(service: Service<Endpoint, Endpoint>): Service<Endpoint, Endpoint> {
     const { rules: option, onRefused } = this.#options;
     if (option === undefined) return service;
-    const { posix } = this.#system;
+    const { posix } = this.system;
     const rules: Rules = openRules(option, posix);
     return (connection, life) => {
       const { peer: remote } = connection;

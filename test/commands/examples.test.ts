@@ -3,7 +3,7 @@ import { join } from "node:path";
 import { expect, test } from "vitest";
 import { makeCertificates } from "../support/certificates.ts";
 import { newScene, peer, ROOT } from "../support/scene.ts";
-import { ask } from "../ucspi/dial.ts";
+import { ask, askPath } from "../ucspi/dial.ts";
 import { startServer } from "../ucspi/servers.ts";
 
 const RULES = readFileSync(join(ROOT, "examples", "rules.txt"), "utf8");
@@ -21,6 +21,17 @@ test("the library's example serves a function and a chain, under the rules, and 
   expect(await ask(Number(clock))).toMatch(/^\d{4}\n$/);
   expect(await ask(Number(greeter), "", { from: "127.0.0.2" })).toBe("");
   await example.line(/^refused 127\.0\.0\.2: rule ip4\/127\.0\.0\.0_8$/);
+  example.signal("SIGTERM");
+  (await example.finished()).exits(0).stdoutMatches(/^drained$/m);
+});
+
+test("the example of a local server greets each user, and drains", async () => {
+  await using scene = await newScene();
+  const words = [join(ROOT, "examples", "local.mjs"), "socket"];
+  const example = scene.execute(process.execPath, words);
+  await example.line(/^ready$/);
+  const uid = process.getuid?.();
+  expect(await askPath(scene.path("socket"))).toBe(`hello, user ${uid}, client 0 by IPC\n`);
   example.signal("SIGTERM");
   (await example.finished()).exits(0).stdoutMatches(/^drained$/m);
 });

@@ -6,6 +6,8 @@ import { EXIT } from "../../src/chain/index.ts";
 import { startDnsServer } from "../support/dns-server.ts";
 import { bothWays, HELD_OPEN, isRoot, newScene } from "../support/scene.ts";
 import type { Run, RunOptions, Scene } from "../support/scene.ts";
+import { ask } from "../ucspi/dial.ts";
+import { startServer } from "../ucspi/servers.ts";
 
 const NAME = "s6-tcpclient";
 
@@ -16,19 +18,25 @@ interface Peer extends AsyncDisposable {
   readonly clients: readonly string[];
   /** All that a client has said, once it has ended its side. */
   readonly said: readonly string[];
+  /** Wait until one more client has ended its side; how many have. */
+  ended(): Promise<number>;
 }
 
 async function listen(host: string, { port = 0, greeting = "" } = {}): Promise<Peer> {
   const clients: string[] = [];
   const said: string[] = [];
   const sockets: Socket[] = [];
+  let waited = 0;
   const server = createServer((socket) => {
     sockets.push(socket);
     clients.push(`${socket.remoteAddress}:${socket.remotePort}`);
     let text = "";
     socket.on("error", () => socket.destroy());
     socket.on("data", (data) => (text += data.toString()));
-    socket.on("end", () => said.push(text));
+    socket.on("end", () => {
+      said.push(text);
+      server.emit("said");
+    });
     socket.end(greeting);
   });
   await listening(server, host, port);
@@ -36,6 +44,11 @@ async function listen(host: string, { port = 0, greeting = "" } = {}): Promise<P
     port: (server.address() as AddressInfo).port,
     clients,
     said,
+    async ended() {
+      waited += 1;
+      while (said.length < waited) await once(server, "said");
+      return waited;
+    },
     async [Symbol.asyncDispose]() {
       for (const socket of sockets) socket.destroy();
       server.close();
@@ -541,6 +554,20 @@ describe.skipIf(!isRoot)(`IDENT${why}`, () => {
     run.stderrMatches(/^s6-tcpclient: warning: unable to s6net_ident_client: [^\n]* timed out\n$/);
   });
 });
+
+bothWays(
+  "the connection of s6-tcpclient behind a server ends with the program that had it",
+  async (newScene) => {
+    await using server = await listen("127.0.0.1", { greeting: "hello\n" });
+    await using scene = await newScene();
+    const relay = [NAME, "-H", "127.0.0.1", String(server.port), "sh", "-c", "cat <&6"];
+    const { port } = await startServer(scene, "", relay);
+    for (const count of [1, 2]) {
+      expect(await ask(port)).toBe("hello\n");
+      expect(await server.ended()).toBe(count);
+    }
+  },
+);
 
 test("s6-tcpclient --explain prints the plan and connects to no server", async () => {
   await using server = await listen("127.0.0.1");

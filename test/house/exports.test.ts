@@ -5,7 +5,7 @@ import { expect, test } from "vitest";
 import { areaOf, readSources } from "./source-tree.ts";
 
 /** What the package's own index makes of the areas' by giving them the system of this process. */
-const BOUND: ReadonlySet<string> = new Set(["TcpServer", "askIdent", "querySntp"]);
+const BOUND: ReadonlySet<string> = new Set(["TcpServer", "LocalServer", "askIdent", "querySntp"]);
 
 /** What each state machine calls its parts, and what areas call the function that words their failures. */
 const EVERYBODYS: ReadonlySet<string> = new Set([

@@ -12,6 +12,7 @@ import { ROOT } from "../support/scene.ts";
 const LAYERS: Readonly<Record<string, number>> = {
   posix: 0,
   net: 1,
+  regex: 0.5,
   clock: 0.5,
   "clock/civil": 1,
   "clock/stamps": 1.5,
@@ -24,8 +25,10 @@ const LAYERS: Readonly<Record<string, number>> = {
   ident: 2,
   tls: 2,
   cert: 2,
+  sudo: 2,
   ucspi: 3,
   supervise: 3,
+  "supervise/fdholder": 3,
   command: 4,
 };
 

@@ -101,7 +101,7 @@ test("a scripted peer connects to a listener", () => {
   const fake = new FakePosix();
   const listener = fake.socket("inet", "stream");
   fake.bind(listener, { family: "inet", bytes: new Uint8Array(4), port: 80, scope: 0 });
-  fake.listen(listener);
+  fake.listen(listener, 1);
   const from = {
     family: "inet",
     bytes: Uint8Array.of(192, 0, 2, 7),

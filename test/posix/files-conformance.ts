@@ -165,6 +165,16 @@ export function filesConformance(kernel: string, posix: Posix, folder: string): 
       posix.close(fd);
     });
 
+    test("a directory can be opened as the place alone, and paths started from it", () => {
+      const { path, fd } = newDirectory();
+      const place = posix.open(path, "read", { directory: true, pathOnly: true });
+      put(posix, "file", place);
+      posix.rename("file", "other", place, place);
+      expect(posix.fileVersion("other", fd)).toMatchObject({ uid: posix.geteuid() });
+      expect(codeOf(() => posix.readDirectory(place))).toBe("EBADF");
+      for (const open of [place, fd]) posix.close(open);
+    });
+
     test("the working directory can be set by an open descriptor", () => {
       const { fd } = newDirectory();
       put(posix, "file", fd);

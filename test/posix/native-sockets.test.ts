@@ -188,6 +188,26 @@ describe("sockets", () => {
     posix.close(fd);
   });
 
+  test("sockets take an abstract name of 108 bytes, and no path that holds a NUL", () => {
+    const name = `\0${"n".repeat(107)}`;
+    const fd = posix.socket("unix", "stream");
+    const bind = (path: string): string | undefined =>
+      codeOf(() => posix.bind(fd, { family: "unix", path }));
+    expect([bind(`${name}n`), bind(folder.file("cut\0here"))]).toEqual(["ENAMETOOLONG", "EINVAL"]);
+    expect(bind(name)).toBeUndefined();
+    expect(posix.getsockname(fd)).toEqual({ family: "unix", path: name });
+    posix.close(fd);
+  });
+
+  test("sockets of other types than ours are told from them", () => {
+    const listener = listenOn(LOCALHOST4);
+    expect(posix.socketType(listener)).toBe("stream");
+    posix.close(listener);
+    const [reader, writer] = posix.pipe();
+    expect(codeOf(() => posix.socketType(reader))).toBe("ENOTSOCK");
+    closeAll(reader, writer);
+  });
+
   test("sockets show the identity of the process that made them", () => {
     const [one, other] = posix.socketPair("stream");
     expect(posix.peerCredentials(one)).toEqual({

@@ -4,6 +4,7 @@ import { describe, expect, test } from "vitest";
 import { WRITEV_BUFFERS_MAX } from "../../src/posix/posix.ts";
 import type { Posix, SocketAddress } from "../../src/posix/posix.ts";
 import { codeOf } from "./program.ts";
+import { unixConformance } from "./unix-conformance.ts";
 
 const BYTES = Buffer.from("some bytes");
 
@@ -162,6 +163,8 @@ export function posixConformance(kernel: string, posix: Posix, folder: string): 
       for (const fd of [server, client]) posix.close(fd);
     });
   });
+
+  unixConformance(kernel, posix, folder);
 
   describe(`files of the ${kernel} kernel`, () => {
     test("files are made, written, appended to and read", () => {

@@ -1,4 +1,4 @@
-/** A TCP client for tests: lines and ends as promises. */
+/** A client for tests: lines and ends as promises. */
 
 import { once } from "node:events";
 import { connect } from "node:net";
@@ -23,6 +23,21 @@ export async function dial(port: number, options: DialOptions = {}): Promise<Dia
 /** All that a server says to a client that sends nothing but `text`. */
 export async function ask(port: number, text = "", options: DialOptions = {}): Promise<string> {
   await using dialed = await dial(port, options);
+  dialed.end(text);
+  return await dialed.rest();
+}
+
+/** A connection to the Unix-domain socket at `path`. */
+export async function dialPath(path: string): Promise<Dialed> {
+  const socket = connect({ path, allowHalfOpen: true });
+  const dialed = new Dialed(socket);
+  await once(socket, "connect");
+  return dialed;
+}
+
+/** All that a local server says to a client that sends nothing but `text`. */
+export async function askPath(path: string, text = ""): Promise<string> {
+  await using dialed = await dialPath(path);
   dialed.end(text);
   return await dialed.rest();
 }
@@ -73,8 +88,10 @@ export class Dialed implements AsyncDisposable {
     this.socket.write(text, "latin1");
   }
 
+  /** Of no text nothing is written: to a server that has gone, that would be an error before its answer is read. */
   end(text = ""): void {
-    this.socket.end(text, "latin1");
+    if (text === "") this.socket.end();
+    else this.socket.end(text, "latin1");
   }
 
   /** Close with a reset, as SO_LINGER 0 does. */

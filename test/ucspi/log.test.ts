@@ -46,3 +46,33 @@ test("a refusal as JSON is one line, whatever the reason contains", () => {
     reason: 'a "b"\nc',
   });
 });
+
+const local = {
+  uid: 1000,
+  gid: 100,
+  remotePath: "",
+  localPath: "/run/x",
+  by: "limit",
+  reason: "2 of at most 2 connections of this user",
+} as const;
+
+test("a refusal of a local client names its user and group", () => {
+  expect(formatRefusal(local, "text")).toBe(
+    "refused uid 1000 gid 100 by limit: 2 of at most 2 connections of this user",
+  );
+  expect(JSON.parse(formatRefusal(local, "json"))).toEqual({
+    event: "refused",
+    remoteUid: 1000,
+    remoteGid: 100,
+    remotePath: "",
+    localPath: "/run/x",
+    by: "limit",
+    reason: "2 of at most 2 connections of this user",
+  });
+});
+
+test("a refusal of a client without ids says so", () => {
+  const unknown = { ...local, uid: undefined, gid: undefined };
+  expect(formatRefusal(unknown, "text")).toMatch(/^refused uid \? gid \? by limit: /);
+  expect(JSON.parse(formatRefusal(unknown, "json"))).not.toHaveProperty("remoteUid");
+});

@@ -27,6 +27,30 @@ export async function startServer(
   return await announced(scene.execute(file ?? "", [...front, ...words], run));
 }
 
+export interface LocalServer {
+  readonly process: SceneProcess;
+  /** The absolute path of its socket. */
+  readonly path: string;
+}
+
+/** `s6-ipcserver -1 OPTION... socket PROGRAM...` in the directory of the scene. */
+export async function startLocalServer(
+  scene: Scene,
+  options: string,
+  program: readonly string[],
+  { through = [], ...run }: ServerRunOptions = {},
+): Promise<LocalServer> {
+  const words = ["-1", ...options.split(" ").filter((word) => word !== ""), "socket", ...program];
+  const [file, ...front] = [...through, join(BIN, "s6-ipcserver")];
+  return await announcedLocally(scene, scene.execute(file ?? "", [...front, ...words], run));
+}
+
+/** A server on the socket of the scene that writes an empty line to standard output when it is ready. */
+export async function announcedLocally(scene: Scene, process: SceneProcess): Promise<LocalServer> {
+  await process.line(/^$/);
+  return { process, path: scene.path("socket") };
+}
+
 /** A server that writes its port to standard output when it is ready. */
 export async function announced(process: SceneProcess): Promise<StartedServer> {
   const [, port = ""] = await process.line(/^(\d+)$/);

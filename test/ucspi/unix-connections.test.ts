@@ -16,10 +16,10 @@ import { childService } from "../../src/ucspi/serving/child-service.ts";
 import { ConnectionServer } from "../../src/ucspi/serving/connection-server.ts";
 import { previewLaunch } from "../../src/ucspi/serving/protocol.ts";
 import { TCP } from "../../src/ucspi/serving/tcp.ts";
+import { UNIX, UNIX_UNKNOWN } from "../../src/ucspi/serving/unix.ts";
 import { fakeLog } from "../support/fake-log.ts";
 import { isRoot, newScene } from "../support/scene.ts";
 import type { Scene } from "../support/scene.ts";
-import { UNIX } from "./unix-protocol.ts";
 
 const OTHER_USER = 54321;
 
@@ -44,8 +44,7 @@ const context: LinkContext = {
 };
 
 /** A program that tells who is there, and then waits for the end of its input. */
-const TELL =
-  'echo "$PROTO $IPCREMOTEEUID $IPCREMOTEEGID $IPCCONNNUM [$IPCREMOTEPATH] $IPCLOCALPATH"; cat';
+const TELL = 'echo "$PROTO $IPCREMOTEEUID $IPCREMOTEEGID $IPCCONNNUM [$IPCREMOTEPATH]"; cat';
 
 class UnixServer implements Disposable {
   readonly log: string[] = [];
@@ -122,7 +121,7 @@ test("a program gets the ids of the client of a Unix-domain socket, and users ar
   for (const number of [0, 1]) {
     const client = await dialPath(path);
     clients.push(client);
-    expect(await firstLine(client)).toBe(`IPC ${uid} ${gid} ${number} [] ${path}`);
+    expect(await firstLine(client)).toBe(`IPC ${uid} ${gid} ${number} []`);
   }
   const third = await dialPath(path);
   third.resume().end();
@@ -152,7 +151,7 @@ test.skipIf(!isRoot)(
     let text = "";
     other.stdout.on("data", (chunk) => (text += String(chunk)));
     await once(other, "close");
-    expect(text).toBe(`IPC ${OTHER_USER} ${OTHER_USER} 0 [] ${path}\n`);
+    expect(text).toBe(`IPC ${OTHER_USER} ${OTHER_USER} 0 []\n`);
     expect(server.log).toEqual([]);
     client.end();
     expect(await server.drain()).toBe(true);
@@ -191,11 +190,30 @@ test("a server takes listeners of its own family only", async () => {
 test("a dry run of a server shows the variables of its family", () => {
   const launch = {
     argv: ["server"],
-    environment: Environment.of(["IPCREMOTEEUID=stale"]),
+    environment: Environment.of(["IPCREMOTEEUID=stale", "IPCCONNNUM=stale"]),
     descriptors: new Map(),
     limits: new Map(),
   };
   const { argv, environment } = previewLaunch(UNIX, launch, ["prog"]);
   expect(argv).toEqual(["prog"]);
-  expect(environment.get("PROTO")).toBe("IPC");
+  expect(environment.strings()).toEqual([
+    "PROTO=IPC",
+    "IPCREMOTEEUID=<IPCREMOTEEUID>",
+    "IPCREMOTEEGID=<IPCREMOTEEGID>",
+    "IPCREMOTEPATH=<IPCREMOTEPATH>",
+    "IPCCONNNUM=0",
+  ]);
+  const unknown = previewLaunch(UNIX_UNKNOWN, launch, ["prog"]).environment;
+  expect(unknown.strings()).toEqual(["PROTO=IPC", "IPCREMOTEPATH=<IPCREMOTEPATH>", "IPCCONNNUM="]);
+});
+
+test("clients that the server does not ask about are one client without ids", () => {
+  const peer = { credentials: undefined, path: "/run/client" };
+  expect([UNIX_UNKNOWN.key(peer), UNIX_UNKNOWN.label(peer)]).toEqual(["", "?:?"]);
+  expect(UNIX_UNKNOWN.peerEdits(peer, 3)).toEqual([
+    { name: "IPCREMOTEEUID", value: undefined },
+    { name: "IPCREMOTEEGID", value: undefined },
+    { name: "IPCREMOTEPATH", value: "/run/client" },
+    { name: "IPCCONNNUM", value: "" },
+  ]);
 });

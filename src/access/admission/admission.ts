@@ -4,6 +4,7 @@
  */
 
 import { scriptWords } from "./script.ts";
+import type { ScriptOptions } from "./script.ts";
 
 import type { EnvironmentEdit } from "../../net/index.ts";
 import type { Posix } from "../../posix/index.ts";
@@ -50,12 +51,16 @@ export const ADMITTED_WITHOUT_RULES: Admitted = {
   words: undefined,
 };
 
-/** The decision that a verdict comes to. */
-export function decide(verdict: Verdict, posix: Pick<Posix, "strerror">): Admission {
+/** The decision that a verdict comes to. A script is run as servers on IP sockets do unless told otherwise. */
+export function decide(
+  verdict: Verdict,
+  posix: Pick<Posix, "strerror">,
+  scriptOptions?: ScriptOptions,
+): Admission {
   switch (verdict.kind) {
     case "allow": {
       const { rule, edits, exec } = verdict;
-      return { kind: "admit", rule, edits, words: exec && scriptWords(exec) };
+      return { kind: "admit", rule, edits, words: exec && scriptWords(exec, scriptOptions) };
     }
     case "deny":
       return refusal(verdict, posix);

@@ -7,16 +7,19 @@ const SCRIPTS_MAX = 256;
 
 const SCRIPTS = new Map<string, readonly string[]>();
 
+/** The options of execlineb: those of servers on IP sockets, and those of servers on Unix sockets. */
+export type ScriptOptions = "-c" | "-Pc";
+
 /**
  * The words that run a script. The same script gives the same array for as long as fewer than 256
  * others are used: compiled chains are remembered by the array of their words.
  */
-export function scriptWords(script: Uint8Array): readonly string[] {
-  const text = decodeBytes(script);
-  const known = SCRIPTS.get(text);
+export function scriptWords(script: Uint8Array, options: ScriptOptions = "-c"): readonly string[] {
+  const words = ["execlineb", options, decodeBytes(script)];
+  const key = words.join(" ");
+  const known = SCRIPTS.get(key);
   if (known !== undefined) return known;
-  const words = ["execlineb", "-c", text];
   if (SCRIPTS.size >= SCRIPTS_MAX) SCRIPTS.clear();
-  SCRIPTS.set(text, words);
+  SCRIPTS.set(key, words);
   return words;
 }

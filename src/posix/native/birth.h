@@ -85,6 +85,8 @@ struct birth {
   struct limit *limits;
   struct move *moves;
   bool closes_others; /* above 2, but for the targets */
+  int death_signal;   /* of the parent's death, 0 for none */
+  pid_t parent;
   int first_free_fd;  /* above all targets */
   int directory_fd;  /* -1 for none */
   int directory_right;

@@ -10,6 +10,7 @@
 #include <fcntl.h>
 #include <sched.h>
 #include <stddef.h>
+#include <sys/prctl.h>
 #include <sys/syscall.h>
 
 #ifdef SYS_setgroups32
@@ -202,6 +203,13 @@ IN_CHILD static bool set_identity(struct birth *birth) {
   return birth->uid < 0 || went_well(birth, STEP_SETUID, raw1(RAW_SETUID, (uid_t)birth->uid));
 }
 
+/* After the identity, which clears it; the parent may have died before. */
+IN_CHILD static bool set_death_signal(const struct birth *birth) {
+  if (birth->death_signal == 0) return true;
+  raw2(SYS_prctl, PR_SET_PDEATHSIG, birth->death_signal);
+  return raw1(SYS_getppid, 0) == birth->parent;
+}
+
 IN_CHILD int child_main(void *argument) {
   struct birth *birth = argument;
   if (birth->running != NULL) set_running(birth);
@@ -212,7 +220,7 @@ IN_CHILD int child_main(void *argument) {
   else
     program_dispositions();
   if (has_descriptors && set_surroundings(birth) && set_descriptors_and_limits(birth) &&
-      set_identity(birth)) {
+      set_identity(birth) && set_death_signal(birth)) {
     program_mask();
     went_well(birth, STEP_EXECVE, -try_files(&birth->program));
   }

@@ -14,8 +14,8 @@
 
 /* The bits of open's second argument, in the order of OPEN_FLAG in descriptors.ts. */
 enum { ACCESS_MASK = 3, OPTIONS_SHIFT = 2 };
-static const int OPEN_OPTIONS[] = {O_NONBLOCK, O_CREAT,     O_EXCL,    O_TRUNC,
-                                   O_APPEND,   O_DIRECTORY, O_NOFOLLOW};
+static const int OPEN_OPTIONS[] = {O_NONBLOCK, O_CREAT,     O_EXCL,     O_TRUNC,
+                                   O_APPEND,   O_DIRECTORY, O_NOFOLLOW, O_PATH};
 static const int ACCESS_MODES[] = {O_RDONLY, O_WRONLY, O_RDWR, O_RDWR};
 
 /* WRITEV_BUFFERS_MAX of descriptors.ts */

@@ -8,7 +8,7 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
-enum { VERSION_FIELDS = 8 };
+enum { VERSION_FIELDS = 9 };
 
 /*
  * fstatat(2). On 64-bit machines glibc's structure is the kernel's, and asking the kernel directly
@@ -31,6 +31,7 @@ static void put_version(double *into, const struct stat *status) {
   into[5] = (double)status->st_ctim.tv_sec;
   into[6] = (double)status->st_ctim.tv_nsec;
   into[7] = (double)status->st_mode;
+  into[8] = (double)status->st_uid;
 }
 
 /* fileVersion(path, into: Float64Array, noFollow[, at]): undefined, or the errno name */

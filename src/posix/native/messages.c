@@ -46,7 +46,7 @@ static napi_value method_send_message(napi_env env, napi_callback_info info) {
     memcpy(CMSG_DATA(header), fds, count * sizeof(int));
   }
   ssize_t outcome;
-  RETRY(outcome, sendmsg(fd, &message, MSG_NOSIGNAL));
+  RETRY(outcome, sendmsg(fd, &message, MSG_NOSIGNAL | MSG_DONTWAIT));
   if (outcome >= 0) return double_result(env, (double)outcome);
   if (errno == EAGAIN || errno == EWOULDBLOCK) return undefined_result(env);
   return throw_errno(env, "sendmsg", errno);
@@ -91,7 +91,7 @@ static napi_value method_receive_message(napi_env env, napi_callback_info info) 
                            .msg_namelen = sizeof address, .msg_control = &control,
                            .msg_controllen = sizeof control};
   ssize_t outcome;
-  RETRY(outcome, recvmsg(fd, &message, MSG_CMSG_CLOEXEC));
+  RETRY(outcome, recvmsg(fd, &message, MSG_CMSG_CLOEXEC | MSG_DONTWAIT));
   if (outcome < 0 && (errno == EAGAIN || errno == EWOULDBLOCK)) return undefined_result(env);
   if (outcome < 0) return throw_errno(env, "recvmsg", errno);
   told[RECEIVED_COUNT] = collect_rights(&message, told + RECEIVED_HEADER);

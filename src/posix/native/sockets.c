@@ -15,16 +15,27 @@
 /* The names of address families at the border. */
 enum { FAMILY_NONE = 0, FAMILY_UNIX = 1, FAMILY_INET = 4, FAMILY_INET6 = 6 };
 
+/* The bytes of a path with its terminator, or of an abstract name with its first NUL. */
+enum { UNIX_PATH_MAX = sizeof(((struct sockaddr_un *)0)->sun_path) };
+
+/* The error of a path that cannot be an address; 0 for one that can, and for an abstract name. */
+static int unix_path_error(struct bytes path) {
+  if (path.length == 0) return ENOENT; /* as of a file; the kernel would take it for a name */
+  if (path.data[0] == 0) return path.length > UNIX_PATH_MAX ? ENAMETOOLONG : 0;
+  if (path.length >= UNIX_PATH_MAX) return ENAMETOOLONG;
+  return memchr(path.data, 0, path.length) == NULL ? 0 : EINVAL; /* it would be cut there */
+}
+
 static unsigned unix_address(struct call *call, struct bytes path, struct sockaddr_un *address) {
-  bool is_abstract = path.length > 0 && path.data[0] == 0;
-  size_t terminator = is_abstract ? 0 : 1;
-  if (path.length + terminator > sizeof address->sun_path) {
+  int error = unix_path_error(path);
+  if (error != 0) {
     call->invalid = true;
-    throw_errno(call->env, "bind", ENAMETOOLONG);
+    throw_errno(call->env, "sockaddr_un", error);
     return 0;
   }
+  size_t terminator = path.data[0] == 0 ? 0 : 1;
   address->sun_family = AF_UNIX;
-  if (path.length > 0) memcpy(address->sun_path, path.data, path.length);
+  memcpy(address->sun_path, path.data, path.length);
   return (unsigned)(offsetof(struct sockaddr_un, sun_path) + path.length + terminator);
 }
 
@@ -97,15 +108,24 @@ _Static_assert(ADDRESS_RECORD_HEADER + sizeof(((struct sockaddr_un *)0)->sun_pat
 
 /* --- making sockets ---------------------------------------------------------------------------- */
 
-/* socket(family, isDatagram) */
+/* In the order of SOCKET_TYPES in sockets.ts. */
+static const int TYPES[] = {SOCK_STREAM, SOCK_DGRAM, SOCK_SEQPACKET};
+enum { TYPE_COUNT = sizeof TYPES / sizeof TYPES[0] };
+
+static int type_argument(struct call *call, size_t index) {
+  uint32_t wanted = uint_argument(call, index);
+  if (wanted < TYPE_COUNT) return TYPES[wanted];
+  refuse_call(call, "no such type of socket");
+  return -1;
+}
+
+/* socket(family, type) */
 static napi_value method_socket(napi_env env, napi_callback_info info) {
   struct call call = begin_call(env, info);
-  int wanted = int_argument(&call, 0);
-  bool is_datagram = bool_argument(&call, 1);
+  int wanted = int_argument(&call, 0), type = type_argument(&call, 1);
   if (call.invalid) return NULL;
   int family = wanted == FAMILY_INET ? AF_INET : wanted == FAMILY_INET6 ? AF_INET6 : AF_UNIX;
-  int type = (is_datagram ? SOCK_DGRAM : SOCK_STREAM) | SOCK_CLOEXEC | SOCK_NONBLOCK;
-  int fd = socket(family, type, 0), on = 1;
+  int fd = socket(family, type | SOCK_CLOEXEC | SOCK_NONBLOCK, 0), on = 1;
   if (fd < 0) return throw_errno(env, "socket", errno);
   if (family == AF_INET6 && setsockopt(fd, IPPROTO_IPV6, IPV6_V6ONLY, &on, sizeof on) < 0) {
     int error = errno;
@@ -115,13 +135,12 @@ static napi_value method_socket(napi_env env, napi_callback_info info) {
   return int_result(env, fd);
 }
 
-/* socketPair(type, ends: Int32Array): 0 stream, 1 datagram, 2 seqpacket */
+/* socketPair(type, ends: Int32Array) */
 static napi_value method_socket_pair(napi_env env, napi_callback_info info) {
   struct call call = begin_call(env, info);
-  int wanted = int_argument(&call, 0);
+  int type = type_argument(&call, 0);
   int32_t *ends = ints_argument(&call, 1, 2, NULL);
   if (call.invalid) return NULL;
-  int type = wanted == 0 ? SOCK_STREAM : wanted == 1 ? SOCK_DGRAM : SOCK_SEQPACKET;
   return nothing_or_throw(env, "socketpair", socketpair(AF_UNIX, type | SOCK_CLOEXEC, 0, ends));
 }
 
@@ -263,6 +282,19 @@ static napi_value method_is_listening(napi_env env, napi_callback_info info) {
   return bool_result(env, listening != 0);
 }
 
+/* socketType(fd): the index in TYPES, -1 for another type */
+static napi_value method_socket_type(napi_env env, napi_callback_info info) {
+  struct call call = begin_call(env, info);
+  int fd = int_argument(&call, 0);
+  if (call.invalid) return NULL;
+  int type = -1, index = TYPE_COUNT - 1;
+  socklen_t length = sizeof type;
+  if (getsockopt(fd, SOL_SOCKET, SO_TYPE, &type, &length) < 0)
+    return throw_errno(env, "getsockopt", errno);
+  while (index >= 0 && TYPES[index] != type) index--;
+  return int_result(env, index);
+}
+
 /* peerCredentials(fd, into: Float64Array of pid, uid, gid) */
 static napi_value method_peer_credentials(napi_env env, napi_callback_info info) {
   struct call call = begin_call(env, info);
@@ -292,6 +324,7 @@ const struct method socket_methods[] = {
     {"shutdown", method_shutdown},
     {"setOption", method_set_option},
     {"isListening", method_is_listening},
+    {"socketType", method_socket_type},
     {"peerCredentials", method_peer_credentials},
     {NULL, NULL},
 };

@@ -37,6 +37,7 @@ enum {
   PLAN_DIRECTORY,   /* a descriptor, -1 for none */
   PLAN_OOM_SCORE,   /* NO_OOM_SCORE leaves it */
   PLAN_CLOSES,      /* are descriptors above 2 that are not named closed? */
+  PLAN_DEATH,       /* the signal that tells of our death, 0 for none */
   PLAN_HEADER,
 };
 
@@ -151,6 +152,8 @@ static void read_plan(struct birth *birth, const struct request *request) {
     birth->limits[i].value.hard = isnan(at[2]) ? 0 : limit_of_double(at[2]);
   }
   birth->closes_others = plan[PLAN_CLOSES] != 0;
+  birth->death_signal = (int)plan[PLAN_DEATH];
+  birth->parent = getpid();
   read_moves(birth, at);
   birth->error = 0;
   birth->step = STEP_NONE;

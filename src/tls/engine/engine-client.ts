@@ -67,6 +67,7 @@ export class EngineClient {
     const ends = `the last ${this.#backoff.endsInARow} TLS engines ended soon after their start`;
     this.#options.failed(speaker, `${ends}; the next one is started in ${waitMs} milliseconds`);
     const tunnel = new PendingTunnel({
+      secure: () => undefined,
       relay: ({ read, write }) => this.#close([read, write]),
       abort: () => undefined,
     });

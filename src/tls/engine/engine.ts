@@ -7,7 +7,7 @@ import type { Clock } from "../../clock/index.ts";
 import type { Resident, Stop } from "../../host/index.ts";
 import type { Fd, Posix } from "../../posix/index.ts";
 import type { TlsSide } from "../handshake/handshake.ts";
-import { openSide } from "../handshake/side.ts";
+import { needsTrust, openSide } from "../handshake/side.ts";
 import { HandshakeTurns } from "../handshake/turns.ts";
 import { TlsConnection } from "../tunnel/tls-connection.ts";
 import type { TlsConnectionOptions } from "../tunnel/tls-connection.ts";
@@ -29,16 +29,22 @@ export interface EngineOptions {
   refused(message: string): void;
 }
 
-/** A connection, and in whose name it fails. */
-interface Running {
-  readonly connection: TlsConnection;
-  readonly speaker: string;
-}
-
 interface Configured {
   readonly configuration: EngineConfiguration;
   readonly side: TlsSide;
 }
+
+/** A connection, and the configuration that it was opened with. */
+interface Running {
+  readonly connection: TlsConnection;
+  readonly configured: Configured;
+}
+
+/** A program asks for TLS, and nobody is left to read the files that say whom to trust. */
+const NO_TRUST: TunnelEnd = {
+  exitCode: TUNNEL_EXIT.material,
+  message: "unable to read CADIR or CAFILE again: the server has ended",
+};
 
 export class Engine implements Resident {
   readonly name = "ucspi-tls-engine";
@@ -121,6 +127,9 @@ export class Engine implements Resident {
       case "open":
         this.#open(id, request.request, fds);
         break;
+      case "secure":
+        this.#connections.get(id)?.connection.secure(this.#find(request.configuration).side);
+        break;
       case "relay":
         this.#relay(id, fds);
         break;
@@ -146,11 +155,16 @@ export class Engine implements Resident {
     this.#configured.set(id, { configuration, side });
   }
 
+  #find(id: number): Configured {
+    const configured = this.#configured.get(id);
+    if (configured === undefined) throw new RangeError(`no configuration ${id}`);
+    return configured;
+  }
+
   #open(id: number, request: OpenRequest, fds: readonly Fd[]): void {
-    const configured = this.#configured.get(request.configuration);
-    if (configured === undefined) throw new RangeError(`no configuration ${request.configuration}`);
+    const configured = this.#find(request.configuration);
     const { configuration, side } = configured;
-    const given = endsOf(request, fds);
+    const given = endsOf(request, side, fds);
     if (given === undefined) {
       this.#closeAll(fds);
       this.#ended(id, this.#cannotReceive(), configuration.speaker);
@@ -160,17 +174,19 @@ export class Engine implements Resident {
       {
         ...this.#options,
         ...configuration.settings,
-        side,
         slot: this.#turns.slot(request.source, configuration.handshakes),
         ...given,
       },
       {
-        decided: (accepts) => this.#reply({ kind: accepts ? "accepted" : "declined", id }),
+        decided: (accepts) => {
+          if (accepts && this.#isServerGone) decideAlone({ connection, configured });
+          else this.#reply({ kind: accepts ? "accepted" : "declined", id });
+        },
         secured: (facts) => this.#reply({ kind: "secured", id, facts }),
         ended: (end) => this.#ended(id, end, configuration.speaker),
       },
     );
-    this.#connections.set(id, { connection, speaker: configuration.speaker });
+    this.#connections.set(id, { connection, configured });
   }
 
   #relay(id: number, fds: readonly Fd[]): void {
@@ -208,8 +224,9 @@ export class Engine implements Resident {
   /** Programs that are running are served to their end; others will not be. */
   #serverClosed(): void {
     this.#isServerGone = true;
-    for (const { connection } of this.#connections.values()) {
-      if (!connection.hasProgram) connection.abort();
+    for (const running of this.#connections.values()) {
+      if (!running.connection.hasProgram) running.connection.abort();
+      else if (running.connection.isAsking) decideAlone(running);
     }
     this.#finishIfIdle();
   }
@@ -219,17 +236,25 @@ export class Engine implements Resident {
   }
 }
 
+/** The program asks for TLS, and the server has ended: keys may be those of before, but trust may not. */
+function decideAlone({ connection, configured: { configuration, side } }: Running): void {
+  if (needsTrust(configuration.side)) connection.abort(NO_TRUST);
+  else connection.secure(side);
+}
+
 /** The uses of the descriptors of a new tunnel; undefined when some were lost on their way. */
 function endsOf(
   { network, waitsForCommand }: OpenRequest,
+  side: TlsSide,
   fds: readonly Fd[],
-): Pick<TlsConnectionOptions, "network" | "control"> | undefined {
+): Pick<TlsConnectionOptions, "network" | "beginning"> | undefined {
   const [read, write] = [fds[0], fds[network - 1]];
   if (read === undefined || write === undefined) return undefined;
   const ends = { read, write };
-  if (!waitsForCommand) return { network: ends, control: undefined };
+  if (!waitsForCommand) return { network: ends, beginning: { kind: "handshake", side } };
   const [socket, fromProgram, toProgram] = fds.slice(network);
   if (socket === undefined || fromProgram === undefined || toProgram === undefined)
     return undefined;
-  return { network: ends, control: { socket, local: { read: fromProgram, write: toProgram } } };
+  const control = { socket, local: { read: fromProgram, write: toProgram } };
+  return { network: ends, beginning: { kind: "offer", control } };
 }

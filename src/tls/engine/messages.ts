@@ -28,7 +28,7 @@ export interface EngineConfiguration {
 export interface OpenRequest {
   readonly configuration: number;
   readonly network: 1 | 2;
-  /** The control socket of UCSPI-TLS and the program's pipes, too. */
+  /** The control socket of UCSPI-TLS and the program's pipes, too. The configuration is that of then. */
   readonly waitsForCommand: boolean;
   /** By what handshakes are counted, for the log as well: the peer's address, for one. */
   readonly source: string;
@@ -40,6 +40,8 @@ export type Request =
   | { readonly kind: "part" | "lastPart"; readonly id: number; readonly bytes: Uint8Array }
   | { readonly kind: "forget"; readonly id: number }
   | { readonly kind: "open"; readonly id: number; readonly request: OpenRequest }
+  /** In reply to `accepted`: make the handshake with this configuration; `abort` is the other reply. */
+  | { readonly kind: "secure"; readonly id: number; readonly configuration: number }
   /** With the program's pipes. */
   | { readonly kind: "relay"; readonly id: number }
   | { readonly kind: "abort"; readonly id: number }
@@ -49,13 +51,22 @@ export type Request =
 /** From the engine to the server. */
 export type Reply =
   | { readonly kind: "secured"; readonly id: number; readonly facts: TlsFacts }
-  /** The program has decided about UCSPI-TLS. */
+  /** The program has decided about UCSPI-TLS. If it wants TLS it waits for a request. */
   | { readonly kind: "accepted" | "declined"; readonly id: number }
   /** Before or after it was secured. */
   | { readonly kind: "ended"; readonly id: number; readonly exitCode: number }
   | { readonly kind: "pong"; readonly id: number };
 
-const REQUESTS = ["part", "lastPart", "forget", "open", "relay", "abort", "ping"] as const;
+const REQUESTS = [
+  "part",
+  "lastPart",
+  "forget",
+  "open",
+  "secure",
+  "relay",
+  "abort",
+  "ping",
+] as const;
 const REPLIES = ["secured", "accepted", "declined", "ended", "pong"] as const;
 const KINDS: readonly string[] = [...REQUESTS, ...REPLIES];
 
@@ -91,6 +102,8 @@ export function parseRequest(bytes: Uint8Array): Request {
       return { kind, id, bytes: Buffer.from(body) };
     case "open":
       return { kind, id, request: JSON.parse(body.toString()) as OpenRequest };
+    case "secure":
+      return { kind, id, configuration: body.readUInt32LE() };
     case "forget":
     case "relay":
     case "abort":
@@ -127,6 +140,8 @@ function bodyOf(message: Request | Reply): Uint8Array {
       return message.bytes;
     case "open":
       return Buffer.from(JSON.stringify(message.request));
+    case "secure":
+      return uint32(message.configuration);
     case "secured":
       return Buffer.from(formatFacts(message.facts));
     case "ended":
@@ -143,6 +158,12 @@ function bodyOf(message: Request | Reply): Uint8Array {
 }
 
 const NOTHING = new Uint8Array(0);
+
+function uint32(value: number): Uint8Array {
+  const bytes = Buffer.allocUnsafe(4);
+  bytes.writeUInt32LE(value);
+  return bytes;
+}
 
 function parseHeader(bytes: Uint8Array): { code: number; id: number; body: Buffer } {
   if (bytes.length < HEADER_BYTES) throw new RangeError("a message without a header");

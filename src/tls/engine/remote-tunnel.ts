@@ -2,7 +2,7 @@
 
 import type { TlsFacts } from "../handshake/facts.ts";
 import type { Ends } from "../tunnel/wire.ts";
-import type { Reply } from "./messages.ts";
+import type { EngineConfiguration, Reply } from "./messages.ts";
 
 /** The outcome of the handshake of a tunnel. */
 export type Securing =
@@ -10,18 +10,23 @@ export type Securing =
   | { readonly kind: "failed"; readonly exitCode: number };
 
 export interface RemoteTunnel {
-  /** Has the program asked for TLS? Undefined where it was not asked, or that is unknown. */
+  /**
+   * Has the program asked for TLS? Undefined where it was not asked, or that is unknown. One that has waits for
+   * `secure` or `abort`.
+   */
   readonly decided: Promise<boolean | undefined>;
   readonly secured: Promise<Securing>;
   /** Never rejects. */
   readonly ended: Promise<void>;
+  /** Make the handshake that the program has asked for with this configuration. */
+  secure(configuration: EngineConfiguration): void;
   /** The program's pipes, which are the tunnel's from now on. */
   relay(local: Ends): void;
   abort(): void;
 }
 
 /** The requests of a tunnel to its engine. */
-export type TunnelRequests = Pick<RemoteTunnel, "relay" | "abort">;
+export type TunnelRequests = Pick<RemoteTunnel, "secure" | "relay" | "abort">;
 
 /** Replies about a tunnel. */
 export type TunnelReply = Exclude<Reply, { readonly kind: "pong" }>;
@@ -40,6 +45,10 @@ export class PendingTunnel implements RemoteTunnel {
     this.decided = new Promise((resolve) => (this.#decide = resolve));
     this.secured = new Promise((resolve) => (this.#secure = resolve));
     this.ended = new Promise((resolve) => (this.#end = resolve));
+  }
+
+  secure(configuration: EngineConfiguration): void {
+    this.#requests.secure(configuration);
   }
 
   relay(local: Ends): void {

@@ -96,6 +96,7 @@ export class RunningEngine {
     const { network, control, source } = opened;
     const id = this.#nextTunnel();
     const tunnel = new PendingTunnel({
+      secure: (now) => this.#secure(id, now),
       relay: ({ read, write }) => this.#send({ kind: "relay", id }, [read, write]),
       abort: () => this.#send({ kind: "abort", id }),
     });
@@ -130,6 +131,12 @@ export class RunningEngine {
       tunnel.abort();
     });
     void tunnel.secured.then(() => timer.cancel());
+  }
+
+  /** The tunnel may have ended meanwhile, with the engine or without it. */
+  #secure(id: number, configuration: EngineConfiguration): void {
+    if (!this.#tunnels.has(id)) return;
+    this.#send({ kind: "secure", id, configuration: this.#configure(configuration) });
   }
 
   /** The engine knows the last few configurations; one that comes back is told again. */

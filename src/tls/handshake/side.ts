@@ -10,6 +10,13 @@ export type SideMaterial =
   | { readonly role: "server"; readonly material: ServerMaterial }
   | { readonly role: "client"; readonly material: ClientMaterial };
 
+/** Does it decide whom to trust by anchors? */
+export function needsTrust(side: SideMaterial): boolean {
+  return side.role === "server"
+    ? side.material.clientCertificate !== "none"
+    : side.material.verifiesCertificate;
+}
+
 /** Throws TlsMaterialError for material that OpenSSL will not use. */
 export function openSide(side: SideMaterial, clock: Clock): TlsSide {
   if (side.role === "server") return new ServerContexts(side.material, clock);

@@ -1,15 +1,19 @@
 /**
  * A tunnel from its order to its end: for UCSPI-TLS, wait until the program asks for it (networking.md,
- * section 16); then the handshake, and a notification of its outcome; then relay.
+ * section 16), and until it is said with what; then the handshake, and a notification of its outcome; then
+ * relay. What follows from what is decided in `offer.ts`; here the effects are performed.
  */
 
+import type { Timer } from "../../clock/index.ts";
 import { SystemError, writeFully } from "../../posix/index.ts";
 import type { Fd, Posix, Watch } from "../../posix/index.ts";
 import { formatTlsBlock } from "../handshake/block.ts";
 import { tlsEdits } from "../handshake/facts.ts";
 import type { TlsFacts } from "../handshake/facts.ts";
-import { ENDED_WELL, TUNNEL_EXIT } from "./exit.ts";
+import type { TlsSide } from "../handshake/handshake.ts";
 import type { TunnelEnd } from "./exit.ts";
+import { offerStep } from "./offer.ts";
+import type { ControlCommand, OfferEffect, OfferEvent, OfferState } from "./offer.ts";
 import { Tunnel } from "./tunnel.ts";
 import type { TunnelOptions } from "./tunnel.ts";
 import { fdsOf } from "./wire.ts";
@@ -21,8 +25,16 @@ export interface Control {
   readonly local: Ends;
 }
 
+/** The handshake begins at once, or when the program asks for it and `secure` is called. */
+export type Beginning =
+  | { readonly kind: "handshake"; readonly side: TlsSide }
+  | { readonly kind: "offer"; readonly control: Control };
+
 export interface TlsConnectionEvents {
-  /** The program of UCSPI-TLS wants TLS, or never will. */
+  /**
+   * The program of UCSPI-TLS wants TLS, or never will. If it does, call `secure` or `abort`, now or later; the
+   * time for the handshake is counted from now.
+   */
   decided?(accepts: boolean): void;
   /** The handshake is done; call `relay`, unless the connection has a control socket. */
   secured(facts: TlsFacts): void;
@@ -30,118 +42,170 @@ export interface TlsConnectionEvents {
   ended(end: TunnelEnd): void;
 }
 
-export interface TlsConnectionOptions extends TunnelOptions {
-  readonly control: Control | undefined;
+export interface TlsConnectionOptions extends Omit<TunnelOptions, "side"> {
+  readonly beginning: Beginning;
 }
-
-const CANNOT_UNDERSTAND: TunnelEnd = {
-  exitCode: TUNNEL_EXIT.usage,
-  message: "unrecognized command on control socket",
-};
-
-const START = 0x79; // y
-const START_AND_TELL = 0x59; // Y
 
 export class TlsConnection {
   readonly #options: TlsConnectionOptions;
   readonly #events: TlsConnectionEvents;
+  #state: OfferState;
+  /** Events that effects have caused wait until those are performed. */
+  readonly #queue: OfferEvent[] = [];
+  #isStepping = false;
   #watch: Watch | undefined;
+  #timer: Timer | undefined;
   #tunnel: Tunnel | undefined;
-  #isRelaying = false;
-  #isOver = false;
 
   /**
    * All descriptors are the connection's own from now on. Those of the network, which the program of
-   * UCSPI-TLS uses too, stay as they are until it asks for TLS.
+   * UCSPI-TLS uses too, stay as they are until there is a handshake.
    */
   constructor(options: TlsConnectionOptions, events: TlsConnectionEvents) {
     this.#options = options;
     this.#events = events;
-    if (options.control === undefined) this.#secure((facts) => events.secured(facts));
-    else this.#awaitCommand(options.control);
+    const { beginning } = options;
+    if (beginning.kind === "offer") {
+      this.#state = { name: "offered" };
+      this.#awaitCommand(beginning.control.socket);
+    } else {
+      this.#state = { name: "tunneled", hasProgram: false };
+      this.#openTunnel({ ...options, side: beginning.side }, (facts) => events.secured(facts));
+    }
   }
 
   /** Does it have a program, or the promise of one? */
   get hasProgram(): boolean {
-    return this.#isRelaying || this.#options.control !== undefined;
+    return this.#state.name !== "tunneled" || this.#state.hasProgram;
+  }
+
+  /** Has its program asked for TLS, and nobody said yet with what? */
+  get isAsking(): boolean {
+    return this.#state.name === "asked";
+  }
+
+  /** Make the handshake that the program has asked for with this. */
+  secure(side: TlsSide): void {
+    this.#happen({ kind: "permitted", side });
   }
 
   relay(local: Ends): void {
-    if (this.#tunnel === undefined || this.#isOver) {
-      closeEnds(this.#options.posix, local);
-      return;
-    }
-    this.#isRelaying = true;
-    this.#tunnel.relay(local);
+    this.#happen({ kind: "attached", local });
   }
 
-  /** End it here and now; `why` is what is told then, rather than that it was aborted. */
-  abort(why?: TunnelEnd): void {
-    if (this.#tunnel !== undefined) this.#tunnel.abort(why);
-    else this.#endWithout(why ?? ENDED_WELL);
+  /** End it here and now; `end` is what is told then, rather than that it was aborted. */
+  abort(end?: TunnelEnd): void {
+    this.#happen({ kind: "aborted", end });
   }
 
-  #awaitCommand(control: Control): void {
-    const { posix } = this.#options;
-    posix.setNonblocking(control.socket, true);
-    this.#watch = posix.watch(control.socket, { readable: true }, () => {
-      const byte = readByte(posix, control.socket);
-      if (byte === undefined) return;
+  #awaitCommand(socket: Fd): void {
+    const { posix, clock } = this.#options;
+    posix.setNonblocking(socket, true);
+    this.#watch = posix.watch(socket, { readable: true }, () => {
+      const command = readCommand(posix, socket);
+      if (command === undefined) return;
       this.#watch?.close();
-      this.#obey(byte, control);
+      this.#happen({ kind: "command", command, nowMs: clock.monotonicMs() });
     });
   }
 
-  #obey(byte: number | "end", { socket, local }: Control): void {
-    const { posix } = this.#options;
-    if (byte !== START && byte !== START_AND_TELL) {
-      if (byte === "end") this.#events.decided?.(false);
-      this.#endWithout(byte === "end" ? ENDED_WELL : CANNOT_UNDERSTAND);
-      return;
+  /** Take the step that follows from an event, and perform its effects, one event after another. */
+  #happen(event: OfferEvent): void {
+    this.#queue.push(event);
+    if (this.#isStepping) return;
+    this.#isStepping = true;
+    try {
+      for (let next = this.#queue.shift(); next !== undefined; next = this.#queue.shift()) {
+        const { state, effects } = offerStep(this.#state, next, this.#options);
+        this.#state = state;
+        for (const effect of effects) this.#perform(effect);
+      }
+    } finally {
+      this.#isStepping = false;
     }
-    this.#events.decided?.(true);
-    if (byte === START) posix.close(socket);
-    this.#secure((facts) => {
-      if (byte === START_AND_TELL) tell(posix, socket, facts);
-      this.relay(local);
+  }
+
+  #perform(effect: OfferEffect): void {
+    switch (effect.do) {
+      case "tellDecision":
+        this.#events.decided?.(effect.accepts);
+        break;
+      case "limit":
+        this.#limit();
+        break;
+      case "openTunnel":
+        this.#timer?.cancel();
+        this.#answer(effect);
+        break;
+      case "relay":
+        this.#tunnel?.relay(effect.local);
+        break;
+      case "reject":
+        closeEnds(this.#options.posix, effect.local);
+        break;
+      case "abortTunnel":
+        this.#tunnel?.abort(effect.end);
+        break;
+      case "close":
+        this.#timer?.cancel();
+        this.#close();
+        break;
+      case "tellEnd":
+        this.#events.ended(effect.end);
+        break;
+    }
+  }
+
+  #limit(): void {
+    const { clock, handshakeTimeoutMs } = this.#options;
+    if (handshakeTimeoutMs === undefined) return;
+    this.#timer = clock.setTimer(handshakeTimeoutMs, () => this.#happen({ kind: "expired" }));
+  }
+
+  /** Make the handshake that the program has asked for, in the time that is left. */
+  #answer({ side, isToTell, sinceMs }: OfferEffect & { readonly do: "openTunnel" }): void {
+    const { beginning, ...options } = this.#options;
+    if (beginning.kind !== "offer") return;
+    const { posix, clock, handshakeTimeoutMs: limitMs } = options;
+    const { socket, local } = beginning.control;
+    if (!isToTell) posix.close(socket);
+    const usedMs = clock.monotonicMs() - sinceMs;
+    const handshakeTimeoutMs = limitMs === undefined ? undefined : Math.max(0, limitMs - usedMs);
+    const tunnel = this.#openTunnel({ ...options, side, handshakeTimeoutMs }, (facts) => {
+      if (isToTell) tell(posix, socket, facts);
+      tunnel.relay(local);
       this.#events.secured(facts);
     });
-    void this.#tunnel?.handshake().then((handshake) => {
+    void tunnel.handshake().then((handshake) => {
       if (handshake.kind === "secured") return;
-      if (byte === START_AND_TELL) posix.close(socket);
+      if (isToTell) posix.close(socket);
       closeEnds(posix, local);
     });
   }
 
-  #secure(secured: (facts: TlsFacts) => void): void {
-    const tunnel = new Tunnel(this.#options);
+  #openTunnel(options: TunnelOptions, secured: (facts: TlsFacts) => void): Tunnel {
+    const tunnel = new Tunnel(options);
     this.#tunnel = tunnel;
     void tunnel.handshake().then((handshake) => {
       if (handshake.kind === "secured") secured(handshake.facts);
     });
-    void tunnel.ended.then((end) => {
-      this.#isOver = true;
-      this.#events.ended(end);
-    });
+    void tunnel.ended.then((end) => this.#happen({ kind: "tunnelEnded", end }));
+    return tunnel;
   }
 
-  /** The end of a connection that has never had a tunnel. */
-  #endWithout(end: TunnelEnd): void {
-    if (this.#isOver) return;
-    this.#isOver = true;
+  /** Close everything, there being no tunnel. */
+  #close(): void {
     this.#watch?.close();
-    const { posix, network, control } = this.#options;
+    const { posix, network, beginning } = this.#options;
     closeEnds(posix, network);
-    if (control !== undefined) {
-      posix.close(control.socket);
-      closeEnds(posix, control.local);
-    }
-    this.#events.ended(end);
+    if (beginning.kind !== "offer") return;
+    posix.close(beginning.control.socket);
+    closeEnds(posix, beginning.control.local);
   }
 }
 
 /** One byte, what its absence means, or undefined when there is none yet. */
-function readByte(posix: Posix, socket: Fd): number | "end" | undefined {
+function readCommand(posix: Posix, socket: Fd): ControlCommand | undefined {
   const byte = new Uint8Array(1);
   try {
     const count = posix.read(socket, byte);

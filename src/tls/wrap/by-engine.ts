@@ -4,6 +4,7 @@
  */
 
 import {
+  closeEach,
   end,
   EXIT,
   goOn,
@@ -115,11 +116,35 @@ export function offerByEngine(
     ]),
     [...privateEdits(launch.environment, command), ...controlEdits(numbers)],
   );
+  void answerRequest(tunnel, launch, command, context);
   const mine = [control, pipes.read, pipes.write];
   const companion = companionFor(tunnel, mine, posix, (pid) => {
     void tunnel.decided.then((accepts) => tellDecision(accepts, pid, command, context));
   });
   return goOn(withCompanion({ ...offered, argv: program }, companion));
+}
+
+/** A program that asks for TLS gets it with the keys, certificates and trust of then, or not at all. Never rejects. */
+async function answerRequest(
+  tunnel: RemoteTunnel,
+  { environment }: Launch,
+  command: TlsCommand,
+  context: LinkContext,
+): Promise<void> {
+  if ((await tunnel.decided) !== true) return;
+  try {
+    tunnel.secure(command.configurations.current(environment));
+  } catch (error) {
+    tunnel.abort();
+    reportRefusal(error, command, context);
+  }
+}
+
+/** An error of another kind costs this one connection, too. */
+function reportRefusal(error: unknown, { engine }: TlsCommand, { report }: LinkContext): void {
+  const why =
+    error instanceof TlsMaterialError ? error.message : `internal error: ${String(error)}`;
+  report(engine, "fatal", why);
 }
 
 /** The descriptors of a program that may ask for TLS, and the tunnel that has their other ends. */
@@ -218,16 +243,6 @@ function companionFor(
     abort: () => tunnel.abort(),
     ended: tunnel.ended,
   };
-}
-
-/** Close all of them, even if one of the closes fails. */
-function closeEach([fd, ...others]: readonly Fd[], posix: Posix): void {
-  if (fd === undefined) return;
-  try {
-    posix.close(fd);
-  } finally {
-    closeEach(others, posix);
-  }
 }
 
 function copyOf({ read, write }: Ends, posix: Posix): Ends {

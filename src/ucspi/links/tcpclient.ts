@@ -1,16 +1,10 @@
 /** s6-tcpclient: a program with a connection to a server on its descriptors 6 and 7 (networking.md, 6). */
 
-import {
-  defineLink,
-  end,
-  EXIT,
-  goOn,
-  withDescriptors,
-  withEnvironment,
-} from "../../chain/index.ts";
+import { defineLink, end, EXIT, goOn, withEnvironment, withOpened } from "../../chain/index.ts";
 import type { Launch, LinkContext, LinkWords, Outcome } from "../../chain/index.ts";
 import { parsePort, ucspiNames } from "../../net/index.ts";
 import { UsageError } from "../../options/index.ts";
+import type { Fd } from "../../posix/index.ts";
 import { CLIENT_OPTIONS, literalAddresses, runTcpClient } from "../index.ts";
 
 const NAME = "s6-tcpclient";
@@ -56,11 +50,12 @@ async function connect(
     return end(result.exitCode);
   }
   const { fd, edits } = result;
-  const connected = withDescriptors(launch, [
+  const ends: [number, Fd][] = [
     [6, fd],
     [7, fd],
-  ]);
-  return goOn({ ...withEnvironment(connected, edits), argv: program });
+  ];
+  const connected = withOpened(withEnvironment(launch, edits), ends, context);
+  return goOn({ ...connected, argv: program });
 }
 
 function preview(launch: Launch): Launch {

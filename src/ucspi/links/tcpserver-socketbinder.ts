@@ -1,14 +1,7 @@
 /** s6-tcpserver-socketbinder: a bound, listening socket as stdin (networking.md, section 4). */
 
-import {
-  defineLink,
-  end,
-  EXIT,
-  goOn,
-  withDescriptors,
-  withEnvironment,
-} from "../../chain/index.ts";
-import type { Launch, LinkContext, LinkWords, Outcome, Source } from "../../chain/index.ts";
+import { defineLink, end, EXIT, goOn, withEnvironment, withOpened } from "../../chain/index.ts";
+import type { Launch, LinkContext, LinkWords, Outcome } from "../../chain/index.ts";
 import { formatIp, toSocketAddress } from "../../net/index.ts";
 import type { Endpoint } from "../../net/index.ts";
 import { UsageError } from "../../options/index.ts";
@@ -45,8 +38,9 @@ function bindAll(
   launch: Launch,
   { options, program }: LinkWords<typeof SOCKETBINDER_OPTIONS>,
   endpoint: Endpoint,
-  { posix, report }: LinkContext,
+  context: LinkContext,
 ): Outcome {
+  const { posix, report } = context;
   const opened: Fd[] = [];
   try {
     for (const target of [endpoint, ...options.also])
@@ -57,19 +51,19 @@ function bindAll(
     report(NAME, "fatal", error.message);
     return end(EXIT.system);
   }
-  return goOn(handOver({ ...launch, argv: program }, opened, posix));
+  return goOn(handOver({ ...launch, argv: program }, opened, context));
 }
 
 /** The first socket becomes stdin; the others keep the numbers they get, and are named. */
-function handOver(launch: Launch, [first, ...others]: readonly Fd[], posix: Posix): Launch {
+function handOver(launch: Launch, [first, ...others]: readonly Fd[], context: LinkContext): Launch {
   if (first === undefined) return launch;
   const kept = others.map((fd) => {
-    const high = posix.dup(fd, EXTRA_FD_MIN);
-    posix.close(fd);
+    const high = context.posix.dup(fd, EXTRA_FD_MIN);
+    context.posix.close(fd);
     return high;
   });
-  const placed = kept.map((fd): [number, Source] => [fd, fd]);
-  const bound = withDescriptors(launch, [[0, first], ...placed]);
+  const placed = kept.map((fd): [number, Fd] => [fd, fd]);
+  const bound = withOpened(launch, [[0, first], ...placed], context);
   return kept.length === 0 ? bound : withEnvironment(bound, [extraListenersEdit(kept)]);
 }
 

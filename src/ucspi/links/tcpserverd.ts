@@ -3,7 +3,7 @@
 import { defineLink, end, EXIT } from "../../chain/index.ts";
 import type { Launch, LinkContext, LinkWords, Outcome } from "../../chain/index.ts";
 import type { OptionsOf } from "../../options/index.ts";
-import { CONNECTIONS_MAX, serveTcp, TCPSERVERD_OPTIONS, tcpPreview } from "../index.ts";
+import { CONNECTIONS_MAX, serve, TCPSERVERD_OPTIONS, tcpPlan, tcpPreview } from "../index.ts";
 
 type Options = OptionsOf<typeof TCPSERVERD_OPTIONS>;
 
@@ -19,7 +19,7 @@ export const tcpserverd = defineLink({
   inner: (words, launch) => tcpPreview(launch, words.program),
   async run(launch: Launch, { options, program }, context: LinkContext): Promise<Outcome> {
     const served = { ...options, maxConnections: held(options) };
-    return end(await serveTcp({ ...launch, argv: program }, served, context));
+    return end(await serve({ ...launch, argv: program }, tcpPlan(served), context));
   },
   preview: () => end(EXIT.ok),
 });

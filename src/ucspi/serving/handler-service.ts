@@ -2,47 +2,32 @@
 
 import { Socket } from "node:net";
 import type { Duplex } from "node:stream";
-import { formatIp, tcpServerEdits } from "../../net/index.ts";
-import type { Endpoint, EnvironmentEdit } from "../../net/index.ts";
+import type { IpAddress } from "../../net/index.ts";
 import type { WaitStatus } from "../../posix/index.ts";
-import type { Destroyable, Secured, TlsAcceptor, TlsFacts } from "../../tls/index.ts";
-import type { Life, Service, Work } from "./connection.ts";
-import type { AcceptedTcp } from "./tcp.ts";
+import type { Destroyable, Secured, TlsAcceptor } from "../../tls/index.ts";
+import type { Connection, Life, Service, Work } from "./connection.ts";
 
-/** A connection as a handler sees it. */
-export interface TcpConnection {
-  /**
-   * Closing or destroying it ends the connection; so does throwing. Input is discarded
-   * once the stream was ended and the handler has returned without having begun to read.
-   */
-  readonly stream: Socket;
-  readonly remote: Endpoint;
-  readonly local: Endpoint;
-  /** The number of connections from the same address that were alive before this one. */
-  readonly number: number;
-  /** The rule that admitted the client, `ip4/10.0.0.0_8`; undefined where there are no rules. */
-  readonly rule: string | undefined;
-  /** The results of the handshake, where the server speaks TLS; `stream` is a tls.TLSSocket then. */
-  readonly tls: TlsFacts | undefined;
-  /**
-   * The UCSPI variables of the connection, with the edits of the rule (undefined: removed). Made anew each
-   * time it is asked for.
-   */
-  readonly environment: Readonly<Record<string, string | undefined>>;
-}
-
-export type Handler = (connection: TcpConnection) => void | Promise<void>;
+/** A function that serves connections; `View` is one of them as it sees it. */
+export type HandlerOf<View> = (connection: View) => void | Promise<void>;
 
 /** The parameters of a handler's service. */
-export interface HandlerOptions {
+export interface HandlerOptions<Peer, Local, View> {
+  /** A connection as the handler sees it, with the result of its handshake where there was one. */
+  view(stream: Socket, connection: Connection<Peer, Local>, secured?: Secured): View;
   /** Keep the writing side open when the client has closed its own, until the handler ends it. */
   readonly allowHalfOpen: boolean;
-  /** Does the handshake of each connection, ahead of the handler. */
-  readonly acceptor: TlsAcceptor | undefined;
+  /** Does the handshake of each connection, ahead of the handler; undefined: the server speaks no TLS. */
+  readonly tls: HandlerTls<Peer> | undefined;
   /** A handshake failed, or the client's certificate was not accepted; the connection is closed. */
-  refused(connection: AcceptedTcp, why: string): void;
+  refused(connection: Connection<Peer, Local>, why: string): void;
   /** A handler threw or rejected; the connection is destroyed. */
-  failed(error: unknown, connection: TcpConnection): void;
+  failed(error: unknown, view: View): void;
+}
+
+export interface HandlerTls<Peer> {
+  readonly acceptor: TlsAcceptor;
+  /** The address by which the acceptor knows a client. */
+  address(peer: Peer): IpAddress;
 }
 
 const SIGTERM = 15;
@@ -50,23 +35,32 @@ const SIGKILL = 9;
 const DONE: WaitStatus = { kind: "exited", exitCode: 0 };
 
 /** The service that runs `handler` for each connection. */
-export function handlerService(
-  handler: Handler,
-  options: HandlerOptions,
-): Service<Endpoint, Endpoint> {
+export function handlerService<Peer, Local, View extends Viewed>(
+  handler: HandlerOf<View>,
+  options: HandlerOptions<Peer, Local, View>,
+): Service<Peer, Local> {
   return (connection, life) => new HandlerWork(connection, life, handler, options);
 }
 
+interface Viewed {
+  readonly stream: Socket;
+}
+
 /** One connection and its stream. There is no process that could be waited for, and no tunnel. */
-class HandlerWork implements Work {
-  readonly #connection: AcceptedTcp;
+class HandlerWork<Peer, Local, View extends Viewed> implements Work {
+  readonly #connection: Connection<Peer, Local>;
   readonly #life: Life;
-  readonly #handler: Handler;
-  readonly #options: HandlerOptions;
+  readonly #handler: HandlerOf<View>;
+  readonly #options: HandlerOptions<Peer, Local, View>;
   /** TLS first: Node requires that it is destroyed before the socket below it. */
   readonly #layers: Destroyable[] = [];
 
-  constructor(connection: AcceptedTcp, life: Life, handler: Handler, options: HandlerOptions) {
+  constructor(
+    connection: Connection<Peer, Local>,
+    life: Life,
+    handler: HandlerOf<View>,
+    options: HandlerOptions<Peer, Local, View>,
+  ) {
     this.#connection = connection;
     this.#life = life;
     this.#handler = handler;
@@ -75,33 +69,31 @@ class HandlerWork implements Work {
 
   /** Give the socket to a stream, which closes it, and that to the function. */
   prepare(): void {
-    const { acceptor } = this.#options;
-    if (acceptor === undefined) this.#serve();
-    else this.#serveSecured(acceptor);
+    const { tls } = this.#options;
+    if (tls === undefined) this.#serve();
+    else this.#serveSecured(tls);
   }
 
   #serve(): void {
     const connection = this.#connection;
-    const { allowHalfOpen } = this.#options;
+    const { allowHalfOpen, view } = this.#options;
     const { fd } = connection;
     const stream = new Socket({ fd, readable: true, writable: true, allowHalfOpen });
     this.#begin(stream);
-    handle(new HandledConnection(stream, connection), this.#handler, this.#options);
+    handle(view(stream, connection), this.#handler, this.#options);
   }
 
-  #serveSecured(acceptor: TlsAcceptor): void {
+  #serveSecured({ acceptor, address }: HandlerTls<Peer>): void {
     const connection = this.#connection;
-    const { allowHalfOpen, refused } = this.#options;
+    const { allowHalfOpen, refused, view } = this.#options;
     const wire = acceptor.carry(connection.fd);
     this.#begin(wire);
-    const secured = acceptor.accept(wire, connection.peer.address, (accepted) => {
+    const secured = acceptor.accept(wire, address(connection.peer), (accepted) => {
       if (accepted.kind === "failed") refused(connection, accepted.why);
       else {
         const { stream } = accepted;
         stream.allowHalfOpen = allowHalfOpen;
-        tellEndpoints(stream, connection);
-        const view = new HandledConnection(stream, connection, accepted);
-        handle(view, this.#handler, this.#options);
+        handle(view(stream, connection, accepted), this.#handler, this.#options);
       }
     });
     this.#layers.unshift(secured);
@@ -143,22 +135,14 @@ class HandlerWork implements Work {
   cancelRetry(): void {}
 }
 
-/** The properties by which a socket tells its ends, for one that has only a stream below it. */
-function tellEndpoints(stream: Socket, { peer, local }: AcceptedTcp): void {
-  const family = ({ address }: Endpoint): string => `IPv${address.family}`;
-  const values = {
-    remoteAddress: formatIp(peer.address),
-    remotePort: peer.port,
-    remoteFamily: family(peer),
-    localAddress: formatIp(local.address),
-    localPort: local.port,
-    localFamily: family(local),
-  };
-  for (const [name, value] of Object.entries(values))
-    Object.defineProperty(stream, name, { value });
-}
+/** The part of the options that handling takes. */
+type Failing<View> = Pick<HandlerOptions<never, never, View>, "failed">;
 
-function handle(view: HandledConnection, handler: Handler, options: HandlerOptions): void {
+function handle<View extends Viewed>(
+  view: View,
+  handler: HandlerOf<View>,
+  options: Failing<View>,
+): void {
   const { stream } = view;
   const handling = run(handler, view, options);
   stream.on("finish", () => {
@@ -168,17 +152,17 @@ function handle(view: HandledConnection, handler: Handler, options: HandlerOptio
 }
 
 /** A handler that throws and one that rejects fail alike. Undefined when it has returned at once. */
-function run(
-  handler: Handler,
-  connection: TcpConnection,
-  options: HandlerOptions,
+function run<View extends Viewed>(
+  handler: HandlerOf<View>,
+  view: View,
+  options: Failing<View>,
 ): Promise<void> | undefined {
   try {
-    const result = handler(connection);
+    const result = handler(view);
     if (!(result instanceof Promise)) return undefined;
-    return result.catch((error: unknown) => fail(error, connection, options));
+    return result.catch((error: unknown) => fail(error, view, options));
   } catch (error) {
-    fail(error, connection, options);
+    fail(error, view, options);
     return undefined;
   }
 }
@@ -192,44 +176,7 @@ function ignore(): void {
   return undefined;
 }
 
-function fail(error: unknown, connection: TcpConnection, options: HandlerOptions): void {
-  connection.stream.destroy();
-  options.failed(error, connection);
-}
-
-class HandledConnection implements TcpConnection {
-  readonly stream: Socket;
-  readonly tls: TlsFacts | undefined;
-  readonly #connection: AcceptedTcp;
-  readonly #edits: readonly EnvironmentEdit[];
-
-  constructor(stream: Socket, connection: AcceptedTcp, secured?: Secured) {
-    this.stream = stream;
-    this.tls = secured?.facts;
-    this.#connection = connection;
-    this.#edits = secured?.edits ?? [];
-  }
-
-  get remote(): Endpoint {
-    return this.#connection.peer;
-  }
-
-  get local(): Endpoint {
-    return this.#connection.local;
-  }
-
-  get number(): number {
-    return this.#connection.number;
-  }
-
-  get rule(): string | undefined {
-    return this.#connection.admission?.rule;
-  }
-
-  get environment(): Record<string, string | undefined> {
-    const { local, peer, number, admission } = this.#connection;
-    const own = tcpServerEdits({ local, remote: peer, connectionNumber: number });
-    const edits = [...own, ...(admission?.edits ?? []), ...this.#edits];
-    return Object.fromEntries(edits.map(({ name, value }) => [name, value]));
-  }
+function fail<View extends Viewed>(error: unknown, view: View, options: Failing<View>): void {
+  view.stream.destroy();
+  options.failed(error, view);
 }

@@ -27,6 +27,7 @@ export class FakeDescriptors extends FakeKernel {
     const opened = new OpenFile(mode, options.nonblocking);
     opened.file = file;
     if (file.fifo !== undefined) return this.#openFifo(file.fifo, opened);
+    opened.isPathOnly = options.pathOnly ?? false;
     opened.isAppending = options.append ?? false;
     if (options.truncate === true) file.change(new Uint8Array(0));
     return this.fds.add(opened);

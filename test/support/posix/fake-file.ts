@@ -11,6 +11,7 @@ import type {
   OpenMode,
   Readiness,
   SocketAddress,
+  SocketType,
   Uid,
 } from "../../../src/posix/posix.ts";
 
@@ -75,6 +76,7 @@ export class FakeFile {
       ctimeSeconds: this.#version,
       ctimeNanoseconds: 0,
       mode: this.mode,
+      uid: this.uid,
     };
   }
 }
@@ -130,11 +132,13 @@ export class Channel {
 /** The additional state of an open file that is a socket. */
 export interface FakeSocket {
   readonly family: SocketAddress["family"];
-  readonly type: "stream" | "datagram" | "seqpacket";
+  readonly type: SocketType;
   local?: SocketAddress;
   peer?: SocketAddress;
   /** Connections that wait to be accepted; present when it listens. */
   backlog?: OpenFile[];
+  /** The backlog that listen was given; a Unix socket takes one connection more. */
+  backlogMax?: number;
   error?: string;
   readonly options: Map<string, boolean>;
 }
@@ -145,6 +149,7 @@ export class OpenFile {
   isNonblocking: boolean;
   file?: FakeFile;
   isAppending = false;
+  isPathOnly = false;
   offset = 0;
   incoming?: Channel;
   outgoing?: Channel;

@@ -62,7 +62,8 @@ export class FakeFiles extends FakeDescriptors {
   readDirectory(fd: Fd): readonly DirectoryEntry[] {
     this.mayFail("readDirectory");
     const opened = this.opened(fd, "getdents64");
-    const { file } = opened;
+    const { file, isPathOnly } = opened;
+    if (isPathOnly) throw systemError("EBADF", "getdents64");
     if (file?.kind !== "directory") throw systemError("ENOTDIR", "getdents64");
     if (opened.offset++ > 0) return [];
     const path = this.tree.pathOf(file);

@@ -1,16 +1,17 @@
 /** Sockets of the fake kernel, which reach one another by address. */
 
-import type {
-  Accepted,
-  Fd,
-  Gid,
-  Pid,
-  Posix,
-  ReceivedMessage,
-  SocketAddress,
-  Uid,
+import { encodeBytes } from "../../../src/posix/bytes.ts";
+import {
+  UNIX_PATH_BYTES_MAX,
+  type Accepted,
+  type Fd,
+  type PeerCredentials,
+  type Posix,
+  type ReceivedMessage,
+  type SocketAddress,
+  type SocketType,
 } from "../../../src/posix/posix.ts";
-import { Channel, connectedPair, OpenFile, type FakeSocket } from "./fake-file.ts";
+import { Channel, connectedPair, OpenFile, type FakeFile, type FakeSocket } from "./fake-file.ts";
 import { FakeFiles } from "./fake-files.ts";
 import { hasSocket, OWN_PID, systemError, type OpenSocket } from "./fake-kernel.ts";
 
@@ -19,8 +20,9 @@ const FIRST_EPHEMERAL_PORT = 49_152;
 const NOWHERE: SocketAddress = { family: "unix", path: "" };
 
 export class FakeSockets extends FakeFiles {
-  credentials = { pid: OWN_PID, uid: 0, gid: 0 };
-  readonly #bound = new Map<string, OpenFile>();
+  credentials: PeerCredentials = { pid: OWN_PID, uid: 0, gid: 0 };
+  /** Sockets by the files that bind made of their paths, and by their addresses where these are no paths. */
+  readonly #bound = new Map<string | FakeFile, OpenFile>();
   #lastPort = FIRST_EPHEMERAL_PORT;
 
   /** Connect to a listening socket as `peer` would; the result is the peer's end. */
@@ -34,7 +36,7 @@ export class FakeSockets extends FakeFiles {
     return this.openedSocket(fd, "getsockopt").socket.options.get(setter) ?? false;
   }
 
-  socket(family: SocketAddress["family"], type: "stream" | "datagram"): Fd {
+  socket(family: SocketAddress["family"], type: SocketType): Fd {
     this.mayFail("socket");
     const opened = new OpenFile("readwrite", true);
     opened.socket = newSocket(family, type);
@@ -42,7 +44,7 @@ export class FakeSockets extends FakeFiles {
     return this.fds.add(opened);
   }
 
-  socketPair(type: "stream" | "datagram" | "seqpacket"): readonly [Fd, Fd] {
+  socketPair(type: SocketType): readonly [Fd, Fd] {
     this.mayFail("socketPair");
     const [one, other] = connectedPair(() => {
       const opened = new OpenFile("readwrite");
@@ -52,31 +54,31 @@ export class FakeSockets extends FakeFiles {
     return [this.fds.add(one), this.fds.add(other)];
   }
 
-  bind(fd: Fd, address: SocketAddress): void {
+  bind(fd: Fd, address: SocketAddress, at?: Fd): void {
     this.mayFail("bind");
     const opened = this.openedSocket(fd, "bind");
+    if (opened.socket.local !== undefined) throw systemError("EINVAL", "bind");
     const local = this.#withPort(address);
-    const holder = this.#bound.get(nameOf(local));
-    if (holder !== undefined && this.#isHeld(holder)) throw systemError("EADDRINUSE", "bind");
+    this.#bound.set(
+      isPath(local) ? this.#socketFile(local.path, at) : this.#freeName(local),
+      opened,
+    );
     opened.socket.local = local;
-    this.#bound.set(nameOf(local), opened);
-    if (local.family === "unix") {
-      this.tree.put(local.path, "socket", new Uint8Array(0), 0o777 & ~this.mask);
-    }
   }
 
-  listen(fd: Fd): void {
+  listen(fd: Fd, backlog: number): void {
     this.mayFail("listen");
-    this.openedSocket(fd, "listen").socket.backlog ??= [];
+    const { socket } = this.openedSocket(fd, "listen");
+    if (socket.type === "datagram") throw systemError("EOPNOTSUPP", "listen");
+    socket.backlog ??= [];
+    socket.backlogMax = backlog;
   }
 
-  connect(fd: Fd, address: SocketAddress): boolean {
+  connect(fd: Fd, address: SocketAddress, at?: Fd): boolean {
     this.mayFail("connect");
     const opened = this.openedSocket(fd, "connect");
-    const target = this.#bound.get(nameOf(address));
-    if (target === undefined || !this.#isHeld(target) || !hasSocket(target)) {
-      throw systemError("ECONNREFUSED", "connect");
-    }
+    const target = this.#boundTo(address, at, "connect");
+    if (target.socket.type !== opened.socket.type) throw systemError("EPROTOTYPE", "connect");
     opened.socket.peer = address;
     if (opened.socket.type === "datagram") return true;
     const local = opened.socket.local ?? this.#withPort(unnamed(address));
@@ -145,7 +147,12 @@ export class FakeSockets extends FakeFiles {
     return this.openedSocket(fd, "getsockopt").socket.backlog !== undefined;
   }
 
-  peerCredentials(fd: Fd): { readonly pid: Pid; readonly uid: Uid; readonly gid: Gid } {
+  socketType(fd: Fd): SocketType {
+    this.mayFail("socketType");
+    return this.openedSocket(fd, "getsockopt").socket.type;
+  }
+
+  peerCredentials(fd: Fd): PeerCredentials {
     this.mayFail("peerCredentials");
     this.openedSocket(fd, "getsockopt");
     return this.credentials;
@@ -163,17 +170,19 @@ export class FakeSockets extends FakeFiles {
     const rights = fds.map((right) => this.opened(right, "sendmsg"));
     const address = to ?? opened.socket.peer;
     if (opened.outgoing !== undefined) {
+      if (isFull(opened.outgoing)) return undefined;
       return this.putInto(opened, opened.outgoing, bytes, rights, "sendmsg");
     }
     if (address === undefined) throw systemError("ENOTCONN", "sendmsg");
-    const target = this.#bound.get(nameOf(address));
-    if (target?.incoming === undefined) throw systemError("ECONNREFUSED", "sendmsg");
-    return this.putInto(opened, target.incoming, bytes, rights, "sendmsg");
+    const { incoming } = this.#boundTo(address, undefined, "sendmsg");
+    if (incoming === undefined) throw systemError("EPROTOTYPE", "sendmsg");
+    return isFull(incoming) ? undefined : this.putInto(opened, incoming, bytes, rights, "sendmsg");
   }
 
   receiveMessage(fd: Fd, into: Uint8Array): ReceivedMessage | undefined {
     this.mayFail("receiveMessage");
     const opened = this.openedSocket(fd, "recvmsg");
+    if (isEmpty(opened)) return undefined;
     let message: ReceivedMessage = { bytes: 0, fds: [], lostFds: false, wasCut: false };
     const bytes = this.takeFrom(opened, into.length, "recvmsg", (parcel) => {
       into.set(parcel.bytes);
@@ -187,6 +196,39 @@ export class FakeSockets extends FakeFiles {
       return parcel.bytes.length;
     });
     return bytes === undefined ? undefined : message;
+  }
+
+  /** The file that a socket makes of its path. */
+  #socketFile(path: string, at: Fd | undefined): FakeFile {
+    checkLength(path, "bind");
+    const resolved = this.resolve(path, at, false, "bind");
+    if (this.files.has(resolved)) throw systemError("EADDRINUSE", "bind");
+    return this.tree.put(resolved, "socket", new Uint8Array(0), 0o777 & ~this.mask);
+  }
+
+  /** The key of an address that is no path and that no open socket has. */
+  #freeName(address: SocketAddress): string {
+    const name = nameOf(address);
+    const holder = this.#bound.get(name);
+    if (holder !== undefined && this.#isHeld(holder)) throw systemError("EADDRINUSE", "bind");
+    return name;
+  }
+
+  /** The open socket that has an address. */
+  #boundTo(address: SocketAddress, at: Fd | undefined, call: string): OpenSocket {
+    const key = isPath(address) ? this.#fileAt(address.path, at, call) : nameOf(address);
+    const target = this.#bound.get(key);
+    if (target === undefined || !this.#isHeld(target) || !hasSocket(target)) {
+      throw systemError("ECONNREFUSED", call);
+    }
+    return target;
+  }
+
+  #fileAt(path: string, at: Fd | undefined, call: string): FakeFile {
+    checkLength(path, call);
+    const file = this.files.get(this.resolve(path, at, true, call));
+    if (file === undefined) throw systemError("ENOENT", call);
+    return file;
   }
 
   #isHeld(opened: OpenFile): boolean {
@@ -206,8 +248,9 @@ export class FakeSockets extends FakeFiles {
 
   /** Queue a connection at a listener; the result is the end of who connects. */
   #reach(listener: OpenSocket, from: SocketAddress, isNonblocking: boolean): OpenFile {
-    const { backlog, family, type, local = NOWHERE } = listener.socket;
+    const { backlog, backlogMax = 0, family, type, local = NOWHERE } = listener.socket;
     if (backlog === undefined) throw systemError("ECONNREFUSED", "connect");
+    if (family === "unix" && backlog.length > backlogMax) throw systemError("EAGAIN", "connect");
     const [near, far] = connectedPair(() => {
       const opened = new OpenFile("readwrite");
       opened.socket = newSocket(family, type);
@@ -230,6 +273,25 @@ function openChannel(): Channel {
   const channel = new Channel();
   channel.writers = 1;
   return channel;
+}
+
+function isPath(address: SocketAddress): address is { family: "unix"; path: string } {
+  return address.family === "unix" && !address.path.startsWith("\0");
+}
+
+function checkLength(path: string, call: string): void {
+  if (path === "") throw systemError("ENOENT", call);
+  if (encodeBytes(path).length > UNIX_PATH_BYTES_MAX) throw systemError("ENAMETOOLONG", call);
+}
+
+function isFull(channel: Channel): boolean {
+  return channel.readers > 0 && !channel.isWritable;
+}
+
+/** Would a call that receives have to wait? */
+function isEmpty({ incoming, socket }: OpenFile): boolean {
+  if (incoming === undefined || incoming.isReadable) return false;
+  return incoming.writers > 0 || socket?.type === "datagram";
 }
 
 /** One spelling for each address, as a key. */

@@ -136,6 +136,36 @@ describe("a tunnel", () => {
     expect(scene.engines).toHaveLength(1);
   });
 
+  test("a tunnel whose program asks for TLS is secured with the configuration of then, which is sent where it is new", async () => {
+    using scene = newClient();
+    const now = configurationOf("now");
+    const tunnels = [open(scene.client), open(scene.client)];
+    const [, first, second] = [scene.engine().hear(), scene.engine().hear(), scene.engine().hear()];
+    for (const { id } of [first, second]) scene.engine().reply({ kind: "accepted", id });
+    for (const tunnel of tunnels) {
+      expect(await tunnel.decided).toBe(true);
+      tunnel.secure(now);
+    }
+    const part = scene.engine().hear();
+    expect(part).toMatchObject({ kind: "lastPart" });
+    for (const { id } of [first, second]) {
+      expect(scene.engine().hear()).toEqual({ kind: "secure", id, configuration: part.id });
+    }
+  });
+
+  test("a tunnel that has ended meanwhile is not secured", async () => {
+    using scene = newClient();
+    const tunnel = open(scene.client);
+    const [, { id }] = [scene.engine().hear(), scene.engine().hear()];
+    scene.engine().reply({ kind: "accepted", id });
+    expect(await tunnel.decided).toBe(true);
+    scene.engine().reply({ kind: "ended", id, exitCode: 98 });
+    await tunnel.ended;
+    tunnel.secure(CONFIGURATION);
+    open(scene.client);
+    expect(scene.engine().hear()).toMatchObject({ kind: "open" });
+  });
+
   test("a tunnel fails when the engine has ended, and the next one gets another", async () => {
     using scene = newClient();
     const tunnel = open(scene.client);
@@ -267,10 +297,11 @@ describe("invalid replies", () => {
     expect(scene.gaveUp).toEqual([[1, "it sent an invalid message: no tunnel 1"]]);
   });
 
-  /** Is it no reply, or one about another than tunnels 1 and 2? */
+  /** Is it no reply, or one about another than tunnels 1 and 2? A pong is about none. */
   function isInvalid(bytes: Uint8Array): boolean {
     try {
-      return parseReply(bytes).id > 2;
+      const { kind, id } = parseReply(bytes);
+      return kind !== "pong" && id > 2;
     } catch {
       return true;
     }

@@ -23,6 +23,11 @@ const requests: fc.Arbitrary<Request> = fc.oneof(
   }),
   fc.record({ kind: fc.constantFrom("forget", "relay", "abort", "ping"), id }),
   fc.record({
+    kind: fc.constant("secure" as const),
+    id,
+    configuration: id,
+  }),
+  fc.record({
     kind: fc.constant("open" as const),
     id,
     request: fc.record({

@@ -71,10 +71,10 @@ function inRecords(message: Uint8Array, sizes: readonly number[]): Buffer {
   return Buffer.concat(records);
 }
 
-function vector16(bytes: Uint8Array): Buffer {
+export function vector16(bytes: Uint8Array): Buffer {
   return Buffer.concat([uint16(bytes.length), bytes]);
 }
 
-function uint16(number: number): Buffer {
+export function uint16(number: number): Buffer {
   return Buffer.from([number >> 8, number & 0xff]);
 }

@@ -203,7 +203,8 @@ describe("the identity of a server", () => {
     expect(parseServerIdentity(`${"a.".repeat(126)}aa.`)).toBeUndefined();
   });
 
-  const label = fc.stringMatching(/^[a-z0-9_-]{0,8}[a-z_-]$/);
+  /** No number, not even one like `0xa`. */
+  const label = fc.stringMatching(/^[a-z_-][a-z0-9_-]{0,8}$/);
   const domain = fc.array(label, { minLength: 1, maxLength: 4 }).map((labels) => labels.join("."));
 
   test("the identity of a server is verified by its own name, and by one wildcard at most", () => {

@@ -10,6 +10,7 @@ import type { Posix } from "../../../src/posix/index.ts";
 import type { TlsAcceptor } from "../../../src/tls/index.ts";
 import { carry } from "../../../src/tls/tunnel/handled-stream.ts";
 import { handlerService } from "../../../src/ucspi/serving/handler-service.ts";
+import { tcpView } from "../../../src/ucspi/serving/tcp-connection.ts";
 import { LiveConnection } from "../../../src/ucspi/serving/live-connection.ts";
 
 const posix = loadPosix();
@@ -49,8 +50,9 @@ test("a handshake that cannot begin drops its connection, and closes its socket 
   );
   live.start(
     handlerService(() => void told.push("handled"), {
+      view: tcpView,
       allowHalfOpen: false,
-      acceptor: acceptor as TlsAcceptor,
+      tls: { acceptor: acceptor as TlsAcceptor, address: ({ address }) => address },
       refused: () => told.push("refused"),
       failed: () => told.push("failed"),
     }),

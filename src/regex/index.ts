@@ -1,0 +1,2 @@
+export { PosixRegex, RegexScan } from "./regex.ts";
+export { RegexError } from "./syntax.ts";
