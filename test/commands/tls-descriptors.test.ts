@@ -144,7 +144,9 @@ describe.skipIf(prlimit === undefined)("too many open files (needs prlimit)", ()
         await using plain = await dial(port);
         if (program === ECHO) {
           const socket = connect({ socket: plain.socket, rejectUnauthorized: false });
-          socket.on("error", () => undefined).on("secureConnect", () => socket.end("echo"));
+          socket
+            .on("error", () => undefined)
+            .on("secureConnect", () => setImmediate(() => socket.end("echo")));
           return (await restOf(socket)) === "echo";
         }
         plain.end("echo");

@@ -9,7 +9,7 @@ import type { Fd } from "../../src/posix/index.ts";
 import { makeCertificates } from "../support/certificates.ts";
 import { HELD_OPEN, newScene } from "../support/scene.ts";
 import type { RunOptions, Scene, SceneProcess } from "../support/scene.ts";
-import { DialedTls } from "../support/tls-dial.ts";
+import { afterHandshake, DialedTls } from "../support/tls-dial.ts";
 import { Dialed } from "../ucspi/dial.ts";
 
 const posix = loadPosix();
@@ -77,6 +77,7 @@ async function secure({ network }: ServerTunnel): Promise<DialedTls> {
     connect({ socket: network, servername: "localhost", rejectUnauthorized: false }),
   );
   await once(client.socket, "secureConnect");
+  await afterHandshake();
   return client;
 }
 

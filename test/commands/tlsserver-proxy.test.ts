@@ -31,7 +31,7 @@ async function ask(port: number, client: string, from?: string): Promise<string>
   const { tcp, socket } = secure(port, client, from);
   const chunks: Buffer[] = [];
   socket.on("data", (chunk: Buffer) => chunks.push(chunk));
-  socket.once("secureConnect", () => socket.end());
+  socket.once("secureConnect", () => setImmediate(() => socket.end()));
   await new Promise((resolve) => tcp.once("close", resolve));
   return Buffer.concat(chunks).toString();
 }

@@ -12,7 +12,7 @@ import type { Certificate } from "../support/certificates.ts";
 import { bothWays, isRoot, newScene } from "../support/scene.ts";
 import type { Scene, Way } from "../support/scene.ts";
 import { childrenOf, engineOf, isBusy, statusOf, until } from "../tls/processes.ts";
-import { DialedTls } from "../support/tls-dial.ts";
+import { afterHandshake, DialedTls } from "../support/tls-dial.ts";
 import type { DialTlsOptions } from "../support/tls-dial.ts";
 import { dial } from "../ucspi/dial.ts";
 import type { Dialed } from "../ucspi/dial.ts";
@@ -85,6 +85,7 @@ async function secure(clear: Dialed, options: DialTlsOptions = {}): Promise<Dial
   const all = { socket, servername: "localhost", rejectUnauthorized: false, ...options };
   const client = new DialedTls(connect(all));
   await once(client.socket, "secureConnect");
+  await afterHandshake();
   return client;
 }
 

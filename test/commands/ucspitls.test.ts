@@ -6,7 +6,7 @@ import { describe, expect, test } from "vitest";
 import { makeCertificates } from "../support/certificates.ts";
 import { bothWays, newScene } from "../support/scene.ts";
 import type { RunOptions, Scene } from "../support/scene.ts";
-import { DialedTls } from "../support/tls-dial.ts";
+import { afterHandshake, DialedTls } from "../support/tls-dial.ts";
 import type { DialTlsOptions } from "../support/tls-dial.ts";
 import { ask, dial } from "../ucspi/dial.ts";
 import type { Dialed } from "../ucspi/dial.ts";
@@ -50,6 +50,7 @@ async function secure({ socket }: Dialed, options: DialTlsOptions = {}): Promise
   const all = { socket, servername: "localhost", rejectUnauthorized: false, ...options };
   const client = new DialedTls(connect(all));
   await once(client.socket, "secureConnect");
+  await afterHandshake();
   return client;
 }
 

@@ -306,7 +306,7 @@ async function askTls(
   let answer = "";
   socket.on("data", (piece: string) => (answer += piece));
   socket.on("error", () => socket.destroy());
-  socket.once("secureConnect", () => socket.end(text));
+  socket.once("secureConnect", () => setImmediate(() => socket.end(text)));
   await once(socket, "close");
   return answer;
 }

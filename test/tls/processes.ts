@@ -7,6 +7,7 @@ import type { ConnectionOptions, TLSSocket } from "node:tls";
 import { makeCertificates } from "../support/certificates.ts";
 import { isAlive } from "../support/scene.ts";
 import type { Scene } from "../support/scene.ts";
+import { afterHandshake } from "../support/tls-dial.ts";
 import { dial } from "../ucspi/dial.ts";
 import { startServer } from "../ucspi/servers.ts";
 import type { StartedServer } from "../ucspi/servers.ts";
@@ -121,6 +122,7 @@ export async function until(isSo: () => boolean): Promise<void> {
 export async function visit(port: number, options: ConnectionOptions = {}): Promise<TLSSocket> {
   const socket = connect({ port, host: "127.0.0.1", rejectUnauthorized: false, ...options });
   await once(socket, "secureConnect");
+  await afterHandshake();
   socket.on("error", () => undefined);
   return socket;
 }

@@ -22,6 +22,7 @@ export type HelloProgress =
   | { readonly kind: "invalid"; readonly why: string };
 
 const MORE: HelloProgress = { kind: "more" };
+const NOTHING = Buffer.alloc(0);
 
 const RECORD_HEADER_BYTES = 5;
 const RECORD_BODY_BYTES_MAX = 16_384;
@@ -38,15 +39,20 @@ const HOST_NAME_BYTES_MAX = 255;
 
 /** Takes the bytes of a connection one after the other, until they are a ClientHello or cannot become one. */
 export class ClientHelloReader {
-  #buffer = Buffer.allocUnsafeSlow(0);
+  #buffer: Buffer = NOTHING;
   #used = 0;
+  /** Mostly the first chunk has the whole message, so its bytes are copied only when it has not. */
+  #isBufferOurs = true;
   /** The place in the buffer at which the next record begins. */
   #recordAt = 0;
   /** The bodies of the records before. */
   #fragments: (readonly [start: number, end: number])[] = [];
   #messageBytes = 0;
 
-  /** All the bytes taken, in their order; those behind the message as well. */
+  /**
+   * All the bytes taken, in their order; those behind the message as well. As long as the last chunk does not
+   * change.
+   */
   get bytes(): Buffer {
     return this.#buffer.subarray(0, this.#used);
   }
@@ -54,6 +60,12 @@ export class ClientHelloReader {
   /** Not to be called again once the result is another than `more`. */
   take(chunk: Uint8Array): HelloProgress {
     this.#append(chunk);
+    const progress = this.#progress();
+    if (progress.kind === "more" && !this.#isBufferOurs) this.#keep(this.#used);
+    return progress;
+  }
+
+  #progress(): HelloProgress {
     while (this.#used - this.#recordAt >= RECORD_HEADER_BYTES) {
       const length = this.#recordLength();
       if (length === undefined) return { kind: "invalid", why: "not a record of a handshake" };
@@ -70,19 +82,30 @@ export class ClientHelloReader {
   }
 
   #append(chunk: Uint8Array): void {
-    const used = this.#used + chunk.length;
-    if (used > this.#buffer.length) {
-      const larger = Buffer.allocUnsafeSlow(Math.max(used, 2 * this.#buffer.length));
-      this.#buffer.copy(larger, 0, 0, this.#used);
-      this.#buffer = larger;
+    if (this.#used === 0) {
+      this.#buffer = Buffer.from(chunk.buffer, chunk.byteOffset, chunk.length);
+      this.#isBufferOurs = false;
+      this.#used = chunk.length;
+      return;
     }
+    const used = this.#used + chunk.length;
+    if (used > this.#buffer.length) this.#keep(Math.max(used, 2 * this.#buffer.length));
     this.#buffer.set(chunk, this.#used);
     this.#used = used;
   }
 
+  /** Have a buffer of our own, of so many bytes. */
+  #keep(length: number): void {
+    const own = Buffer.allocUnsafeSlow(length);
+    this.#buffer.copy(own, 0, 0, this.#used);
+    this.#buffer = own;
+    this.#isBufferOurs = true;
+  }
+
   /** Of the body; undefined when this is no record of a handshake. */
   #recordLength(): number | undefined {
-    const [type, major] = this.#buffer.subarray(this.#recordAt);
+    const type = this.#buffer[this.#recordAt];
+    const major = this.#buffer[this.#recordAt + 1];
     const length = this.#buffer.readUInt16BE(this.#recordAt + 3);
     const isFit = length > 0 && length <= RECORD_BODY_BYTES_MAX;
     return type === HANDSHAKE_RECORD && major === VERSION_MAJOR && isFit ? length : undefined;
@@ -127,9 +150,9 @@ export function parseClientHello(body: Uint8Array): ClientHello | undefined {
   const cursor = new Cursor(body);
   const isWhole =
     cursor.skip(2 + RANDOM_BYTES) &&
-    cursor.vector(1) !== undefined && // session id
-    cursor.vector(2) !== undefined && // ciphers
-    cursor.vector(1) !== undefined; // compression methods
+    cursor.skipVector(1) && // session id
+    cursor.skipVector(2) && // ciphers
+    cursor.skipVector(1); // compression methods
   if (!isWhole) return undefined;
   if (cursor.isAtEnd) return { serverName: undefined };
   const extensions = cursor.vector(2);
@@ -141,11 +164,12 @@ function namedIn(extensions: Uint8Array): ClientHello | undefined {
   const cursor = new Cursor(extensions);
   let names: Uint8Array | undefined;
   while (!cursor.isAtEnd) {
-    const type = cursor.number(2);
+    if (cursor.number(2) !== SERVER_NAME_EXTENSION) {
+      if (!cursor.skipVector(2)) return undefined;
+      continue;
+    }
     const data = cursor.vector(2);
-    if (type === undefined || data === undefined) return undefined;
-    if (type !== SERVER_NAME_EXTENSION) continue;
-    if (names !== undefined) return undefined;
+    if (data === undefined || names !== undefined) return undefined;
     names = data;
   }
   if (names === undefined) return { serverName: undefined };
@@ -186,9 +210,16 @@ class Cursor {
 
   /** An unsigned number of so many bytes; undefined past the end. */
   number(size: 1 | 2): number | undefined {
-    const bytes = this.#bytes.subarray(this.#at, this.#at + size);
+    const at = this.#at;
     if (!this.skip(size)) return undefined;
-    return bytes.reduce((number, byte) => number * 256 + byte, 0);
+    const first = this.#bytes[at] ?? 0;
+    return size === 1 ? first : first * 256 + (this.#bytes[at + 1] ?? 0);
+  }
+
+  /** False when it reaches past the end, as does all that is looked for behind it. */
+  skipVector(size: 1 | 2): boolean {
+    const length = this.number(size);
+    return length !== undefined && this.skip(length);
   }
 
   /** The bytes behind a length of so many bytes; undefined when it reaches past the end. */

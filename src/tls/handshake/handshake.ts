@@ -1,8 +1,8 @@
 /** Handshakes as those who have a connection to secure see them. */
 
-import type { Duplex } from "node:stream";
 import type { TLSSocket } from "node:tls";
 import type { TlsFacts } from "./facts.ts";
+import type { AheadStream } from "./opening.ts";
 
 /**
  * One of the two sides of TLS. A client begins at once; a server waits for the first message, by which it
@@ -11,7 +11,7 @@ import type { TlsFacts } from "./facts.ts";
 export interface TlsSide {
   readonly role: "server" | "client";
   /** Wait for what this side has to know first, which may be there before this returns. */
-  open(wire: Duplex, events: SideEvents): void;
+  open(wire: AheadStream, events: SideEvents): void;
 }
 
 export interface SideEvents {

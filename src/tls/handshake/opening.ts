@@ -15,33 +15,36 @@ export interface OpeningEvents {
 }
 
 /**
+ * A stream whose first bytes can be read before it is used as a stream. Without that, with `readable` and
+ * `unshift`, every handshake cost some percent more: each changes the mode of the stream.
+ */
+export interface AheadStream extends Duplex {
+  /** To be called before anything else reads. */
+  readAhead(reader: AheadReader): void;
+  /** The end of reading ahead: whoever reads the stream gets these bytes first. They are copied. */
+  unread(bytes: Uint8Array): void;
+}
+
+export interface AheadReader {
+  /** Bytes that change when this has returned. */
+  received(bytes: Uint8Array): void;
+  /** No more will come. Called once, and not after `unread`. */
+  ended(): void;
+}
+
+/**
  * Read as much of a connection as its ClientHello takes, OPENING_BYTES_MAX and what came with it at most. Time
  * limits and errors are the caller's; nothing is called for a stream that is destroyed.
  */
-export function awaitClientHello(connection: Duplex, events: OpeningEvents): void {
+export function awaitClientHello(connection: AheadStream, events: OpeningEvents): void {
   const reader = new ClientHelloReader();
-  const stop = (): void => {
-    connection.off("readable", look);
-    connection.off("end", endEarly);
-  };
-  const endEarly = (): void => {
-    stop();
-    events.ended();
-  };
-  const look = (): void => {
-    for (let chunk = next(connection); chunk !== null; chunk = next(connection)) {
-      const progress = reader.take(chunk);
-      if (progress.kind === "more") continue;
-      stop();
-      connection.unshift(reader.bytes);
+  connection.readAhead({
+    received(bytes) {
+      const progress = reader.take(bytes);
+      if (progress.kind === "more") return;
+      connection.unread(reader.bytes);
       events.opened(progress);
-      return;
-    }
-  };
-  connection.on("readable", look);
-  connection.on("end", endEarly);
-}
-
-function next(connection: Duplex): Uint8Array | null {
-  return connection.read() as Uint8Array | null;
+    },
+    ended: () => events.ended(),
+  });
 }

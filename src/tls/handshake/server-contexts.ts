@@ -18,7 +18,7 @@ import type { TlsFacts } from "./facts.ts";
 import type { SideEvents, TlsHandshake, TlsSide } from "./handshake.ts";
 import { NamedContexts } from "./named-contexts.ts";
 import { awaitClientHello } from "./opening.ts";
-import type { Opening } from "./opening.ts";
+import type { AheadStream, Opening } from "./opening.ts";
 import { nameKey } from "./server-names.ts";
 
 /** The lifetime of the keys of session tickets, in milliseconds: 12 hours. */
@@ -49,7 +49,7 @@ export class ServerContexts implements TlsSide {
     this.#contexts.prepare();
   }
 
-  open(connection: Duplex, { ready, ended }: SideEvents): void {
+  open(connection: AheadStream, { ready, ended }: SideEvents): void {
     awaitClientHello(connection, {
       opened: (opening) => ready(() => this.#start(connection, opening)),
       ended,
@@ -165,8 +165,15 @@ class ServerHandshake implements TlsHandshake {
 function isNameOf(socket: TLSSocket, serverName: string | undefined): boolean {
   const { servername: read } = socket as { servername?: unknown }; // @types/node knows it of clients only
   const name = typeof read === "string" && read !== "" ? read : undefined;
-  const isUntold = socket.isSessionReused() && socket.getProtocol() === "TLSv1.2";
-  return (name === undefined && isUntold) || nameKey(name) === nameKey(serverName);
+  return (
+    name === serverName ||
+    (name === undefined && isUntold(socket)) ||
+    nameKey(name) === nameKey(serverName)
+  );
+}
+
+function isUntold(socket: TLSSocket): boolean {
+  return socket.isSessionReused() && socket.getProtocol() === "TLSv1.2";
 }
 
 function describeName(name: string | undefined): string {

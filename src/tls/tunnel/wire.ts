@@ -11,6 +11,7 @@
 import { Duplex } from "node:stream";
 import { afterBytes, SystemError } from "../../posix/index.ts";
 import type { Fd, Posix, Readiness, Watch } from "../../posix/index.ts";
+import type { AheadReader, AheadStream } from "../handshake/opening.ts";
 import { HeldBytes } from "./held-bytes.ts";
 import { RecordCounter } from "./records.ts";
 
@@ -46,7 +47,7 @@ type TakeTurn = (read: () => void) => void;
 
 type Callback = (error?: Error | null) => void;
 
-export class Wire extends Duplex {
+export class Wire extends Duplex implements AheadStream {
   readonly #posix: Posix;
   readonly #ends: Ends;
   readonly #events: WireEvents;
@@ -55,6 +56,10 @@ export class Wire extends Duplex {
   readonly #writeWatch: Watch;
   readonly #held = new HeldBytes();
   #isReading = false;
+  /** Gets what is received, in place of the stream. */
+  #aheadReader: AheadReader | undefined;
+  /** Received, and to be read before anything else. */
+  #unread: Buffer | undefined;
   #takeTurn: TakeTurn | undefined;
   #isAwaitingTurn = false;
   /** Not watched meanwhile. */
@@ -135,10 +140,21 @@ export class Wire extends Duplex {
     });
   }
 
+  readAhead(reader: AheadReader): void {
+    this.#aheadReader = reader;
+    this.#startReading();
+  }
+
+  unread(bytes: Uint8Array): void {
+    this.#aheadReader = undefined;
+    this.#unread = Buffer.from(bytes);
+  }
+
   override _read(): void {
-    if (this.#isReading || !this.#isInputWanted) return;
-    this.#isReading = true;
-    this.#wait();
+    const bytes = this.#unread;
+    this.#unread = undefined;
+    if (bytes !== undefined) this.push(bytes);
+    else this.#startReading();
   }
 
   override _write(chunk: Uint8Array, _encoding: BufferEncoding, written: Callback): void {
@@ -184,7 +200,17 @@ export class Wire extends Duplex {
     }
   }
 
+  #startReading(): void {
+    if (this.#isReading || !this.#isInputWanted) return;
+    this.#isReading = true;
+    this.#wait();
+  }
+
   #receiveInTurn(): void {
+    if (this.#unread !== undefined) {
+      this.#stopReading();
+      return;
+    }
     if (this.#takeTurn === undefined) {
       this.#receive();
       return;
@@ -220,19 +246,21 @@ export class Wire extends Duplex {
     if (count === 0 || count instanceof SystemError) {
       this.#stopReading();
       this.push(null);
+      this.#aheadReader?.ended();
       return;
     }
     this.#events.moved();
-    this.#records.count(input.subarray(0, count));
-    if (!this.#pass(count)) this.#stopReading();
+    const bytes = input.subarray(0, count);
+    this.#records.count(bytes);
+    if (this.#aheadReader !== undefined) this.#aheadReader.received(bytes);
+    else if (!this.#pass(bytes)) this.#stopReading();
   }
 
   /**
    * Pass on what was read. While node:tls is reading, it copies it at once; what has to wait for it is
    * copied here, so that a few bytes do not hold a whole buffer.
    */
-  #pass(count: number): boolean {
-    const bytes = input.subarray(0, count);
+  #pass(bytes: Buffer): boolean {
     if (this.readableFlowing !== true || this.readableLength > 0) {
       return this.push(Buffer.from(bytes));
     }

@@ -4,6 +4,7 @@ import { once } from "node:events";
 import { Duplex } from "node:stream";
 import type { TLSSocket } from "node:tls";
 import { ClientContexts } from "../../../src/tls/handshake/contexts.ts";
+import type { AheadReader, AheadStream } from "../../../src/tls/handshake/opening.ts";
 import type { TlsHandshake } from "../../../src/tls/handshake/handshake.ts";
 import { ServerContexts } from "../../../src/tls/handshake/server-contexts.ts";
 import { describeTlsError } from "../../../src/tls/index.ts";
@@ -97,13 +98,33 @@ export async function handshake(
   return { client, server, serverSaid, clientSaid: isLate ? await failed : clientSaid };
 }
 
+/** The same stream, whose beginning can be read ahead. */
+export function withAhead(stream: Duplex): AheadStream {
+  let stop = (): void => undefined;
+  return Object.assign(stream, {
+    readAhead(reader: AheadReader): void {
+      const look = (): void => {
+        const bytes = stream.read() as Buffer | null;
+        if (bytes !== null) reader.received(bytes);
+      };
+      const end = (): void => reader.ended();
+      stop = () => stream.off("readable", look).off("end", end);
+      stream.on("readable", look).on("end", end);
+    },
+    unread(bytes: Uint8Array): void {
+      stop();
+      stream.unshift(Buffer.from(bytes));
+    },
+  });
+}
+
 /** The handshake that a server makes of what a client sends, and its result. */
 export function accepted(
   servers: ServerContexts,
   wire: Duplex,
 ): Promise<Pick<Outcome, "server" | "serverSaid">> {
   return new Promise((resolve, reject) => {
-    servers.open(wire, {
+    servers.open(withAhead(wire), {
       ready(start) {
         const server = start();
         void said(server.socket).then((serverSaid) => resolve({ server, serverSaid }));

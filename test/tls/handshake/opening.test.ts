@@ -3,7 +3,7 @@ import { Duplex } from "node:stream";
 import { describe, expect, test } from "vitest";
 import { awaitClientHello } from "../../../src/tls/handshake/opening.ts";
 import type { Opening } from "../../../src/tls/handshake/opening.ts";
-import { accepted, serverOf } from "./handshakes.ts";
+import { accepted, serverOf, withAhead } from "./handshakes.ts";
 import { helloOfNode } from "./hellos.ts";
 
 function newWire(): Duplex {
@@ -13,7 +13,7 @@ function newWire(): Duplex {
 /** The decision about the first bytes of a connection. */
 function opened(wire: Duplex): Promise<Opening | "ended"> {
   return new Promise((resolve) => {
-    awaitClientHello(wire, { opened: resolve, ended: () => resolve("ended") });
+    awaitClientHello(withAhead(wire), { opened: resolve, ended: () => resolve("ended") });
   });
 }
 

@@ -3,7 +3,7 @@
 import { setImmediate } from "node:timers/promises";
 import { describe, expect, test } from "vitest";
 import { PATIENCE_MS, WAITING_PER_PLACE } from "../../../src/tls/handshake/handshake-queue.ts";
-import { HandshakeTurns, REPORT_INTERVAL_MS } from "../../../src/tls/handshake/turns.ts";
+import { BURST_MS, HandshakeTurns, REPORT_INTERVAL_MS } from "../../../src/tls/handshake/turns.ts";
 import type { HandshakeSlot } from "../../../src/tls/handshake/turns.ts";
 import { FakeClock } from "../../support/fake-clock.ts";
 
@@ -23,10 +23,16 @@ class Scene {
     this.busy();
   }
 
-  /** The last round has just had work, so that nothing more is done in it. */
+  /** Handshakes have just had all their time, so that nothing more is done in this round. */
   busy(): void {
     const slot = this.turns.slot("busy", LIMITS);
-    slot.enter({ begin: () => slot.leave(), refuse: () => undefined });
+    slot.enter({
+      begin: () => {
+        this.clock.advance(BURST_MS);
+        slot.leave();
+      },
+      refuse: () => undefined,
+    });
   }
 
   /** A handshake that tells what happens to it, and leaves when it is refused. */
@@ -59,14 +65,28 @@ class Scene {
 }
 
 describe("turns of handshakes", () => {
-  test("one handshake takes its turn in a round of the event loop, round robin over the sources", async () => {
+  test("handshakes take turns round robin over the sources, many in a round where they are short", async () => {
     const scene = new Scene();
     const slots = ["a1", "a2", "b1"].map((name) => [name, scene.enter(name, name[0])] as const);
     await scene.rounds(2);
     expect(scene.take()).toBe("a1 begins b1 begins a2 begins");
-    for (const [name, slot] of slots) slot.takeTurn(() => scene.events.push(`turn of ${name}`));
-    await scene.rounds(5);
-    expect(scene.take()).toBe("turn of a1 - turn of b1 - turn of a2");
+    for (const turnMs of [BURST_MS / 8, BURST_MS / 8, BURST_MS]) {
+      scene.busy();
+      for (const [name, slot] of slots) {
+        slot.takeTurn(() => {
+          scene.events.push(`turn of ${name}`);
+          scene.clock.advance(turnMs);
+        });
+      }
+      await scene.rounds(5);
+    }
+    expect(scene.take().replaceAll(/( -)+/g, " -")).toBe(
+      [
+        "turn of a1 - turn of b1 turn of a2", // it was not known yet how short they are
+        "turn of a1 turn of b1 turn of a2",
+        "turn of a1 - turn of b1 - turn of a2",
+      ].join(" - "),
+    );
   });
 
   test("while other work takes time it gets as much as the last turn took before the next one", async () => {
@@ -119,6 +139,7 @@ describe("turns of handshakes", () => {
     const scene = new Scene();
     const slot = scene.enter("a");
     await scene.rounds(2);
+    scene.busy();
     slot.takeTurn(() => scene.events.push("turn of a"));
     slot.leave();
     await scene.rounds(3);
@@ -162,6 +183,8 @@ describe("turns of handshakes", () => {
 describe("handshakes that come one by one", () => {
   test("handshakes that come one by one are worked on at once, when all else has had its time", async () => {
     const scene = new Scene();
+    await scene.rounds(2);
+    scene.take();
     scene.clock.advance(1);
     const slot = scene.enter("a");
     expect(scene.take()).toBe("a begins");
