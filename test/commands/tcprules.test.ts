@@ -143,10 +143,14 @@ describe("lines that cannot be parsed", () => {
     [
       "s6",
       '1.2.3.4:allow,A="b',
-      " (line 2: the quotes around the value of a variable are not closed)",
+      " (line 2: the byte that the value of a variable begins with, its quote, does not end it)",
     ],
     ["s6", "1.2.3.4: allow", " (line 2: neither allow nor deny follows the colon)"],
-    ["s6", "1.2.3.256:allow", " (line 2: this is neither an address nor a network)"],
+    [
+      "s6",
+      "1.2.3.256:allow",
+      " (line 2: this is neither an address nor a network, which ends with a dot or a prefix length, nor =name)",
+    ],
     ["s6", "1.2.3.4/8:allow", " (line 2: the address has bits set past the prefix length)"],
     ["s6", "joe@1.2.3.4:allow", " (line 2: s6 rules cannot ask for IDENT answers)"],
     ["s6", "=a/b:allow", " (line 2: this is not a host name)"],

@@ -77,7 +77,10 @@ function parseOctets(text: string): RuleAddress | undefined {
 
 function parseNetwork(text: string): RuleAddress {
   const prefix = parsePrefix(text);
-  if (prefix === undefined) return invalid("this is neither an address nor a network");
+  if (prefix === undefined)
+    return invalid(
+      "this is neither an address nor a network, which ends with a dot or a prefix length, nor =name",
+    );
   if (!isExactPrefix(text)) return invalid("the address has bits set past the prefix length");
   return { kind: "network", prefix };
 }

@@ -94,7 +94,8 @@ function parseVariables(line: Uint8Array, from: number): Uint8Array[] | string {
     if (equals < 0) return "a variable has no = and no value";
     if (quote === undefined) return "a variable has no value in quotes";
     const end = indexOfByte(line, quote, equals + 2);
-    if (end < 0) return "the quotes around the value of a variable are not closed";
+    if (end < 0)
+      return "the byte that the value of a variable begins with, its quote, does not end it";
     variables.push(unquoted(line, at + 1, equals, end));
     at = end + 1;
   }

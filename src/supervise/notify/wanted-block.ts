@@ -14,7 +14,11 @@ export interface WantedBlock {
 /** Split the words at the end of the block. Throws UsageError. */
 export function splitWantedBlock(words: readonly string[]): WantedBlock {
   const end = words.indexOf("");
-  if (end < 0) throw new UsageError("the block of fifodirs and expressions has no end", true);
+  if (end < 0)
+    throw new UsageError(
+      "the block of fifodirs and expressions has no end: an empty word, which execline writes }",
+      true,
+    );
   const program = words.slice(end + 1);
   const wanted = pairs(words.slice(0, end).map(unmarked));
   if (wanted.length === 0) throw new UsageError("the block has no fifodir", true);

@@ -60,8 +60,14 @@ describe("tcprules text for ucspi-tcp", () => {
     ["a:deny,", "a variable has no = and no value"],
     ["a:allow,B", "a variable has no = and no value"],
     ["a:allow,B=", "a variable has no value in quotes"],
-    ['a:allow,B="', "the quotes around the value of a variable are not closed"],
-    ['a:allow,B="x', "the quotes around the value of a variable are not closed"],
+    [
+      'a:allow,B="',
+      "the byte that the value of a variable begins with, its quote, does not end it",
+    ],
+    [
+      'a:allow,B="x',
+      "the byte that the value of a variable begins with, its quote, does not end it",
+    ],
     ['a:allow,B="x"y', "something other than a comma follows the value of a variable"],
     ["a:allow\r", `${NEITHER}, up to a comma or the end`],
     ["2001:db8::1:deny", NEITHER],
