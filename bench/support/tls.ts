@@ -73,6 +73,12 @@ export class Kit {
     return this.#suite("ours", join(this.#root, "bin"), name, limit);
   }
 
+  /** The same of another build of ours, whose root UCSPI_BASE names; none without that. */
+  base(name: ProgramName): Subject[] {
+    const root = process.env["UCSPI_BASE"] ?? "";
+    return root === "" ? [] : [this.#suite("base", join(root, "bin"), name, 200)];
+  }
+
   /** The same of the C suite; none where it is not installed. */
   original(name: ProgramName): Subject[] {
     const folder = peerSuite();
